@@ -1,0 +1,24 @@
+"""Values, exceptions and sealed results between Pythons 3.6 and newer, in either direction.
+
+On the client this package is `clustrix.remote.wire`; on the cluster it has another name. No pickle refers to it.
+"""
+
+from .culprit import WireError
+from .exceptions import RemoteErrorBase, RemoteTraceback, describe_exception, rebuild_exception
+from .pickler import dumps, loads
+from .reducers import Settings
+from .seal import SealError, seal, unseal
+
+__all__ = [
+    "RemoteErrorBase",
+    "RemoteTraceback",
+    "SealError",
+    "Settings",
+    "WireError",
+    "describe_exception",
+    "dumps",
+    "loads",
+    "rebuild_exception",
+    "seal",
+    "unseal",
+]

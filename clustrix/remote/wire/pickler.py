@@ -1,0 +1,57 @@
+"""Values as bytes that every Python from 3.6 up can read, whichever of them wrote them."""
+
+from typing import Any, Dict, Optional, Tuple, Type
+
+from . import reducers
+from .culprit import WireError, locate
+from .exceptions import RemoteErrorBase, rebuild_exception, reduce_exception
+from .reducers import Reducers, Settings
+
+__all__ = ["dumps", "loads"]
+
+
+def dumps(
+    value: Any,
+    protocol: int = 4,
+    main_module: str = "__main__",
+    target: Optional[Tuple[int, int]] = None,
+    root: str = "value",
+) -> bytes:
+    """The pickle of `value`, for a reader with Python `target` (None: one that is not older than this).
+
+    What belongs to the module `main_module` is written as belonging to `__main__`. Raises WireError, which names
+    the part that can't be sent; `root` is what it calls `value` itself.
+    """
+    settings = Settings(protocol, main_module, target)
+    try:
+        return reducers.write(value, settings, reduce_exception(settings))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _explained(value, settings, root, error) from error
+
+
+def _explained(value: Any, settings: Settings, root: str, error: Exception) -> WireError:
+    reduce = reduce_exception(settings)
+
+    def attempt(part: Any) -> Optional[Exception]:
+        try:
+            reducers.write(part, settings, reduce)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it is what is looked for
+            return failure
+        return None
+
+    return locate(value, root, error, attempt, Reducers(settings, reduce))
+
+
+def loads(data: Any, main_module: str = "__main__", unknown_base: Type[BaseException] = RemoteErrorBase) -> Any:
+    """The value that `data` (bytes, or a view of bytes) was made of by `dumps`, on whichever Python.
+
+    What the pickle calls `__main__` is looked up in `main_module`. Exceptions whose class is unknown here become
+    subclasses of `unknown_base`. Only for data from a source that is trusted: a pickle can run anything.
+    """
+
+    def rebuild(record: Dict[str, Any]) -> BaseException:
+        return rebuild_exception(record, unknown_base, main_module)
+
+    return reducers.read(data, main_module, {"exception": rebuild})

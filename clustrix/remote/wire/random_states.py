@@ -1,0 +1,93 @@
+"""numpy's random generators, sent as their state: their own pickles can't be read across numpy 1 and 2."""
+
+import importlib
+from typing import Any, Callable, Dict, Optional, Tuple
+
+__all__ = ["REBUILDERS", "taker_apart"]
+
+State = Dict[str, Any]
+
+BIT_GENERATORS = frozenset(["MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"])
+
+
+def taker_apart(cls: type) -> Optional[Tuple[str, Callable[[Any], State]]]:
+    """The name of the rebuilder and the function that gives an instance's state, if `cls` is one of ours.
+
+    Only numpy's own classes: a subclass may hold more than its generator.
+    """
+    if not cls.__module__.startswith("numpy.random") and cls.__module__ != "mtrand":  # numpy before 1.17
+        return None
+    if cls.__name__ == "RandomState":
+        return "random_state", _random_state
+    if cls.__name__ == "Generator":
+        return "random_generator", lambda generator: _bit_generator(generator.bit_generator)
+    if cls.__name__ in BIT_GENERATORS:
+        return "bit_generator", _bit_generator
+    if cls.__name__ == "SeedSequence":
+        return "seed_sequence", _seed_sequence
+    return None
+
+
+def _random_state(random_state: Any) -> State:
+    if not hasattr(random_state, "_bit_generator"):  # before 1.17 there was MT19937 only
+        return {"bit_generator": "MT19937", "state": random_state.get_state()}
+    state = random_state.get_state(legacy=False)
+    if state["bit_generator"] == "MT19937":
+        return {"bit_generator": "MT19937", "state": random_state.get_state()}  # a tuple, which every numpy reads
+    return {"bit_generator": state["bit_generator"], "state": state}
+
+
+def _bit_generator(bit_generator: Any) -> State:
+    seed = getattr(bit_generator, "seed_seq", None) or getattr(bit_generator, "_seed_seq", None)  # public from 1.25
+    is_plain = type(seed).__name__ == "SeedSequence"
+    return {
+        "bit_generator": type(bit_generator).__name__,
+        "state": bit_generator.state,
+        "seed": _seed_sequence(seed) if is_plain else None,
+    }
+
+
+def _seed_sequence(seed: Any) -> State:
+    return {
+        "entropy": seed.entropy,
+        "spawn_key": tuple(seed.spawn_key),
+        "pool_size": seed.pool_size,
+        "n_children_spawned": seed.n_children_spawned,
+    }
+
+
+def _numpy_random() -> Any:
+    return importlib.import_module("numpy.random")
+
+
+def _rebuild_random_state(state: State) -> Any:
+    random = _numpy_random()
+    name = state["bit_generator"]
+    random_state = random.RandomState() if name == "MT19937" else random.RandomState(getattr(random, name)())
+    random_state.set_state(state["state"])
+    return random_state
+
+
+def _rebuild_bit_generator(state: State) -> Any:
+    random = _numpy_random()
+    # The seed itself only matters to spawn(), which derives the children's seeds from it.
+    seed = None if state["seed"] is None else _rebuild_seed_sequence(state["seed"])
+    bit_generator = getattr(random, state["bit_generator"])(seed)
+    bit_generator.state = state["state"]
+    return bit_generator
+
+
+def _rebuild_random_generator(state: State) -> Any:
+    return _numpy_random().Generator(_rebuild_bit_generator(state))
+
+
+def _rebuild_seed_sequence(state: State) -> Any:
+    return _numpy_random().SeedSequence(**state)
+
+
+REBUILDERS: Dict[str, Callable[[State], Any]] = {
+    "random_state": _rebuild_random_state,
+    "random_generator": _rebuild_random_generator,
+    "bit_generator": _rebuild_bit_generator,
+    "seed_sequence": _rebuild_seed_sequence,
+}

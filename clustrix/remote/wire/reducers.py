@@ -1,0 +1,169 @@
+"""How values are taken apart and put together: one pickler and one unpickler, and what they treat specially.
+
+Both run at the speed of C. The pickler gets a dispatch table that fills itself, one entry a class, so that a class
+costs one call of Python however many instances there are (`persistent_id` would cost 46 % on 3.6). The unpickler
+overrides `find_class`, which is called once for every global in the pickle.
+
+What we rebuild ourselves is written as a call of a function in the module `clustrix_wire`. There is no such module:
+`clustrix.remote.wire` has another name on the cluster, so its own names must not appear in a pickle.
+"""
+
+import copyreg
+import io
+import operator
+import pickle
+import sys
+from types import FunctionType, ModuleType
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
+
+from . import random_states, renames
+
+__all__ = ["PSEUDO_MODULE", "Reducers", "Refusal", "Settings", "read", "token", "write"]
+
+PSEUDO_MODULE = "clustrix_wire"
+
+Reducer = Callable[[Any], Union[str, Tuple[Any, ...]]]
+
+
+class Settings(NamedTuple):
+    """What a pickle is written for.
+
+    `main_module` is the module that goes by `__main__` in the pickle; `target` is the version of the Python that
+    will read, or None if it is not older than this one.
+    """
+
+    protocol: int = 4
+    main_module: str = "__main__"
+    target: Optional[Tuple[int, int]] = None
+
+
+class Refusal(Exception):  # noqa: N818 - it never leaves this package; users see WireError
+    """A value that could be written, but not read on the other side."""
+
+
+def token(name: str) -> Callable[..., Any]:
+    """The function that stands for our `name` in a pickle, and can only be read by `read`.
+
+    The pickler looks a function up before it writes its name, so the module that isn't one is in `sys.modules`.
+    """
+    module = sys.modules.setdefault(PSEUDO_MODULE, ModuleType(PSEUDO_MODULE, "Names in the pickles of clustrix."))
+    known: Optional[Callable[..., Any]] = getattr(module, name, None)
+    if known is not None:
+        return known
+
+    def stand_in(*_args: Any) -> Any:
+        raise pickle.UnpicklingError("clustrix wrote this pickle for itself: read it with clustrix.remote.wire.loads")
+
+    stand_in.__module__ = PSEUDO_MODULE
+    stand_in.__name__ = stand_in.__qualname__ = name
+    setattr(module, name, stand_in)
+    return stand_in
+
+
+MAIN_GLOBAL = token("main_global")
+RANDOM_TOKENS = {name: token(name) for name in random_states.REBUILDERS}
+
+# What the standard library and numpy gained after 3.6, by module or by module and class.
+NEEDS: Dict[Tuple[str, str], Tuple[int, int]] = {
+    ("types", "GenericAlias"): (3, 9),
+    ("types", "UnionType"): (3, 10),
+    ("typing", "Union"): (3, 10),  # what 3.14 calls `int | str`
+    ("numpy.dtypes", "StringDType"): (3, 9),  # numpy 2
+}
+NEEDS_OF_MODULES: Dict[str, Tuple[int, int]] = {"zoneinfo": (3, 9), "graphlib": (3, 9)}
+
+
+class Reducers(Dict[type, Reducer]):
+    """The pickler's dispatch table: knows how instances of a class are reduced, and finds out when first asked."""
+
+    def __init__(self, settings: Settings, reduce_exception: Reducer) -> None:
+        super().__init__()
+        self._settings = settings
+        self._reduce_exception = reduce_exception
+        self._plain: Reducer = operator.methodcaller("__reduce_ex__", settings.protocol)
+
+    def __missing__(self, cls: type) -> Reducer:
+        if issubclass(cls, type):
+            raise KeyError(cls)  # the pickler then writes the class by its name
+        self._refuse_what_target_lacks(cls)
+        reducer = self[cls] = self._find(cls)
+        return reducer
+
+    def _find(self, cls: type) -> Reducer:
+        if issubclass(cls, BaseException):
+            return self._reduce_exception
+        taken_apart = random_states.taker_apart(cls)
+        if taken_apart is not None:
+            name, state = taken_apart
+            return lambda value: (RANDOM_TOKENS[name], (state(value),))
+        return copyreg.dispatch_table.get(cls, self._plain)
+
+    def _refuse_what_target_lacks(self, cls: type) -> None:
+        needs = NEEDS.get((cls.__module__, cls.__qualname__)) or NEEDS_OF_MODULES.get(cls.__module__)
+        target = self._settings.target
+        if needs is not None and target is not None and target < needs:
+            raise Refusal(
+                "{}.{} needs Python {}.{}, and what reads this is Python {}.{}".format(
+                    cls.__module__, cls.__qualname__, *(needs + target[:2])
+                )
+            )
+
+
+class _MainPickler(pickle.Pickler):
+    """Writes what belongs to the module `main_module` as belonging to `__main__`."""
+
+    main_module = ""
+
+    def reducer_override(self, value: Any) -> Any:
+        is_global = isinstance(value, (type, FunctionType)) and value.__module__ == self.main_module
+        if is_global and "<" not in value.__qualname__:  # what a lambda or a local lacks, the pickler says
+            return MAIN_GLOBAL, (value.__qualname__,)
+        return NotImplemented
+
+
+def write(value: Any, settings: Settings, reduce_exception: Reducer) -> bytes:
+    """The pickle of `value`; raises whatever the pickler raises."""
+    buffer = io.BytesIO()
+    pickler: pickle.Pickler
+    if settings.main_module == "__main__":
+        pickler = pickle.Pickler(buffer, settings.protocol)
+    elif sys.version_info < (3, 8):
+        raise ValueError("main_module needs Python 3.8 or newer to write, and this is {}.{}".format(*sys.version_info))
+    else:
+        pickler = _MainPickler(buffer, settings.protocol)
+        pickler.main_module = settings.main_module
+    pickler.dispatch_table = Reducers(settings, reduce_exception)
+    pickler.dump(value)
+    return buffer.getvalue()
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, data: Any, main_module: str, ours: Dict[str, Any]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._main_module = main_module
+        self._ours = ours
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module != PSEUDO_MODULE:
+            return look_up(module, name, self._main_module)
+        if name == "main_global":
+            return self._main_global
+        if name in random_states.REBUILDERS:
+            return random_states.REBUILDERS[name]
+        if name in self._ours:
+            return self._ours[name]
+        raise pickle.UnpicklingError("a newer clustrix wrote this: {!r} is not known here".format(name))
+
+    def _main_global(self, qualname: str) -> Any:
+        return look_up("__main__", qualname, self._main_module)
+
+
+def look_up(module: str, name: str, main_module: str) -> Any:
+    """What a name in a pickle is here, where `main_module` is what the pickle calls `__main__`."""
+    module, name = renames.local_name(module, name)
+    return renames.look_up(main_module if module == "__main__" else module, name)
+
+
+def read(data: Any, main_module: str, ours: Dict[str, Any]) -> Any:
+    """The value of a pickle; `ours` are the names of `PSEUDO_MODULE` beside those that this file reads itself."""
+    return _Reader(data, main_module, ours).load()
