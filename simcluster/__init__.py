@@ -1,0 +1,83 @@
+"""Disposable clusters to test against: a login host, a batch scheduler, compute nodes, many Pythons.
+
+    with simcluster.start("slurm", nodes=2, pythons=["3.6", "3.12"]) as cluster:
+        cluster.run("sinfo")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simcluster.cluster import Cluster, Job, Node, SSHEndpoint
+from simcluster.errors import (
+    BackendUnavailableError,
+    ClusterStartError,
+    ImageBuildError,
+    SimclusterError,
+    SpecError,
+)
+from simcluster.spec import ClusterSpec, Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "BackendUnavailableError",
+    "Cluster",
+    "ClusterSpec",
+    "ClusterStartError",
+    "ImageBuildError",
+    "Job",
+    "Node",
+    "Partition",
+    "SSHEndpoint",
+    "SimclusterError",
+    "SpecError",
+    "start",
+]
+
+
+def start(
+    scheduler: str | ClusterSpec = "slurm",
+    *,
+    backend: str = "docker",
+    nodes: int = 2,
+    cpus_per_node: int = 4,
+    memory_per_node: str = "4GB",
+    gpus_per_node: int = 0,
+    pythons: Iterable[str] | None = None,
+    partitions: Iterable[str | Mapping[str, Any] | Partition] = (),
+    accounting: bool = True,
+    version: str | None = None,
+    keep: bool = False,
+    name: str | None = None,
+) -> Cluster:
+    """Start a cluster and return when it takes jobs; use it in a `with` block, or close it.
+
+    The first argument is the scheduler's name, or a whole `ClusterSpec`, which the arguments up to `version` then are
+    part of. Whatever happens to this process, nothing of the cluster outlives it, unless `keep` is true: then it is
+    nobody's, and lives until `simcluster down NAME`.
+
+    The first start on a machine builds the image, which takes a minute or two.
+    """
+    spec = (
+        scheduler
+        if isinstance(scheduler, ClusterSpec)
+        else ClusterSpec.from_dict(
+            {
+                "scheduler": scheduler,
+                "backend": backend,
+                "nodes": nodes,
+                "cpus_per_node": cpus_per_node,
+                "memory_per_node": memory_per_node,
+                "gpus_per_node": gpus_per_node,
+                "pythons": pythons,
+                "partitions": partitions,
+                "accounting": accounting,
+                "version": version,
+            }
+        )
+    )
+    from simcluster.docker.backend import start as start_in_docker
+
+    return start_in_docker(spec, keep=keep, name=name)

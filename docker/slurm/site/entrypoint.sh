@@ -1,0 +1,98 @@
+#!/bin/bash
+# entrypoint.sh login|node [accounting]
+#
+# /run/simcluster holds what is this cluster's own, put there before the start: slurm.conf, cgroup.conf, munge.key,
+# pythons (versions, the oldest first), and on the login host ssh_host_ed25519_key, alice.pub and bob.pub.
+set -euo pipefail
+umask 022
+role=$1
+accounting=${2:-}
+setup=/run/simcluster
+
+wait_for_socket() {
+    for _ in {1..500}; do
+        [ -S "$1" ] && return
+        sleep 0.01
+    done
+    echo "$1 did not appear" >&2
+    exit 1
+}
+
+# as USER COMMAND...: setpriv and not runuser, which would want PAM and stay as a parent.
+as() { exec setpriv --reuid="$1" --regid="$1" --init-groups "${@:2}"; }
+
+show_pythons() {
+    local wanted="$*" prefix version
+    rm -rf /opt/modulefiles/python /usr/local/bin/python3*
+    mkdir -p /opt/modulefiles/python
+    for prefix in /opt/python/*; do
+        version=${prefix##*/}
+        if [[ " $wanted " != *" $version "* ]]; then
+            chmod 0700 "$prefix"
+            continue
+        fi
+        chmod 0755 "$prefix"
+        printf '#%%Module1.0\nmodule-whatis "Python %s"\nconflict python\nprepend-path PATH %s/bin\n' \
+            "$version" "$prefix" > "/opt/modulefiles/python/$version"
+        # Not symlinks: virtual environments of 3.11 and newer look for their standard library beside the link.
+        printf '#!/bin/sh\nexec %s/bin/python%s "$@"\n' "$prefix" "$version" > "/usr/local/bin/python$version"
+        chmod 0755 "/usr/local/bin/python$version"
+    done
+    printf '#!/bin/sh\nexec /opt/python/%s/bin/python%s "$@"\n' "$1" "$1" > /usr/bin/python3
+    chmod 0755 /usr/bin/python3
+}
+
+start_munge() {
+    install -d -o munge -g munge -m 0700 /etc/munge /var/lib/munge /var/log/munge
+    install -d -o munge -g munge -m 0755 /run/munge
+    install -o munge -g munge -m 0400 $setup/munge.key /etc/munge/munge.key
+    rm -f /run/munge/*
+    (as munge /usr/sbin/munged --foreground --num-threads=2) &
+    wait_for_socket /run/munge/munge.socket.2
+}
+
+make_home() {
+    [ -d "/home/$1" ] || cp -r /etc/skel "/home/$1"
+    mkdir -p "/home/$1/.ssh" "/scratch/$1"
+    cp "$setup/$1.pub" "/home/$1/.ssh/authorized_keys"
+    chown -R "$1:$1" "/home/$1" "/scratch/$1"
+    chmod 0700 "/home/$1" "/home/$1/.ssh" "/scratch/$1"
+}
+
+start_database() {
+    install -d -o mysql -g mysql -m 0755 /run/mysqld
+    (as mysql /usr/sbin/mariadbd) &
+    wait_for_socket /run/mysqld/mysqld.sock
+    (as slurm /usr/sbin/slurmdbd -D) &
+}
+
+mkdir -p /etc/slurm
+install -m 0644 $setup/slurm.conf $setup/cgroup.conf /etc/slurm/
+install -d -o slurm -g slurm -m 0755 /run/slurm /var/log/slurm /var/spool/slurmctld
+mkdir -p /var/spool/slurmd
+read -ra pythons < $setup/pythons
+show_pythons "${pythons[@]}"
+
+case $role in
+    login)
+        start_munge
+        [ -z "$accounting" ] || start_database
+        (as slurm /usr/sbin/slurmctld -D) &
+        make_home alice
+        make_home bob
+        chmod 0600 $setup/ssh_host_ed25519_key
+        mkdir -p /run/sshd
+        /usr/sbin/sshd -D -e -f /opt/simcluster/sshd_config &
+        ;;
+    node)
+        start_munge
+        /usr/sbin/slurmd -D &
+        ;;
+esac
+
+# The last daemon to be started is what the container is for.
+main=$!
+trap 'kill $(jobs -p) 2> /dev/null; wait; exit 0' TERM INT
+wait $main
+echo "$role: the main daemon has ended" >&2
+exit 1

@@ -1,0 +1,1 @@
+"""The backend that runs containers on a Docker engine."""

@@ -1,0 +1,114 @@
+"""Keys, and the files by which people and programs find their way to a cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from platformdirs import user_state_path
+
+from simcluster.cluster import SSHEndpoint
+from simcluster.docker.reaper import MARKER
+
+if TYPE_CHECKING:
+    from simcluster.spec import ClusterSpec
+
+__all__ = ["USERS", "AccessDirectory", "KeyPair", "clusters_directory"]
+
+USERS = ("alice", "bob")
+"""The user, and the other user."""
+
+_LOGIN = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """An Ed25519 key in OpenSSH's formats."""
+
+    private: str
+    public: str
+
+    @classmethod
+    def generate(cls) -> KeyPair:
+        key = Ed25519PrivateKey.generate()
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        return cls(private.decode(), public.decode())
+
+
+def clusters_directory() -> Path:
+    """Where clusters that outlive their maker keep their files."""
+    return user_state_path("simcluster") / "clusters"
+
+
+@dataclass(frozen=True)
+class AccessDirectory:
+    """A private directory with a cluster's keys, known_hosts, ssh_config and profile."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, name: str, keep: bool) -> AccessDirectory:
+        """A new directory: temporary, or in the user's state directory for a cluster that is kept."""
+        if keep:
+            path = clusters_directory() / name
+            path.mkdir(mode=0o700, parents=True)
+        else:
+            path = Path(tempfile.mkdtemp(prefix="simcluster-"))
+        (path / MARKER).write_text("{}", encoding="utf-8")
+        return cls(path)
+
+    def add_users(self) -> dict[str, KeyPair]:
+        """A new key for each user, written down."""
+        keys = {}
+        for user in USERS:
+            keys[user] = KeyPair.generate()
+            key_file = self.path / user
+            key_file.touch(mode=0o600)
+            key_file.write_text(keys[user].private, encoding="ascii")
+        return keys
+
+    def endpoint(self, user: str, port: int) -> SSHEndpoint:
+        return SSHEndpoint(_LOGIN, port, user, self.path / user, self.path / "known_hosts")
+
+    def write(self, name: str, port: int, host_key: str, spec: ClusterSpec) -> None:
+        """Everything that depends on the port: known_hosts, ssh_config, profile.yaml and the marker."""
+        (self.path / "known_hosts").write_text(f"[{_LOGIN}]:{port} {host_key}\n", encoding="ascii")
+        endpoint = self.endpoint(USERS[0], port)
+        (self.path / "ssh_config").write_text(_ssh_config(name, endpoint), encoding="utf-8")
+        profile = {
+            "cluster_type": spec.scheduler,
+            "cluster_host": endpoint.host,
+            "cluster_port": endpoint.port,
+            "username": endpoint.username,
+            "key_file": str(endpoint.key_file),
+            "known_hosts_file": str(endpoint.known_hosts_file),
+        }
+        (self.path / "profile.yaml").write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
+        (self.path / MARKER).write_text(json.dumps({"name": name, "port": port}), encoding="utf-8")
+
+
+def _ssh_config(name: str, endpoint: SSHEndpoint) -> str:
+    return f"""\
+Host {name}
+    HostName {endpoint.host}
+    Port {endpoint.port}
+    User {endpoint.username}
+    IdentityFile {_quoted(endpoint.key_file)}
+    IdentitiesOnly yes
+    UserKnownHostsFile {_quoted(endpoint.known_hosts_file)}
+    StrictHostKeyChecking yes
+"""
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"' if re.search(r"\s", str(path)) else str(path)

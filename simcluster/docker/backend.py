@@ -1,0 +1,224 @@
+"""A Slurm cluster in containers."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from contextlib import ExitStack
+from subprocess import CalledProcessError, TimeoutExpired
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from simcluster.docker.access import USERS, AccessDirectory, KeyPair
+from simcluster.docker.containers import LOGIN, Machine, start_machines
+from simcluster.docker.engine import connect
+from simcluster.docker.images import ensure_image, pythons_in
+from simcluster.docker.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
+from simcluster.docker.reaper import reap, remove_run
+from simcluster.docker.recipe import ImageRecipe
+from simcluster.docker.slurm_conf import render_cgroup_conf, render_slurm_conf
+from simcluster.docker.slurm_jobs import COMPLETION_LOG, parse_jobs
+from simcluster.docker.watchdog import Watchdog
+from simcluster.errors import ClusterStartError, SpecError
+from simcluster.shell import Shell, wait_for_ssh
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from docker.models.containers import Container
+    from typing_extensions import Self
+
+    from simcluster.cluster import Job, SSHEndpoint
+    from simcluster.spec import ClusterSpec
+
+__all__ = ["DockerCluster", "DockerNode", "image_recipe", "published_port", "start"]
+
+_BASES = {"22.05": "debian:bookworm-slim", "24.11": "debian:trixie-slim"}
+_SSH_PORT = 22
+_START_DEADLINE = 60.0
+
+_READY = """\
+until [ "$(sinfo --noheader --Node --states=idle --format=%N 2>/dev/null | sort -u | wc -l)" = {nodes} ]; do
+    sleep 0.02
+done
+"""
+_ACCOUNTING_READY = """\
+until sacct --allocations --noheader >/dev/null 2>&1; do
+    sleep 0.02
+done
+"""
+
+
+class DockerNode:
+    """A compute node that is a container."""
+
+    def __init__(self, name: str, container: Container) -> None:
+        self.name = name
+        self._container = container
+
+    def kill(self) -> None:
+        """Kill the container: no process on it gets to say anything."""
+        self._container.kill()
+
+    def restart(self) -> None:
+        """Start the container, again or anew."""
+        self._container.restart(timeout=0)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class DockerCluster:
+    """A running cluster of containers; see `simcluster.cluster.Cluster`."""
+
+    def __init__(
+        self,
+        name: str,
+        spec: ClusterSpec,
+        pythons: tuple[str, ...],
+        containers: Mapping[str, Container],
+        endpoints: Mapping[str, SSHEndpoint],
+    ) -> None:
+        self.name = name
+        self.spec = spec
+        self.pythons = MappingProxyType({version: f"/opt/python/{version}/bin/python{version}" for version in pythons})
+        self.ssh, self.other_user = (endpoints[user] for user in USERS)
+        self.home, self.scratch = f"/home/{USERS[0]}", f"/scratch/{USERS[0]}"
+        self.nodes = MappingProxyType({node: DockerNode(node, containers[node]) for node in spec.node_names})
+        self._login = containers[LOGIN]
+        self._shell = Shell(self.ssh)
+        self._undo = ExitStack()
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        input: str | None = None,  # noqa: A002
+        timeout: float | None = None,
+        check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command over SSH as the user; see `simcluster.cluster.Cluster.run`."""
+        return self._shell.run(command, input=input, timeout=timeout, check=check)
+
+    def jobs(self) -> list[Job]:
+        """Every job so far, of every user, the oldest first."""
+        log = self._as_root(["cat", COMPLETION_LOG])
+        return parse_jobs(log, self._as_root(["scontrol", "--all", "--oneliner", "show", "job"]))
+
+    def close(self) -> None:
+        """Remove the cluster, unless it was started with `keep=True`. Closing twice is harmless."""
+        self._shell.close()
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    def _as_root(self, command: list[str]) -> str:
+        _, (output, _) = self._login.exec_run(command, demux=True)
+        return (output or b"").decode(errors="replace")
+
+
+def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> DockerCluster:
+    """Start a cluster; returns when every node is idle and the accounting, if any, answers.
+
+    Without `keep` it belongs to this process, and goes when that goes, however that happens.
+    """
+    client = connect()
+    reap(client)
+    image = ensure_image(client, image_recipe(spec))
+    pythons = _choose_pythons(spec, pythons_in(image))
+    run = secrets.token_hex(4)
+    name = name or f"{spec.scheduler}-{run}"
+    with ExitStack() as undo:
+        access = AccessDirectory.create(name, keep)
+        undo.callback(shutil.rmtree, access.path, ignore_errors=True)
+        labels = {RUN: run, NAME: name, SPEC: json.dumps(spec.to_dict()), DIRECTORY: str(access.path)}
+        if not keep:
+            owner = Owner.this_process()
+            labels |= owner.labels()
+            undo.enter_context(Watchdog(run, owner))
+        undo.callback(remove_run, client, run)
+
+        user_keys, host_key = access.add_users(), KeyPair.generate()
+        machines = _machines(spec, pythons, user_keys, host_key)
+        containers = start_machines(client, image.tags[0], machines, labels)
+        port = published_port(containers[LOGIN])
+        access.write(name, port, host_key.public, spec)
+        endpoints = {user: access.endpoint(user, port) for user in USERS}
+        cluster = DockerCluster(name, spec, pythons, containers, endpoints)
+        undo.callback(cluster._shell.close)  # noqa: SLF001
+        _wait_until_ready(cluster, containers)
+        cleanup = undo.pop_all()
+        if not keep:
+            cluster._undo = cleanup  # noqa: SLF001
+        return cluster
+
+
+def image_recipe(spec: ClusterSpec) -> ImageRecipe:
+    """The image that such a cluster runs on."""
+    return ImageRecipe(base=_BASES[spec.version or "22.05"], accounting=spec.accounting)
+
+
+def published_port(login: Container) -> int:
+    """The port of this machine behind which the login host's SSH server is."""
+    login.reload()
+    return int(login.ports[f"{_SSH_PORT}/tcp"][0]["HostPort"])
+
+
+def _choose_pythons(spec: ClusterSpec, available: tuple[str, ...]) -> tuple[str, ...]:
+    missing = [version for version in spec.pythons or () if version not in available]
+    if missing:
+        raise SpecError(
+            f"Python {', '.join(missing)} is not in the image, which has {', '.join(available)}: it was built"
+            " from this machine's pyenv; install the version there and run `simcluster images build --again`"
+        )
+    return spec.pythons or available
+
+
+def _machines(
+    spec: ClusterSpec, pythons: tuple[str, ...], users: Mapping[str, KeyPair], host_key: KeyPair
+) -> list[Machine]:
+    setup = {
+        "slurm.conf": render_slurm_conf(spec),
+        "cgroup.conf": render_cgroup_conf(spec),
+        "munge.key": secrets.token_hex(64),
+        "pythons": " ".join(pythons) + "\n",
+    }
+    login = Machine(
+        LOGIN,
+        [LOGIN, "accounting"] if spec.accounting else [LOGIN],
+        {
+            **setup,
+            "ssh_host_ed25519_key": host_key.private,
+            **{f"{user}.pub": key.public + "\n" for user, key in users.items()},
+        },
+        published_port=_SSH_PORT,
+    )
+    # Without SYS_PTRACE slurmstepd can't read its job's memory, and limits would silently not be enforced.
+    return [login, *(Machine(node, ["node"], setup, capabilities=("SYS_PTRACE",)) for node in spec.node_names)]
+
+
+def _wait_until_ready(cluster: DockerCluster, containers: Mapping[str, Container]) -> None:
+    deadline = time.monotonic() + _START_DEADLINE
+    script = _READY.format(nodes=cluster.spec.nodes) + (_ACCOUNTING_READY if cluster.spec.accounting else "")
+    try:
+        if wait_for_ssh(cluster.ssh.host, cluster.ssh.port, deadline):
+            cluster.run(script, timeout=deadline - time.monotonic(), check=True)
+            return
+        reason = "its SSH server did not answer"
+    except (TimeoutExpired, CalledProcessError):
+        reason = "its nodes did not become idle"
+    logs = "\n".join(f"--- {name}\n{container.logs(tail=15).decode()}" for name, container in containers.items())
+    raise ClusterStartError(f"the cluster was started, but {reason} within {_START_DEADLINE:.0f} s. Its logs end:\n{logs}")

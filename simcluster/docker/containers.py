@@ -1,0 +1,120 @@
+"""The containers of one cluster, by way of testcontainers."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker.errors
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.network import Network
+
+from simcluster.docker.ownership import ROLE, RUN
+from simcluster.errors import ClusterStartError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import docker
+    from docker.models.containers import Container
+
+__all__ = ["LOGIN", "Machine", "start_machines"]
+
+LOGIN = "login"
+_SHARED = {"home": "/home", "scratch": "/scratch"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One host of a cluster to be: what it runs, and the files that it finds in /run/simcluster."""
+
+    name: str
+    command: list[str]
+    setup: Mapping[str, str]
+    capabilities: tuple[str, ...] = ()
+    published_port: int | None = None
+
+
+def start_machines(
+    client: docker.DockerClient, image: str, machines: list[Machine], labels: Mapping[str, str]
+) -> dict[str, Container]:
+    """Make a network and the shared volumes, and start every machine on them, all at once."""
+    run = labels[RUN]
+    volumes = {f"simcluster-{run}-{name}": path for name, path in _SHARED.items()}
+    network = Network(docker_network_kw={"labels": dict(labels)})
+    with ThreadPoolExecutor(len(machines) + 1) as pool:
+        try:
+            made = pool.map(lambda name: client.volumes.create(name, labels=dict(labels)), volumes)
+            network.create()
+            list(made)
+        except docker.errors.APIError as error:
+            raise _explained(error) from error
+        with _without_ryuk():
+            started = pool.map(lambda machine: _start(image, machine, network, volumes, labels), machines)
+            return dict(zip([machine.name for machine in machines], started, strict=True))
+
+
+def _start(
+    image: str, machine: Machine, network: Network, volumes: Mapping[str, str], labels: Mapping[str, str]
+) -> Container:
+    container = DockerContainer(image)
+    container.image = image  # whatever prefix for public images the user's testcontainers have
+    container.with_name(f"simcluster-{labels[RUN]}-{machine.name}").with_command(machine.command)
+    container.with_network(network).with_network_aliases(machine.name)
+    for volume, path in volumes.items():
+        container.with_volume_mapping(volume, path, "rw,nocopy")
+    options: dict[str, Any] = {"labels": {**labels, ROLE: machine.name}, "hostname": machine.name, "init": True}
+    if machine.capabilities:
+        options["cap_add"] = list(machine.capabilities)
+    container.with_kwargs(**options)
+    if machine.published_port is not None:
+        ports: dict[str, Any] = {f"{machine.published_port}/tcp": ("127.0.0.1", None)}
+        container.ports = ports
+    with tempfile.TemporaryDirectory(prefix="simcluster-setup-") as directory:
+        setup = Path(directory, "simcluster")
+        setup.mkdir()
+        for name, text in machine.setup.items():
+            (setup / name).write_text(text, encoding="utf-8", newline="\n")
+        container.with_copy_into_container(setup, "/run")
+        return container.start().get_wrapped_container()
+
+
+_ryuk_lock = threading.Lock()
+_ryuk_users = 0
+_ryuk_before = False
+
+
+@contextmanager
+def _without_ryuk() -> Iterator[None]:
+    """Keep testcontainers from starting its own reaper, a container that would need a public image.
+
+    Only while ours start: the setting is the whole process's, and others may rely on it.
+    """
+    global _ryuk_users, _ryuk_before  # noqa: PLW0603
+    with _ryuk_lock:
+        if _ryuk_users == 0:
+            _ryuk_before = testcontainers_config.ryuk_disabled
+        _ryuk_users += 1
+        testcontainers_config.ryuk_disabled = True
+    try:
+        yield
+    finally:
+        with _ryuk_lock:
+            _ryuk_users -= 1
+            if _ryuk_users == 0:
+                testcontainers_config.ryuk_disabled = _ryuk_before
+
+
+def _explained(error: docker.errors.APIError) -> Exception:
+    if "address pool" in str(error):
+        return ClusterStartError(
+            "the Docker engine has no address range left for another network:"
+            " remove what is not needed (simcluster down --all, docker network prune)"
+        )
+    return error

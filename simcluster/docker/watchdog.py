@@ -1,0 +1,79 @@
+"""Removes a run when its owner is gone: `python -m simcluster.docker.watchdog RUN PID STARTED`.
+
+It holds the reading end of a pipe whose writing end is the owner's alone. The owner says "done" when it has cleaned
+up itself; if the pipe ends without that, the owner was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from simcluster.docker.ownership import start_time
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from simcluster.docker.ownership import Owner
+
+__all__ = ["Watchdog"]
+
+_DONE = b"done"
+
+
+class Watchdog:
+    """The owner's end of the pipe."""
+
+    def __init__(self, run: str, owner: Owner) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, run, str(owner.pid), owner.started],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            # Not in the owner's session: whatever kills its process group must not kill this.
+            start_new_session=True,
+            cwd="/",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Without an error there is nothing left to remove; otherwise let the watchdog look."""
+        self._process.communicate(b"" if kind else _DONE)
+
+
+def _wait_for_the_end(pid: int, started: str) -> bool:
+    """Whether the owner said that it is done. A forked child may hold the pipe open, so the owner is looked at too."""
+    while True:
+        readable, _, _ = select.select([sys.stdin], [], [], 1.0)
+        if readable:
+            return os.read(sys.stdin.fileno(), len(_DONE)) == _DONE
+        if start_time(pid) != started:
+            return False
+
+
+def _main(run: str, pid: str, started: str) -> None:
+    if _wait_for_the_end(int(pid), started):
+        return
+    # Imported late: it costs memory and a third of a second, and mostly it is not needed.
+    from simcluster.docker.engine import connect
+    from simcluster.docker.reaper import remove_run
+
+    client = connect()
+    for _ in range(4):
+        remove_run(client, run)
+        time.sleep(1)  # a request of the owner's may have been under way when it died
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
