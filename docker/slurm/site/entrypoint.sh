@@ -21,6 +21,16 @@ wait_for_socket() {
 # as USER COMMAND...: setpriv and not runuser, which would want PAM and stay as a parent.
 as() { exec setpriv --reuid="$1" --regid="$1" --init-groups "${@:2}"; }
 
+# wait_for_port HOST PORT: Slurm's daemons try again only after whole seconds, or not at all.
+wait_for_port() {
+    for _ in {1..1000}; do
+        (: > "/dev/tcp/$1/$2") 2> /dev/null && return
+        sleep 0.02
+    done
+    echo "$1:$2 did not answer" >&2
+    exit 1
+}
+
 show_pythons() {
     local wanted="$*" prefix version
     rm -rf /opt/modulefiles/python /usr/local/bin/python3*
@@ -64,8 +74,12 @@ start_database() {
     (as mysql /usr/sbin/mariadbd) &
     wait_for_socket /run/mysqld/mysqld.sock
     (as slurm /usr/sbin/slurmdbd -D) &
+    wait_for_port localhost 6819
 }
 
+chown -R root:root $setup
+chmod 0700 $setup
+chmod 0600 $setup/*
 mkdir -p /etc/slurm
 install -m 0644 $setup/slurm.conf $setup/cgroup.conf /etc/slurm/
 install -d -o slurm -g slurm -m 0755 /run/slurm /var/log/slurm /var/spool/slurmctld
@@ -75,23 +89,24 @@ show_pythons "${pythons[@]}"
 
 case $role in
     login)
+        make_home alice
+        make_home bob
+        mkdir -p /run/sshd
+        /usr/sbin/sshd -D -e -f /opt/simcluster/sshd_config &
+        main=$!
         start_munge
         [ -z "$accounting" ] || start_database
         (as slurm /usr/sbin/slurmctld -D) &
-        make_home alice
-        make_home bob
-        chmod 0600 $setup/ssh_host_ed25519_key
-        mkdir -p /run/sshd
-        /usr/sbin/sshd -D -e -f /opt/simcluster/sshd_config &
         ;;
     node)
         start_munge
+        wait_for_port login 6817
         /usr/sbin/slurmd -D &
+        main=$!
         ;;
 esac
 
-# The last daemon to be started is what the container is for.
-main=$!
+# The container is for one of its daemons, and ends with that.
 trap 'kill $(jobs -p) 2> /dev/null; wait; exit 0' TERM INT
 wait $main
 echo "$role: the main daemon has ended" >&2
