@@ -122,6 +122,8 @@ def _state_steps(state: Any) -> Iterator[Step]:
 
 
 def _attribute_holding(value: Any, item: Any) -> Optional[str]:
+    if item is type(value):
+        return ".__class__"
     for name, held in getattr(value, "__dict__", {}).items():
         if held is item:
             return ".{}".format(name)

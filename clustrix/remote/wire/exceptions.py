@@ -32,6 +32,11 @@ LONGEST_REPR = 2000
 EXCEPTION = token("exception")
 KNOWN_EXCEPTION = token("known_exception")
 
+# A class may forbid to set them (a frozen dataclass) or have something of its own by that name.
+_OF_ALL: Dict[str, Any] = dict(vars(BaseException))
+ARGS, CAUSE, CONTEXT = _OF_ALL["args"], _OF_ALL["__cause__"], _OF_ALL["__context__"]
+SUPPRESS = _OF_ALL["__suppress_context__"]
+
 # Of the builtin classes: kept elsewhere in the entry, or more than the exception's own (`obj`: pickle omits it, too).
 NOT_ATTRIBUTES = frozenset(["args", "obj", "exceptions", "message"])
 # Where builtin groups, their backport and our stand-ins for them keep their members.
@@ -105,7 +110,7 @@ class _Described:
             "module": _module(cls),
             "qualname": cls.__qualname__,
             "bases": _remote_bases(exc) or [(_module(base), base.__qualname__) for base in cls.__mro__[1:-1]],
-            "args": [self._value(arg) for arg in exc.args],
+            "args": [self._value(arg) for arg in ARGS.__get__(exc)],
             "attributes": {name: self._value(value) for name, value in attributes},
             "notes": [str(note) for note in getattr(exc, "__notes__", None) or ()],
             "text": _text(exc),
@@ -235,17 +240,16 @@ class _Rebuilt:
         members = [self.get(member) for member in entry["group"]["exceptions"]] if entry["group"] else []
         if index not in self._made:
             self._made[index] = self._instance(entry, args, members)
-        self._made[index].args = args
+        ARGS.__set__(self._made[index], args)
 
     def _instance(self, entry: Record, args: Tuple[Any, ...], members: List[BaseException]) -> BaseException:
         cls = self._class(entry)
-        if cls is not None:
-            exc = _new_group(cls, entry, members) if entry["group"] else _new(cls, args)
-            if exc is not None:
-                return exc
+        exc = None if cls is None else _new(cls, args, entry["group"], members)
+        if exc is not None:
+            return exc
         bases = tuple((module, name) for module, name in entry["bases"])
         unknown: Any = _unknown_class(entry["module"], entry["qualname"], bases, self._unknown_base)
-        exc = (_new_group(unknown, entry, members) if entry["group"] else None) or _new(unknown, args)
+        exc = _new(unknown, args, entry["group"], members)
         if exc is None:
             raise TypeError("{} can't stand in for {}".format(self._unknown_base, unknown.type_name))
         unknown.remote_text.__set__(exc, entry["text"])
@@ -283,9 +287,9 @@ class _Rebuilt:
         if entry["group"] and not hasattr(exc, "exceptions"):
             members = tuple(self.get(member) for member in entry["group"]["exceptions"])
             vars(exc).update(message=entry["group"]["message"], exceptions=members)
-        exc.__cause__ = None if entry["cause"] is None else self.get(entry["cause"])
-        exc.__context__ = None if entry["context"] is None else self.get(entry["context"])
-        exc.__suppress_context__ = entry["suppress_context"]
+        CAUSE.__set__(exc, None if entry["cause"] is None else self.get(entry["cause"]))
+        CONTEXT.__set__(exc, None if entry["context"] is None else self.get(entry["context"]))
+        SUPPRESS.__set__(exc, entry["suppress_context"])
 
 
 def _set_attribute(exc: BaseException, slot: Any, name: str, value: Any) -> None:
@@ -296,32 +300,30 @@ def _set_attribute(exc: BaseException, slot: Any, name: str, value: Any) -> None
         vars(exc)[name] = value
 
 
-def _new(cls: Type[BaseException], args: Tuple[Any, ...]) -> Optional[BaseException]:
+def _new(
+    cls: Type[BaseException], args: Tuple[Any, ...], group: Optional[Record], members: List[BaseException]
+) -> Optional[BaseException]:
     """An instance without `__init__`, by the first way that gives one of exactly this class.
 
-    `OSError.__new__(OSError, 2, "")` gives a FileNotFoundError, for example, and a class may have a `__new__` that
-    wants something else than it keeps as `args`.
+    `OSError.__new__(OSError, 2, "")` gives a FileNotFoundError, for example; a class may have a `__new__` that wants
+    something else than it keeps as `args`, and those of groups usually do.
     """
-    builtin: Any = next(base for base in cls.__mro__ if base.__module__ == "builtins")
-    for make in (lambda: cls.__new__(cls, *args), lambda: cls.__new__(cls), lambda: builtin.__new__(cls)):
+    builtin: Any = next(base for base in cls.__mro__ if base.__module__ in ("builtins", "exceptiongroup"))
+    ways: List[Callable[[], Any]] = [
+        lambda: cls.__new__(cls, *args),
+        lambda: cls.__new__(cls),
+        lambda: builtin.__new__(cls),
+    ]
+    if group is not None:
+        message = group["message"]
+        ways.insert(0, lambda: builtin.__new__(cls, message, members))
+    for make in ways:
         try:
             exc: Any = make()
         except Exception:  # noqa: BLE001, S112 - the next way
             continue
         if type(exc) is cls:
             return exc
-    return None
-
-
-def _new_group(cls: Type[BaseException], entry: Record, members: List[BaseException]) -> Optional[BaseException]:
-    """A group without the class's own `__new__`, which usually takes something else than message and members."""
-    for base in cls.__mro__:
-        if base.__name__ == "BaseExceptionGroup":
-            try:
-                make: Callable[..., BaseException] = base.__new__
-                return make(cls, entry["group"]["message"], members)
-            except (TypeError, ValueError):  # no members: the group's own arguments refer to it
-                return None
     return None
 
 
@@ -362,10 +364,11 @@ def _append(exc: BaseException, remote: RemoteTraceback) -> None:
         if following is None and not exc.__suppress_context__:
             following = exc.__context__
         if following is None:
-            exc.__cause__ = remote
+            CAUSE.__set__(exc, remote)
             return
         if id(following) in seen:  # a closed chain has no end; the traceback module looks here next
-            exc.__context__, exc.__suppress_context__ = remote, False
+            CONTEXT.__set__(exc, remote)
+            SUPPRESS.__set__(exc, False)
             return
         seen.add(id(following))
         exc = following

@@ -1,0 +1,241 @@
+"""Requests, answers and events over one byte stream to the agent."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import io
+import itertools
+import json
+import queue
+import re
+import secrets
+import threading
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clustrix import errors, remote
+from clustrix.remote.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Channel", "Connection", "Pipe", "agent_archive"]
+
+_LOST = "the connection to %s was lost%s"
+
+
+class Pipe(Protocol):
+    """A running command: its stdin and stdout as one byte stream."""
+
+    def read(self, size: int) -> bytes:
+        """Exactly ``size`` bytes; fewer at the end of the stream only."""
+
+    def write(self, data: Any) -> None:
+        """Write all of a bytes-like object."""
+
+    def complaint(self) -> str:
+        """What the command wrote to stderr so far, or the reason why the stream ended."""
+
+    def close(self) -> None:
+        """Close the stream; the command sees the end of its stdin."""
+
+
+class Connection(Protocol):
+    """A way to run one command on the login node."""
+
+    def start(self, command: str) -> Pipe:
+        """Connect if need be and run ``command`` in the user's login shell.
+
+        Raises ClusterConnectionError and its kin.
+        """
+
+    def close(self) -> None:
+        """Close everything that ``start`` opened."""
+
+
+class Channel:
+    """The agent on one host, started over ``connection``. Usable from many threads."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        host: str,
+        state_dir: str,
+        on_event: Callable[[dict[str, Any], bytes], None],
+        on_lost: Callable[[errors.ClusterConnectionError], None],
+    ) -> None:
+        self._host = host
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._ids = itertools.count(1)
+        self._answers: dict[int, queue.SimpleQueue[dict[str, Any] | errors.ClusterConnectionError]] = {}
+        self._lost: errors.ClusterConnectionError | None = None
+        self._is_closing = False
+        self._guard = threading.Lock()
+        self._pipe, self.facts = _start_agent(connection, host, state_dir)
+        self._stream = Stream(self._pipe.read, self._pipe.write)
+        threading.Thread(target=self._read_all, name="clustrix-channel", daemon=True).start()
+
+    @property
+    def is_open(self) -> bool:
+        return self._lost is None and not self._is_closing
+
+    def request(
+        self,
+        operation: str,
+        head: dict[str, Any],
+        body: Any = b"",
+        pieces: dict[str, Callable[[], bytes]] | None = None,
+        on_progress: Callable[[str], object] | None = None,
+    ) -> dict[str, Any]:
+        """Send one request and wait for its answer.
+
+        ``pieces`` are sent only when the agent says that it needs them. An error of the agent is raised as the
+        class of clustrix.errors that it names; a lost connection as ClusterConnectionError.
+        """
+        number = next(self._ids)
+        answers: queue.SimpleQueue[dict[str, Any] | errors.ClusterConnectionError] = queue.SimpleQueue()
+        with self._guard:
+            if self._lost:
+                raise self._lost
+            self._answers[number] = answers
+        try:
+            self._send({**head, "id": number, "op": operation}, body)
+            while True:
+                answer = answers.get()
+                if isinstance(answer, errors.ClusterConnectionError):
+                    raise answer
+                if "need" in answer:
+                    self._send({"id": number, "piece": answer["need"]}, (pieces or {})[answer["need"]]())
+                elif "progress" in answer:
+                    if on_progress:
+                        on_progress(answer["progress"])
+                elif "error" in answer:
+                    raise _rebuild(answer["error"], self._host)
+                else:
+                    ok: dict[str, Any] = answer["ok"]
+                    return ok
+        finally:
+            self._answers.pop(number, None)
+
+    def close(self) -> None:
+        """Close the stream; the agent ends by itself. Jobs go on."""
+        self._is_closing = True
+        self._stream.close()
+        self._pipe.close()
+
+    def _send(self, head: dict[str, Any], body: Any) -> None:
+        try:
+            self._stream.send(head, body)
+        except BrokenPipeError as error:
+            raise self._lost or errors.ClusterConnectionError(_LOST % (self._host, f": {error}")) from error
+
+    def _read_all(self) -> None:
+        cause: BaseException | None = None
+        try:
+            while message := self._stream.receive():
+                head, body = message
+                if "event" in head:
+                    self._on_event(head, body)
+                elif waiting := self._answers.get(head["id"]):
+                    waiting.put(head)
+        except Exception as error:  # noqa: BLE001 - whatever ended the stream is told to everyone who waits
+            cause = error
+        why = cause or self._pipe.complaint()
+        lost = errors.ClusterConnectionError(_LOST % (self._host, f": {why}" if why else ""))
+        with self._guard:
+            self._lost = lost
+            waiting_all = list(self._answers.values())
+        for waiting in waiting_all:
+            waiting.put(lost)
+        if not self._is_closing:
+            self._on_lost(lost)
+
+
+@functools.cache
+def agent_archive() -> tuple[str, bytes]:
+    """The agent's code as a ZIP, and its digest: equal code is equal bytes."""
+    root = Path(remote.__file__).parent
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(root.rglob("*.py"), key=lambda item: item.relative_to(root).as_posix()):
+            name = path.relative_to(root).as_posix()
+            target = name if name == "run_job.py" else f"clustrix_remote/{name}"
+            archive.writestr(zipfile.ZipInfo(target, date_time=(1980, 1, 1, 0, 0, 0)), path.read_bytes())
+    content = buffer.getvalue()
+    return hashlib.sha256(content).hexdigest()[:16], content
+
+
+@functools.cache
+def _bootstrap() -> bytes:
+    """bootstrap.py with the text of paths.py in the place of its import: it runs before anything is unpacked."""
+    root = Path(remote.__file__).parent
+    paths = (root / "paths.py").read_text(encoding="utf-8")
+    text = (root / "bootstrap.py").read_text(encoding="utf-8")
+    return (paths + re.sub(r"(?m)^from \.paths import .*$", "", text)).encode("utf-8")
+
+
+def _launcher(nonce: str) -> str:
+    """The command line that finds a Python 3.6 or newer and has it read its program from stdin.
+
+    One line without quotes inside quotes, ``!`` or backslashes, so that csh and fish hand it to sh as it stands.
+    No word of it comes from the user.
+    """
+    names = ["python3", "/usr/libexec/platform-python", *(f"python3.{minor}" for minor in range(14, 5, -1))]
+    return (
+        f"exec sh -c 'for p in {' '.join(names)}; do "
+        'if "$p" -c "import sys; sys.exit(sys.version_info < (3, 6))" </dev/null 2>/dev/null; then '
+        f'exec "$p" -c "import sys; exec(sys.stdin.buffer.read({len(_bootstrap())}).decode()); start()"; fi; done; '
+        f'echo; echo {nonce} "{{}}"\''
+    )
+
+
+def _start_agent(connection: Connection, host: str, state_dir: str) -> tuple[Pipe, dict[str, Any]]:
+    nonce = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    pipe = connection.start(_launcher(nonce))
+    digest, archive = agent_archive()
+    try:
+        hello = {"nonce": nonce, "digest": digest, "state_dir": state_dir}
+        pipe.write(_bootstrap() + json.dumps(hello).encode() + b"\n")
+        answer = _answer(pipe, nonce, host)
+        if answer.get("need") == "agent":
+            pipe.write(f"{len(archive)}\n".encode() + archive)
+            answer = _answer(pipe, nonce, host)
+        if "error" in answer:
+            raise errors.ConfigurationError(f"{host}: {answer['error']}")
+        if "ready" not in answer:
+            raise errors.ClusterConnectionError(
+                f"{host} has no Python 3.6 or newer on the PATH of its login node: ask for one to be installed there"
+            )
+    except BaseException:
+        pipe.close()
+        raise
+    facts: dict[str, Any] = answer["ready"]
+    return pipe, facts
+
+
+def _answer(pipe: Pipe, nonce: str, host: str) -> dict[str, Any]:
+    """The next line that begins with our nonce; whatever a login shell prints before is skipped."""
+    marker, line, skipped = nonce.encode() + b" ", bytearray(), 0
+    while True:
+        byte = pipe.read(1)
+        if not byte or skipped > 1 << 20:
+            said = pipe.complaint() or line.decode(errors="replace") or "nothing"
+            raise errors.ClusterConnectionError(f"{host}: the agent did not start; the host said: {said}")
+        skipped += 1
+        if byte != b"\n":
+            line += byte
+        elif line.startswith(marker):
+            answer: dict[str, Any] = json.loads(line[len(marker) :])
+            return answer
+        else:
+            line.clear()
+
+
+def _rebuild(error: dict[str, str], host: str) -> errors.ClustrixError:
+    kind = getattr(errors, error["type"], errors.ClustrixError)
+    rebuilt: errors.ClustrixError = kind(f"{host}: {error['message']}")
+    return rebuilt

@@ -1,0 +1,218 @@
+"""The agent: answers the client's requests on the login node, and tells it when jobs end.
+
+It lives as long as its stream. Jobs don't depend on it.
+"""
+
+import os
+import queue
+import threading
+import time
+import traceback
+from typing import Any, BinaryIO, Callable, Dict, Set, Tuple
+
+from . import environments, interpreters, jobs, packages, watch
+from .paths import StateDirError, StatePaths
+from .schedulers import SchedulerError, scheduler
+from .stream import Stream
+
+__all__ = ["main"]
+
+# The client's error class for each of ours; anything else is a defect of the agent and says so.
+_ERRORS = (
+    (StateDirError, "ConfigurationError"),
+    (interpreters.InterpreterNotFoundError, "EnvironmentSetupError"),
+    (environments.EnvironmentBuildError, "EnvironmentSetupError"),
+    (packages.PackageError, "PackagingError"),
+    (SchedulerError, "SubmissionError"),
+    (ValueError, "SubmissionError"),
+    (OSError, "SubmissionError"),
+)
+
+
+class _Request:
+    """One request under way: what came with it, and how its thread answers."""
+
+    def __init__(self, agent: "Agent", head: Dict[str, Any], body: bytes) -> None:
+        self.head = head
+        self.body = body
+        self.pieces: "queue.Queue[Tuple[Dict[str, Any], bytes]]" = queue.Queue()
+        self._agent = agent
+
+    def say(self, **fields: Any) -> None:
+        self._agent.stream.send(dict(fields, id=self.head["id"]))
+
+    def ask_for(self, piece: str) -> bytes:
+        """Have the client send a missing piece in this request's own conversation."""
+        self.say(need=piece)
+        head, body = self.pieces.get()
+        if head.get("piece") != piece:
+            raise ValueError("the client sent %r for %r" % (head.get("piece"), piece))
+        return body
+
+
+class Agent:
+    """Serves one client over one stream."""
+
+    def __init__(self, stream: Stream, state: StatePaths, root: str) -> None:
+        self.stream = stream
+        self._state = state
+        self._runner = os.path.join(root, "run_job.py")
+        self._watch = watch.Watch(state, self._tell)
+        self._requests: Dict[Any, _Request] = {}
+        self._submitting: Set[threading.Thread] = set()
+        self._events = 0
+        self._operations: Dict[str, Callable[[_Request], Dict[str, Any]]] = {
+            "submit": self._submit,
+            "watch": self._watch_jobs,
+            "cancel": self._cancel,
+            "status": self._status,
+            "output": self._output,
+            "acknowledge": self._acknowledge,
+        }
+
+    def serve(self) -> None:
+        """Answer requests until the stream ends; then let submissions that are under way come to their end."""
+        while True:
+            message = self.stream.receive()
+            if message is None:
+                break
+            head, body = message
+            known = self._requests.get(head["id"])
+            if known:
+                known.pieces.put((head, body))
+                continue
+            request = self._requests[head["id"]] = _Request(self, head, body)
+            thread = threading.Thread(target=self._answer, args=(request,), daemon=True)
+            self._submitting.add(thread)
+            thread.start()
+        environments.stop_builds()
+        for request in list(self._requests.values()):
+            request.pieces.put(({"piece": None}, b""))
+        deadline = time.time() + 30
+        for thread in list(self._submitting):
+            thread.join(max(0.0, deadline - time.time()))
+
+    def _answer(self, request: _Request) -> None:
+        try:
+            operation = self._operations.get(request.head.get("op", ""))
+            if operation is None:
+                raise ValueError("the agent has no operation %r" % request.head.get("op"))
+            answer: Dict[str, Any] = {"ok": operation(request)}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets it
+            answer = {"error": _describe(error)}
+        finally:
+            self._requests.pop(request.head["id"], None)
+            self._submitting.discard(threading.current_thread())
+        try:
+            request.say(**answer)
+        except BrokenPipeError:
+            return
+
+    def _submit(self, request: _Request) -> Dict[str, Any]:
+        spec = request.head["spec"]
+        times: Dict[str, float] = {}
+        started = time.time()
+        scheduler_id = jobs.known_scheduler_id(self._state, spec["job_id"])
+        if scheduler_id is None:
+            if not packages.has_package(self._state, spec["package"]):
+                packages.store_package(self._state, spec["package"], request.ask_for("package"))
+            times["package"] = time.time() - started
+            job = self._job_request(request, spec)
+            times["environment"] = time.time() - started - times["package"]
+            packages.place_data_files(self._state, spec["package"], job.work_dir)
+            view = memoryview(request.body)
+            size = int(request.head["arguments"])
+            jobs.prepare(self._state, job, bytes.fromhex(request.head["key"]), view[:size], view[size:])
+            scheduler_id = jobs.submit(self._state, job)
+        times["submit"] = time.time() - started - sum(times.values())
+        self._watch.add(spec["job_id"], spec["client"], spec["scheduler"], scheduler_id)
+        return {"scheduler_id": scheduler_id, "times": times}
+
+    def _job_request(self, request: _Request, spec: Dict[str, Any]) -> jobs.JobRequest:
+        work_dir = os.path.abspath(os.path.expanduser(spec["work_dir"]))
+        if not os.path.isdir(work_dir):
+            raise ValueError(
+                "remote_work_dir %s is not a directory on the cluster: create it, or set another one" % work_dir
+            )
+        interpreter = interpreters.choose_interpreter(
+            spec["python"], spec["python_executable"], tuple(spec["client_python"])
+        )
+        python = environments.ensure_environment(
+            self._state,
+            interpreter,
+            spec["requirements"],
+            spec["setup_timeout"],
+            lambda line: request.say(progress=line),
+        )
+        return jobs.JobRequest(spec, python, work_dir, self._runner)
+
+    def _watch_jobs(self, request: _Request) -> Dict[str, Any]:
+        """Watch jobs of an earlier connection; those that are not here any more are named in the answer."""
+        missing = []
+        for job_id in request.head["jobs"]:
+            scheduler_id = jobs.known_scheduler_id(self._state, job_id)
+            if scheduler_id is None:
+                missing.append(job_id)
+            else:
+                self._watch.add(job_id, request.head["client"], request.head["scheduler"], scheduler_id)
+        return {"missing": missing}
+
+    def _cancel(self, request: _Request) -> Dict[str, Any]:
+        known = [jobs.known_scheduler_id(self._state, job_id) for job_id in request.head["jobs"]]
+        scheduler_ids = [scheduler_id for scheduler_id in known if scheduler_id]
+        if scheduler_ids:
+            scheduler(request.head["scheduler"]).cancel(scheduler_ids)
+            self._watch.ask_now()
+        return {"cancelled": len(scheduler_ids)}
+
+    def _status(self, request: _Request) -> Dict[str, Any]:
+        scheduler_id = jobs.known_scheduler_id(self._state, request.head["job"])
+        if scheduler_id is None:
+            return {"state": "UNKNOWN"}
+        return watch.job_state(request.head["scheduler"], scheduler_id)
+
+    def _output(self, request: _Request) -> Dict[str, Any]:
+        job = self._state.job(request.head["job"])
+        return {"text": jobs.collect_output(job, request.head["stream"], int(request.head["limit"]))}
+
+    def _acknowledge(self, request: _Request) -> Dict[str, Any]:
+        for job_id in request.head["jobs"]:
+            jobs.forget(self._state, request.head["client"], job_id)
+        return {}
+
+    def _tell(self, ended: watch.Ended) -> None:
+        self._events += 1
+        head = {
+            "id": "e%d" % self._events,
+            "event": "ended",
+            "job": ended.job_id,
+            "has_result": ended.result is not None,
+            "state": dict(ended.state._asdict()) if ended.state else None,
+            "stdout": ended.stdout,
+            "stderr": ended.stderr,
+        }
+        try:
+            self.stream.send(head, ended.result or b"")
+        except BrokenPipeError:
+            # The client is gone; the result stays where it is until it comes back.
+            return
+
+
+def _describe(error: Exception) -> Dict[str, str]:
+    for kind, name in _ERRORS:
+        if isinstance(error, kind):
+            return {"type": name, "message": str(error)}
+    return {"type": "ClustrixError", "message": "the agent failed: " + traceback.format_exc()}
+
+
+def main(incoming: BinaryIO, outgoing: BinaryIO, state: StatePaths, root: str) -> None:
+    """Serve ``incoming`` and ``outgoing`` until the client closes them. ``root`` is where the agent was unpacked."""
+
+    def write(buffer: Any) -> None:
+        view = memoryview(buffer)
+        while len(view):
+            view = view[outgoing.write(view) :]
+
+    stream = Stream(incoming.read, write)
+    Agent(stream, state, root).serve()
+    stream.close()

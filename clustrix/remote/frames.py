@@ -1,0 +1,56 @@
+"""The bytes on the stream: one frame is a JSON head and a binary body, both with their length in front.
+
+    frame := head_length:u32 body_length:u32 head:JSON(UTF-8) body:bytes      (lengths in network byte order)
+
+A message is one or more frames with the same ``id``: all but the last carry ``"more": true`` and only the first
+carries anything else in its head. Bodies are cut into frames of at most MAX_BODY bytes so that other messages overtake.
+"""
+
+import json
+import struct
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+__all__ = ["MAX_BODY", "FrameError", "encode_frame", "read_frame"]
+
+MAX_BODY = 1 << 20
+MAX_HEAD = 1 << 24
+_LENGTHS = struct.Struct("!II")
+
+
+class FrameError(Exception):
+    """What came in is not a frame, or ends in the middle of one."""
+
+
+def encode_frame(head: Dict[str, Any], body: Any = b"") -> List[Any]:
+    """The buffers of one frame, to be written in order."""
+    text = json.dumps(head, separators=(",", ":")).encode("utf-8")
+    if len(text) > MAX_HEAD or len(body) > MAX_BODY:
+        raise FrameError("a frame of %d + %d bytes is over the limit" % (len(text), len(body)))
+    prefix = _LENGTHS.pack(len(text), len(body)) + text
+    return [prefix, body] if len(body) else [prefix]
+
+
+def read_frame(read: Callable[[int], bytes]) -> Optional[Tuple[Dict[str, Any], bytes]]:
+    """The next frame, or None at the end of the stream.
+
+    ``read(n)`` returns exactly n bytes, fewer only at the end (as ``io.BufferedReader.read`` does).
+    """
+    prefix = read(_LENGTHS.size)
+    if not prefix:
+        return None
+    if len(prefix) < _LENGTHS.size:
+        raise FrameError("the stream ended inside a frame")
+    head_length, body_length = _LENGTHS.unpack(prefix)
+    if head_length > MAX_HEAD or body_length > MAX_BODY:
+        raise FrameError("not a frame: it announces %d + %d bytes" % (head_length, body_length))
+    text = read(head_length)
+    body = read(body_length) if body_length else b""
+    if len(text) < head_length or len(body) < body_length:
+        raise FrameError("the stream ended inside a frame")
+    try:
+        head = json.loads(text.decode("utf-8"))
+    except ValueError as error:
+        raise FrameError("a frame's head is not JSON: %s" % error) from error
+    if not isinstance(head, dict):
+        raise FrameError("a frame's head is not an object: %r" % head)
+    return head, body

@@ -1,0 +1,43 @@
+"""The names of ``clustrix`` inside a job, and the values that came along with the main file."""
+
+import json
+import os
+from typing import Any, Dict
+
+from clustrix_remote import wire  # type: ignore[import-not-found]
+
+__all__ = ["JobConfig", "cluster", "configure", "get_config", "load_bindings"]
+
+
+class JobConfig:
+    """The client's configuration, without its secrets: its fields are attributes."""
+
+    def __init__(self, fields: Dict[str, Any]) -> None:
+        self.__dict__.update(fields)
+
+    def __repr__(self) -> str:
+        return "JobConfig(%s)" % ", ".join("%s=%r" % item for item in sorted(self.__dict__.items()))
+
+
+def cluster(function: Any = None, **options: Any) -> Any:
+    """Inside a job a decorated function runs plainly."""
+    if function is None:
+        return lambda decorated: cluster(decorated, **options)
+    function.local = function
+    return function
+
+
+def configure(**fields: Any) -> None:
+    """Inside a job there is nothing to configure."""
+
+
+def get_config() -> JobConfig:
+    """The client's configuration when the job was submitted, without its secrets."""
+    with open(os.path.join(os.environ["CLUSTRIX_JOB_DIR"], "spec.json"), encoding="utf-8") as stream:
+        return JobConfig(json.load(stream)["config"])
+
+
+def load_bindings(namespace: Dict[str, Any]) -> None:
+    """Put the values that travelled beside the package into the main file's ``namespace``."""
+    with open(os.path.join(os.environ["CLUSTRIX_JOB_DIR"], "bindings"), "rb") as stream:
+        namespace.update(wire.loads(stream.read()))

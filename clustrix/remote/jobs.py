@@ -1,0 +1,104 @@
+"""Job directories on the cluster: written before the job is queued, removed when the client has the result."""
+
+import contextlib
+import glob
+import json
+import os
+from typing import Any, Dict, NamedTuple, Optional
+
+from .paths import JobPaths, StatePaths, remove_tree, write_aside
+from .schedulers import scheduler
+from .script import ScriptParts, environment_file, job_script
+
+__all__ = ["JobRequest", "collect_output", "forget", "known_scheduler_id", "prepare", "submit"]
+
+
+class JobRequest(NamedTuple):
+    """A job as the client describes it (``spec``, kept as spec.json), with what the agent found for it."""
+
+    spec: Dict[str, Any]
+    python: str
+    work_dir: str
+    runner: str
+
+    @property
+    def job_id(self) -> str:
+        return str(self.spec["job_id"])
+
+
+def known_scheduler_id(state: StatePaths, job_id: str) -> Optional[str]:
+    """The scheduler's number of a job that was submitted before, or None."""
+    try:
+        with open(state.job(job_id).scheduler_id, encoding="ascii") as stream:
+            return stream.read().strip()
+    except FileNotFoundError:
+        return None
+
+
+def render_script(state: StatePaths, request: JobRequest) -> str:
+    """The job script, as it is submitted."""
+    spec, job = request.spec, state.job(request.job_id)
+    module = scheduler(spec["scheduler"])
+    parts = ScriptParts(
+        directives=module.directives(request.job_id, job, request.work_dir, spec["resources"]),
+        modules=spec["modules"],
+        pre_execution_commands=spec["pre_execution_commands"],
+        work_dir=request.work_dir,
+        done_dir=state.done(spec["client"]),
+        command=[request.python, "-s", request.runner, job.root],
+    )
+    return job_script(job, request.job_id, parts)
+
+
+def prepare(state: StatePaths, request: JobRequest, key: bytes, arguments: Any, bindings: Any) -> None:
+    """Write the job's directory. Every file is 0600 and the directory 0700: they hold the user's data and the key."""
+    job = state.job(request.job_id)
+    for directory in (
+        job.root,
+        job.file("out"),
+        job.file("log"),
+        job.file("marks"),
+        state.done(request.spec["client"]),
+    ):
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    spec = dict(
+        request.spec, done_dir=state.done(request.spec["client"]), package_dir=state.package(request.spec["package"])
+    )
+    write_aside(job.spec, json.dumps(spec).encode("utf-8"))
+    write_aside(job.key, key)
+    write_aside(job.arguments, arguments)
+    if len(bindings):
+        write_aside(job.bindings, bindings)
+    write_aside(job.environment, environment_file(request.spec["environment_variables"]).encode("utf-8"))
+    write_aside(job.script, render_script(state, request).encode("utf-8"))
+
+
+def submit(state: StatePaths, request: JobRequest) -> str:
+    """Hand the prepared job to the scheduler; its number is kept beside the job. A refused job leaves nothing."""
+    job = state.job(request.job_id)
+    try:
+        scheduler_id = scheduler(request.spec["scheduler"]).submit(job.script)
+    except BaseException:
+        remove_tree(job.root)
+        raise
+    write_aside(job.scheduler_id, scheduler_id.encode("ascii"))
+    return str(scheduler_id)
+
+
+def collect_output(job: JobPaths, stream: str, limit: int) -> str:
+    """The last ``limit`` bytes of the job's ``stdout`` or ``stderr``; empty when there is none (yet)."""
+    path = job.stdout if stream == "stdout" else job.stderr
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(0, os.path.getsize(path) - limit))
+            return log.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def forget(state: StatePaths, client: str, job_id: str) -> None:
+    """Remove all of a job whose result the client has. The directory goes first: a late mark can't be moved then."""
+    remove_tree(state.job(job_id).root)
+    for mark in glob.glob(os.path.join(glob.escape(state.done(client)), job_id + ".*")):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(mark)

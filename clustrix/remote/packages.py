@@ -1,0 +1,108 @@
+"""The package store on the cluster: archives are checked, unpacked aside, and renamed into place."""
+
+import io
+import json
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from typing import Any, Dict
+
+from .paths import StatePaths, remove_tree
+
+__all__ = ["PackageError", "has_package", "place_data_files", "read_metadata", "store_package"]
+
+MAX_UNPACKED = 1 << 30
+
+
+class PackageError(Exception):
+    """The package is not what it should be, or can't be used here."""
+
+
+def has_package(state: StatePaths, package_id: str) -> bool:
+    return os.path.isdir(state.package(package_id))
+
+
+def store_package(state: StatePaths, package_id: str, archive: bytes) -> None:
+    """Unpack ``archive`` as ``packages/<package_id>``; another one who did it meanwhile is no error."""
+    target = state.package(package_id)
+    aside = tempfile.mkdtemp(prefix=".new-", dir=os.path.dirname(target))
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as package:
+            if sum(item.file_size for item in package.infolist()) > MAX_UNPACKED:
+                raise PackageError("the package %s unpacks to more than %d bytes" % (package_id, MAX_UNPACKED))
+            for item in package.infolist():
+                _check_member(item)
+                package.extract(item, aside)
+        if _metadata(aside).get("package_id") != package_id:
+            raise PackageError("the package that came is not %s" % package_id)
+        os.rename(aside, target)
+    except zipfile.BadZipFile as error:
+        raise PackageError("the package %s is damaged: %s" % (package_id, error)) from error
+    except OSError:
+        if not os.path.isdir(target):
+            raise
+    finally:
+        remove_tree(aside)
+
+
+def read_metadata(state: StatePaths, package_id: str) -> Dict[str, Any]:
+    """The package's ``metadata.json``."""
+    return _metadata(state.package(package_id))
+
+
+def place_data_files(state: StatePaths, package_id: str, work_dir: str) -> None:
+    """Put the package's data files under ``work_dir``: equal ones are used, different ones are an error."""
+    root = os.path.join(state.package(package_id), "data")
+    for directory, _, names in os.walk(root):
+        for name in names:
+            source = os.path.join(directory, name)
+            relative = os.path.relpath(source, root)
+            target = os.path.join(work_dir, relative)
+            if not os.path.lexists(target):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                handle, aside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(target))
+                os.close(handle)
+                shutil.copyfile(source, aside)
+                os.chmod(aside, 0o644)
+                os.rename(aside, target)
+            elif not _same_content(source, target):
+                raise PackageError(
+                    "the data file %s differs from %s on the cluster: rename one of them, or pass the cluster's path as an argument"
+                    % (relative, target)
+                )
+
+
+def _check_member(item: zipfile.ZipInfo) -> None:
+    name = item.filename
+    mode = item.external_attr >> 16
+    if (
+        name.startswith(("/", "\\"))
+        or ".." in name.replace("\\", "/").split("/")
+        or ":" in name.split("/")[0]
+        or "\0" in name
+    ):
+        raise PackageError("the package names a file outside itself: %r" % name)
+    if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and stat.S_IFMT(mode):
+        raise PackageError("the package holds something that is not a file: %r" % name)
+
+
+def _metadata(root: str) -> Dict[str, Any]:
+    with open(os.path.join(root, "metadata.json"), encoding="utf-8") as stream:
+        content = json.load(stream)
+    if not isinstance(content, dict):
+        raise PackageError("metadata.json of %s is not an object" % root)
+    return content
+
+
+def _same_content(left: str, right: str) -> bool:
+    if not os.path.isfile(right) or os.path.getsize(left) != os.path.getsize(right):
+        return False
+    with open(left, "rb") as first, open(right, "rb") as second:
+        while True:
+            block = first.read(1 << 20)
+            if block != second.read(1 << 20):
+                return False
+            if not block:
+                return True

@@ -1,0 +1,148 @@
+"""Where everything is on the cluster: the one place that knows the layout of the state directory.
+
+agents/<digest>/     this code, unpacked once per content
+packages/<id>/       packages, unpacked once per content
+envs/<key>/          execution environments; ``current`` points to the one that was built whole
+jobs/<job_id>/       spec.json, key, args, bindings, out/, log/, marks/
+done/<client>/       one mark for each job that ended, renamed into place by the job itself
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+from typing import Any, NamedTuple
+
+__all__ = ["JobPaths", "StateDirError", "StatePaths", "check_name", "open_state_dir", "remove_tree", "write_aside"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+
+
+class StateDirError(Exception):
+    """The state directory can't be used; the message says why and what to do."""
+
+
+def check_name(name: str) -> str:
+    """``name`` itself when it is safe as one path component, else ValueError."""
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise ValueError("not a valid name: %r" % (name,))
+    return name
+
+
+class JobPaths(NamedTuple):
+    """The files of one job, under ``root`` (an absolute path)."""
+
+    root: str
+
+    def file(self, *parts: str) -> str:
+        return os.path.join(self.root, *parts)
+
+    @property
+    def spec(self) -> str:
+        return self.file("spec.json")
+
+    @property
+    def key(self) -> str:
+        return self.file("key")
+
+    @property
+    def arguments(self) -> str:
+        return self.file("args")
+
+    @property
+    def bindings(self) -> str:
+        return self.file("bindings")
+
+    @property
+    def environment(self) -> str:
+        return self.file("environment")
+
+    @property
+    def script(self) -> str:
+        return self.file("script.sh")
+
+    @property
+    def scheduler_id(self) -> str:
+        return self.file("scheduler_id")
+
+    @property
+    def result(self) -> str:
+        return self.file("out", "result")
+
+    @property
+    def stdout(self) -> str:
+        return self.file("log", "stdout")
+
+    @property
+    def stderr(self) -> str:
+        return self.file("log", "stderr")
+
+
+class StatePaths(NamedTuple):
+    """The state directory, under ``root`` (an absolute path)."""
+
+    root: str
+
+    def agent(self, digest: str) -> str:
+        return os.path.join(self.root, "agents", check_name(digest))
+
+    def package(self, package_id: str) -> str:
+        return os.path.join(self.root, "packages", check_name(package_id))
+
+    def environment(self, key: str) -> str:
+        return os.path.join(self.root, "envs", check_name(key))
+
+    def job(self, job_id: str) -> JobPaths:
+        return JobPaths(os.path.join(self.root, "jobs", check_name(job_id)))
+
+    def done(self, client: str) -> str:
+        return os.path.join(self.root, "done", check_name(client))
+
+
+def open_state_dir(path: str) -> StatePaths:
+    """Create the state directory, or refuse one that others could write to or read.
+
+    ``~`` is the home directory. Raises StateDirError for a directory of another owner, a link, or a mode above 0700.
+    """
+    root = os.path.abspath(os.path.expanduser(path))
+    try:
+        os.makedirs(os.path.dirname(root), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(root, 0o700)
+        info = os.lstat(root)
+    except OSError as error:
+        raise StateDirError("can't make the state directory %s: %s" % (root, error)) from error
+    if not stat.S_ISDIR(info.st_mode):
+        raise StateDirError("the state directory %s is not a directory: set remote_state_dir to another path" % root)
+    if info.st_uid != os.getuid():
+        raise StateDirError(
+            "the state directory %s belongs to user %d: set remote_state_dir to one of yours" % (root, info.st_uid)
+        )
+    if info.st_mode & 0o077:
+        raise StateDirError(
+            "the state directory %s is open to others (mode %o): run 'chmod 700 %s' on the cluster if its content is yours"
+            % (root, stat.S_IMODE(info.st_mode), root)
+        )
+    for name in ("agents", "packages", "envs", "jobs", "done"):
+        os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
+    return StatePaths(root)
+
+
+def write_aside(path: str, *parts: Any) -> None:
+    """Write ``parts`` to ``path`` so that a reader sees the whole file or none: aside (0600), then renamed."""
+    handle, aside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            for part in parts:
+                stream.write(part)
+        os.rename(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory that may be vanishing or still written to; what is left then is removed by the next call."""
+    shutil.rmtree(path, ignore_errors=True)

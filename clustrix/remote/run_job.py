@@ -1,0 +1,8 @@
+"""What a job script runs: it stands beside the unpacked agent, so its own directory makes the agent importable."""
+
+import sys
+
+from clustrix_remote.runner import main  # type: ignore[import-not-found]
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

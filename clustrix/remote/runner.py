@@ -1,0 +1,120 @@
+"""The runner: in the job, it loads the function from its package, calls it, and stores the sealed result.
+
+The order at the end matters: output flushed, result renamed into place, then the mark. Whoever sees the mark finds all.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+import types
+from typing import Any, Callable, Dict, Tuple
+
+from . import wire
+from .paths import JobPaths, write_aside
+
+__all__ = ["main"]
+
+STORED_VALUE, STORED_EXCEPTION = 0, 1
+
+
+class _Stages:
+    """Seconds per stage, in order."""
+
+    def __init__(self) -> None:
+        self.seconds: Dict[str, float] = {}
+        self._since = time.time()
+
+    def end(self, stage: str) -> None:
+        now = time.time()
+        self.seconds[stage] = now - self._since
+        self._since = now
+
+
+def main(job_root: str) -> int:
+    """Run the job whose directory is ``job_root``; the exit status says whether it ended in a value or an exception."""
+    started = time.time()
+    job = JobPaths(job_root)
+    spec = _read_spec(job)
+    stages = _Stages()
+    outcome, body = _run(job, spec, stages)
+    head = {name: spec[name] for name in ("job_id", "attempt", "task", "package")}
+    head["outcome"] = outcome
+    head["python"], head["node"] = platform.python_version(), platform.node()
+    head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
+    with open(job.key, "rb") as stream:
+        key = stream.read()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    head["ended"] = time.time()
+    write_aside(job.result, wire.seal(key, head, body))
+    mark = job.file("marks", "done")
+    write_aside(mark, b"")
+    os.rename(mark, os.path.join(spec["done_dir"], spec["job_id"] + ".done"))
+    return STORED_VALUE if outcome == "value" else STORED_EXCEPTION
+
+
+def _read_spec(job: JobPaths) -> Dict[str, Any]:
+    with open(job.spec, encoding="utf-8") as stream:
+        spec = json.load(stream)
+    if not isinstance(spec, dict):
+        raise TypeError("%s is not an object" % job.spec)
+    return spec
+
+
+def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages) -> Tuple[str, bytes]:
+    """Load, call, encode: ("value" | "exception" | "refused", bytes)."""
+    client = tuple(spec["client_python"][:2])
+    protocol = 5 if client >= (3, 8) and sys.version_info >= (3, 8) else 4
+    try:
+        function = _load(job, spec)
+        stages.end("load")
+        with open(job.arguments, "rb") as stream:
+            arguments, keywords = wire.loads(stream.read())
+        stages.end("decode")
+        value = function(*arguments, **keywords)
+        stages.end("call")
+        body = wire.dumps(value, protocol=protocol, root="result", target=client)
+        stages.end("encode")
+    except wire.WireError as error:
+        return "refused", str(error).encode("utf-8")
+    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the function's own as well
+        stages.end("call")
+        _drop_own_frames(error)
+        return "exception", wire.dumps(error, protocol=protocol, target=client)
+    return "value", body
+
+
+def _load(job: JobPaths, spec: Dict[str, Any]) -> Callable[..., Any]:
+    """The function, with everything it needs importable: its modules first, then our ``clustrix``, then the environment."""
+    package, here = spec["package_dir"], os.path.dirname(os.path.abspath(__file__))
+    os.environ["CLUSTRIX_JOB_DIR"] = job.root
+    os.environ["CLUSTRIX_JOB_ID"] = spec["job_id"]
+    sys.path[1:1] = [os.path.join(package, "modules"), os.path.join(here, "front")]
+    sys.argv = [spec["entry"]["name"]]
+    if spec["entry"]["kind"] == "main":
+        found: Any = _run_main_file(os.path.join(package, "main.py"))
+    else:
+        found = __import__(spec["entry"]["module"], fromlist=["*"])
+    for name in spec["entry"]["name"].split("."):
+        found = getattr(found, name)
+    return found  # type: ignore[no-any-return]
+
+
+def _run_main_file(path: str) -> types.ModuleType:
+    """Run the shipped main file as ``__main__``, so its classes pickle by name and spawned processes find it again."""
+    module = types.ModuleType("__main__")
+    module.__file__ = path
+    sys.modules["__main__"] = module
+    with open(path, "rb") as stream:
+        code = compile(stream.read(), path, "exec", dont_inherit=True)
+    exec(code, module.__dict__)  # noqa: S102 - running the user's code is what a job is for
+    return module
+
+
+def _drop_own_frames(error: BaseException) -> None:
+    """Begin the traceback at the user's code."""
+    own = os.path.abspath(__file__)
+    while error.__traceback__ is not None and os.path.abspath(error.__traceback__.tb_frame.f_code.co_filename) == own:
+        error.__traceback__ = error.__traceback__.tb_next

@@ -1,0 +1,75 @@
+"""Schedulers: each is a module with a job script's header, three commands and a table of states."""
+
+import importlib
+import os
+import shutil
+import subprocess
+from typing import Any, List, NamedTuple, Optional
+
+__all__ = ["ENDED", "JobState", "SchedulerError", "SchedulerUnavailableError", "run", "scheduler"]
+
+SCHEDULERS = ["slurm"]
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED")
+
+
+class SchedulerError(Exception):
+    """The scheduler refused; the text is its own words."""
+
+
+class SchedulerUnavailableError(SchedulerError):
+    """The scheduler does not answer now; the same question may be answered later."""
+
+
+class JobState(NamedTuple):
+    """What the scheduler knows of one job. ``state`` is PENDING, RUNNING or one of ENDED."""
+
+    state: str
+    reason: str = ""
+    node: str = ""
+    exit_code: Optional[int] = None
+    signal: Optional[int] = None
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state in ENDED
+
+
+def scheduler(name: str) -> Any:
+    """The module for ``cluster_type`` ``name``."""
+    if name not in SCHEDULERS:
+        raise SchedulerError("no scheduler %r here; there are: %s" % (name, ", ".join(SCHEDULERS)))
+    return importlib.import_module("." + name, __name__)
+
+
+def run(command: List[str]) -> "subprocess.CompletedProcess[str]":
+    """Run one scheduler command in the C locale; SchedulerUnavailableError when it is missing or does not answer."""
+    program = shutil.which(command[0]) or shutil.which(command[0], path=_login_path())
+    if program is None:
+        raise SchedulerUnavailableError("%s is not on the PATH of the login node's shells" % command[0])
+    try:
+        return subprocess.run(
+            [program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            env=dict(os.environ, LC_ALL="C"),
+            timeout=120,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SchedulerUnavailableError("%s did not answer within 120 s" % command[0]) from error
+
+
+_LOGIN_PATH: List[str] = []
+
+
+def _login_path() -> str:
+    """The PATH of a login shell: sites that put their scheduler there leave it out for commands over SSH."""
+    if not _LOGIN_PATH:
+        shell = ["/bin/bash", "-lc", "printf '\\n%s' \"$PATH\""]
+        answer = subprocess.run(
+            shell, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
+        _LOGIN_PATH.append(answer.stdout.decode("utf-8", "replace").rpartition("\n")[2])
+    return _LOGIN_PATH[0]

@@ -1,0 +1,135 @@
+"""Slurm, 22.05 to 24.11, with and without accounting."""
+
+import re
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from ..paths import JobPaths
+from ..script import directive
+from . import JobState, SchedulerError, SchedulerUnavailableError, run
+
+__all__ = ["cancel", "directives", "post_mortem", "states", "submit"]
+
+# squeue's and sacct's long names (squeue(1), "JOB STATE CODES"); what is missing here is a job that still lives.
+_STATES = {
+    "PENDING": "PENDING",
+    "CONFIGURING": "PENDING",
+    "REQUEUED": "PENDING",
+    "REQUEUE_HOLD": "PENDING",
+    "SPECIAL_EXIT": "PENDING",
+    "COMPLETED": "COMPLETED",
+    "FAILED": "FAILED",
+    "BOOT_FAIL": "NODE_FAIL",
+    "NODE_FAIL": "NODE_FAIL",
+    "CANCELLED": "CANCELLED",
+    "REVOKED": "CANCELLED",
+    "TIMEOUT": "TIMEOUT",
+    "DEADLINE": "TIMEOUT",
+    "OUT_OF_MEMORY": "OUT_OF_MEMORY",
+    "PREEMPTED": "PREEMPTED",
+}
+
+
+def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any]) -> List[str]:
+    """The ``#SBATCH`` lines. ``memory_mb`` is per node in MiB, ``time_seconds`` is rounded up to what Slurm takes."""
+    options = [
+        ("--job-name", job_id),
+        ("--output", job.stdout.replace("%", "%%")),
+        ("--error", job.stderr.replace("%", "%%")),
+        ("--chdir", work_dir),
+        ("--nodes", resources.get("nodes") or 1),
+        ("--ntasks", resources.get("nodes") or 1),
+        ("--cpus-per-task", resources["cores"]),
+        ("--mem", "%dM" % resources["memory_mb"]),
+        ("--time", _walltime(resources["time_seconds"])),
+        ("--gres", "gpu:%d" % resources["gpus"] if resources.get("gpus") else None),
+    ]
+    options += [
+        ("--" + name, resources.get(name)) for name in ("partition", "account", "qos", "constraint", "reservation")
+    ]
+    lines = [directive("#SBATCH", name, value) for name, value in options if value]
+    # Nothing runs twice unasked: without this a node failure would run the function again.
+    lines.append("#SBATCH --no-requeue")
+    return lines + ["#SBATCH " + extra for extra in resources.get("extra_directives") or ()]
+
+
+def submit(script: str) -> str:
+    """Submit the script file ``script`` and return Slurm's job id."""
+    answer = run(["sbatch", "--parsable", script])
+    match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
+    if answer.returncode == 0 and match:
+        return match.group(1)
+    raise _refusal(answer)
+
+
+def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
+    """The states of those jobs that slurmctld still knows, by one call for all."""
+    wanted = list(scheduler_ids)
+    answer = run(["squeue", "--noheader", "--states=all", "--format=%i|%T|%r|%N", "--jobs=" + ",".join(wanted)])
+    if answer.returncode != 0:
+        # One unknown id alone is an error; among others it is left out in silence.
+        if "Invalid job id" in answer.stderr:
+            return {}
+        raise _refusal(answer)
+    rows = [line.split("|") for line in answer.stdout.splitlines() if line.count("|") == 3]
+    return {row[0]: JobState(_common(row[1]), row[2], row[3]) for row in rows}
+
+
+def post_mortem(scheduler_id: str) -> Optional[JobState]:
+    """All that is known of one job: from slurmctld, else from the accounting database, else None."""
+    answer = run(["scontrol", "--oneliner", "show", "job", scheduler_id])
+    if answer.returncode == 0:
+        fields = dict(word.split("=", 1) for word in answer.stdout.split() if "=" in word)
+        code, signal = _exit(fields.get("ExitCode", ""))
+        node = fields.get("BatchHost") or fields.get("NodeList", "")
+        return JobState(_common(fields.get("JobState", "")), fields.get("Reason", ""), node, code, signal)
+    if "Invalid job id" not in answer.stderr:
+        raise _refusal(answer)
+    return _from_accounting(scheduler_id)
+
+
+def cancel(scheduler_ids: Iterable[str]) -> None:
+    """Cancel jobs; finished and unknown ones are none of scancel's errors."""
+    answer = run(["scancel", *scheduler_ids])
+    if answer.returncode != 0:
+        raise _refusal(answer)
+
+
+def _from_accounting(scheduler_id: str) -> Optional[JobState]:
+    columns = "State,Reason,NodeList,ExitCode"
+    answer = run(["sacct", "-X", "--noheader", "--parsable2", "--format=" + columns, "--jobs=" + scheduler_id])
+    rows = [line.split("|") for line in answer.stdout.splitlines() if line.count("|") == 3]
+    if answer.returncode != 0 or not rows:
+        return None
+    state, reason, node, exit_text = rows[-1]
+    code, signal = _exit(exit_text)
+    return JobState(_common(state), reason, node, code, signal)
+
+
+def _common(state: str) -> str:
+    """Ours for Slurm's word; sacct says ``CANCELLED by 1000``, sinfo-like flags follow a ``+``."""
+    word = re.split(r"[ +]", state.strip(), maxsplit=1)[0]
+    return _STATES.get(word, "RUNNING")
+
+
+def _exit(text: str) -> Tuple[Optional[int], Optional[int]]:
+    """``3:0`` is exit status 3, ``0:9`` signal 9; a status above 128 is a shell's word for a signal."""
+    match = re.match(r"(\d+):(\d+)$", text)
+    if not match:
+        return None, None
+    code, signal = int(match.group(1)), int(match.group(2))
+    if not signal and 128 < code < 160:
+        signal = code - 128
+    return code, signal or None
+
+
+def _walltime(seconds: int) -> str:
+    minutes = max(1, -(-int(seconds) // 60))
+    return "%d-%02d:%02d:00" % (minutes // 1440, minutes // 60 % 24, minutes % 60)
+
+
+def _refusal(answer: Any) -> SchedulerError:
+    words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
+    kind = (
+        SchedulerUnavailableError if re.search(r"Unable to contact|Connection|timed out|Socket", words) else SchedulerError
+    )
+    return kind("%s: %s" % (answer.args[0].rpartition("/")[2], words))

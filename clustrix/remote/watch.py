@@ -1,0 +1,153 @@
+"""Sees that jobs end: from the marks they leave, else from the scheduler, which is asked rarely and about all at once."""
+
+import os
+import tempfile
+import threading
+import time
+from typing import Any, Callable, Dict, NamedTuple, Optional, Set
+
+from . import jobs
+from .paths import StatePaths
+from .schedulers import JobState, SchedulerError, scheduler
+
+__all__ = ["Ended", "Watch"]
+
+ASK_FIRST, ASK_LAST = 2.0, 15.0  # seconds between questions to the scheduler, at first and at most
+SHORTEST_LOOK, LONGEST_LOOK = 0.01, 0.5  # seconds between looks at the directory of marks
+# A job that the scheduler calls COMPLETED has written its result; only a slow shared file system can hide it.
+GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0
+LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
+
+
+class Ended(NamedTuple):
+    """How a job ended: with ``result`` (sealed bytes), or dead with ``state``; and the end of what it wrote."""
+
+    job_id: str
+    result: Optional[bytes]
+    state: Optional[JobState]
+    stdout: str
+    stderr: str
+
+
+class _Watched:
+    def __init__(self, client: str, scheduler_name: str, scheduler_id: str) -> None:
+        self.client = client
+        self.scheduler_name = scheduler_name
+        self.scheduler_id = scheduler_id
+        self.dead_since: Optional[float] = None
+        self.is_suspicious = False
+
+
+class Watch:
+    """Watches jobs in a thread of its own and calls ``tell(Ended)`` once for each."""
+
+    def __init__(self, state: StatePaths, tell: Callable[[Ended], None]) -> None:
+        self._state = state
+        self._tell = tell
+        self._changed = threading.Condition()
+        self._jobs: Dict[str, _Watched] = {}
+        self._added = 0.0
+        self._next_question = 0.0
+        self._pause = ASK_FIRST
+        threading.Thread(target=self._run, name="watch", daemon=True).start()
+
+    def add(self, job_id: str, client: str, scheduler_name: str, scheduler_id: str) -> None:
+        """Watch one more job."""
+        with self._changed:
+            self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id)
+            self._added = time.time()
+            self._pause = ASK_FIRST
+            self._next_question = self._added + ASK_FIRST
+            self._changed.notify()
+
+    def ask_now(self) -> None:
+        """Ask the scheduler at the next look: something happened that changes states, such as a cancel."""
+        with self._changed:
+            self._next_question, self._pause = 0.0, ASK_FIRST
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._jobs:
+                    self._changed.wait()
+                self._changed.wait(min(LONGEST_LOOK, max(SHORTEST_LOOK, (time.time() - self._added) / 50)))
+                watched = dict(self._jobs)
+            self._look(watched)
+
+    def _look(self, watched: Dict[str, _Watched]) -> None:
+        marks = {client: self._marks(client) for client in {job.client for job in watched.values()}}
+        for job_id, job in list(watched.items()):
+            names = marks[job.client]
+            if job_id + ".done" in names and self._finish(job_id):
+                del watched[job_id]
+            elif job_id + ".exit" in names and not job.is_suspicious:
+                job.is_suspicious = True
+                self.ask_now()
+        if watched and time.time() >= self._next_question:
+            self._ask(watched)
+
+    def _marks(self, client: str) -> Set[str]:
+        directory = self._state.done(client)
+        if time.time() - self._added > 5:
+            # Creating and removing a file makes a network file system look at the directory again.
+            handle, path = tempfile.mkstemp(prefix=".look-", dir=directory)
+            os.close(handle)
+            os.unlink(path)
+        return set(os.listdir(directory))
+
+    def _finish(self, job_id: str) -> bool:
+        """Deliver the result; False when its file can't be seen yet."""
+        try:
+            with open(self._state.job(job_id).result, "rb") as stream:
+                result = stream.read()
+        except FileNotFoundError:
+            return False
+        self._end(job_id, result, None)
+        return True
+
+    def _ask(self, watched: Dict[str, _Watched]) -> None:
+        self._pause = min(ASK_LAST, self._pause * 1.5)
+        self._next_question = time.time() + self._pause
+        for name in {job.scheduler_name for job in watched.values()}:
+            mine = {job_id: job for job_id, job in watched.items() if job.scheduler_name == name}
+            try:
+                states = scheduler(name).states([job.scheduler_id for job in mine.values()])
+                for job_id, job in mine.items():
+                    self._judge(job_id, job, states.get(job.scheduler_id))
+            except SchedulerError:
+                # It does not answer now; the jobs go on without it, and the next question is not far.
+                continue
+
+    def _judge(self, job_id: str, job: _Watched, state: Optional[JobState]) -> None:
+        if state is not None and not state.is_ended:
+            job.dead_since = None
+            if job.is_suspicious:
+                self._next_question = min(self._next_question, time.time() + 0.1)
+            return
+        now = time.time()
+        if job.dead_since is None:
+            job.dead_since = now
+        grace = GRACE_COMPLETED if state is not None and state.state == "COMPLETED" else GRACE_DEAD
+        if now - job.dead_since < grace:
+            self._next_question = min(
+                self._next_question, job.dead_since + min(grace, now - job.dead_since + GRACE_DEAD)
+            )
+            return
+        known = scheduler(job.scheduler_name).post_mortem(job.scheduler_id) or state
+        self._end(job_id, None, known)
+
+    def _end(self, job_id: str, result: Optional[bytes], state: Optional[JobState]) -> None:
+        with self._changed:
+            if self._jobs.pop(job_id, None) is None:
+                return
+        stdout, stderr = (
+            jobs.collect_output(self._state.job(job_id), stream, LOG_TAIL) for stream in ("stdout", "stderr")
+        )
+        self._tell(Ended(job_id, result, state, stdout, stderr))
+
+
+def job_state(name: str, scheduler_id: str) -> Dict[str, Any]:
+    """What the scheduler says of one job now, as plain data."""
+    state = scheduler(name).post_mortem(scheduler_id)
+    return dict(state._asdict()) if state else {"state": "UNKNOWN"}

@@ -1,0 +1,94 @@
+"""What is checked, and on which Pythons. ``nox -l`` lists it; ``nox`` runs the tests that need no Docker engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["tests", "remote"]
+# In CI a Python that is missing is a failure, elsewhere a skip that names it.
+nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
+
+CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+# The far side runs on all of these; the client's tests exercise it on the newer ones too.
+CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
+RECORDED = "3.12"
+
+
+def _add_pyenv_to_path() -> None:
+    """pyenv's shims answer only for the versions that are switched on; the interpreters themselves always do."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [str(path) for path in sorted((root / "versions").glob("3.*/bin"))]
+    os.environ["PATH"] = os.pathsep.join([*found, os.environ.get("PATH", "")])
+
+
+_add_pyenv_to_path()
+
+
+def _install_project(session: nox.Session, *groups: str) -> None:
+    options = [argument for group in groups for argument in ("--group", group)]
+    session.install("-e", ".[simcluster]", *options)
+
+
+@nox.session(python=CLIENT_PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The unit tests, on every client Python."""
+    _install_project(session, "test")
+    session.install("numpy")
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(python=CLUSTER_PYTHONS + CLIENT_PYTHONS)
+def remote(session: nox.Session) -> None:
+    """The far side's own tests, on every cluster Python, with nothing of the client installed."""
+    session.install("-r", "tests/remote/requirements.txt")
+    session.run("python", "-m", "compileall", "-q", "-f", "clustrix/remote")
+    with session.chdir("tests/remote"):
+        session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=RECORDED)
+def realworld(session: nox.Session) -> None:
+    """Everything against a real Slurm in containers, from the oldest and the newest client Python. Needs Docker."""
+    if shutil.which("docker") is None and not Path("/var/run/docker.sock").exists():
+        session.error("the real-world tests need a Docker engine: install one (Debian: docker.io) and start it")
+    _install_project(session, "test")
+    session.install("numpy")
+    session.run("pytest", "tests/real_world", *session.posargs)
+
+
+@nox.session(python=RECORDED)
+def lint(session: nox.Session) -> None:
+    """ruff, mypy strict, the import rules, and 3.6 as the floor of the far side."""
+    _install_project(session, "lint", "dev")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("vermin", "--target=3.6-", "--no-tips", "--violations", "clustrix/remote")
+
+
+@nox.session(python=RECORDED)
+def benchmarks(session: nox.Session) -> None:
+    """The tables of benchmarks/, each row a ratio measured side by side in one run. Needs Docker."""
+    _install_project(session, "bench")
+    session.install("numpy")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session(python=RECORDED)
+def demo(session: nox.Session) -> None:
+    """The main job on a real Slurm in containers, as the README shows it."""
+    _install_project(session)
+    session.install("numpy")
+    session.run("python", "examples/demo.py", *session.posargs)
+
+
+if __name__ == "__main__":
+    sys.exit("run it with: nox")

@@ -1,0 +1,101 @@
+"""Slurm's answers are those of real clusters (22.05.8): each fake command prints what the real one printed."""
+
+import os
+
+import pytest
+from clustrix_remote.paths import JobPaths
+from clustrix_remote.schedulers import JobState, SchedulerError, SchedulerUnavailableError, slurm
+
+
+@pytest.fixture
+def answers(tmp_path, monkeypatch):
+    """answers(command, stdout, stderr, code): from now on ``command`` answers so; its arguments go to a file."""
+    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
+
+    def answer(command, stdout="", stderr="", code=0):
+        (tmp_path / (command + ".out")).write_text(stdout)
+        (tmp_path / (command + ".err")).write_text(stderr)
+        script = '#!/bin/sh\necho "$@" >> {0}.calls\ncat {0}.out\ncat {0}.err >&2\nexit {1}\n'
+        path = tmp_path / command
+        path.write_text(script.format(path, code))
+        path.chmod(0o755)
+        return tmp_path / (command + ".calls")
+
+    return answer
+
+
+def test_submitting_gives_the_job_id(answers):
+    calls = answers("sbatch", "17\n")
+    assert slurm.submit("/s/script.sh") == "17"
+    assert calls.read_text() == "--parsable /s/script.sh\n"
+
+
+def test_a_federated_answer_gives_the_job_id_alone(answers):
+    answers("sbatch", "17;east\n")
+    assert slurm.submit("/s/script.sh") == "17"
+
+
+def test_a_refusal_is_an_error_in_slurms_own_words(answers):
+    answers("sbatch", stderr="sbatch: error: Batch job submission failed: Invalid partition name specified\n", code=1)
+    with pytest.raises(SchedulerError, match="Invalid partition name"):
+        slurm.submit("/s/script.sh")
+
+
+def test_a_controller_that_does_not_answer_is_told_apart_from_a_refusal(answers):
+    answers("squeue", stderr="slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n", code=1)
+    with pytest.raises(SchedulerUnavailableError):
+        slurm.states(["1"])
+
+
+def test_all_jobs_are_asked_for_by_one_call(answers):
+    calls = answers("squeue", "7|RUNNING|None|node1\n8|PENDING|Resources|\n9|NODE_FAIL|NodeDown|node2\n")
+    assert slurm.states(["7", "8", "9", "10"]) == {
+        "7": JobState("RUNNING", "None", "node1"),
+        "8": JobState("PENDING", "Resources", ""),
+        "9": JobState("NODE_FAIL", "NodeDown", "node2"),
+    }
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_one_job_that_slurm_forgot_is_no_error(answers):
+    answers("squeue", stderr="slurm_load_jobs error: Invalid job id specified\n", code=1)
+    assert slurm.states(["999"]) == {}
+
+
+def test_a_job_that_ended_is_told_with_exit_code_and_signal(answers):
+    line = "JobId=394 JobName=sig JobState=FAILED Reason=JobLaunchFailure ExitCode=0:15 NodeList=node1 BatchHost=node1 Comment=c c\n"
+    answers("scontrol", line)
+    assert slurm.post_mortem("394") == JobState("FAILED", "JobLaunchFailure", "node1", 0, 15)
+
+
+def test_an_exit_code_above_128_is_a_signal(answers):
+    answers("scontrol", "JobId=1 JobState=FAILED Reason=NonZeroExitCode ExitCode=137:0 BatchHost=n1\n")
+    assert slurm.post_mortem("1").signal == 9
+
+
+def test_a_job_that_slurmctld_forgot_is_looked_up_in_the_accounting(answers):
+    answers("scontrol", stderr="slurm_load_jobs error: Invalid job id specified\n", code=1)
+    answers("sacct", "CANCELLED by 1000|None|node1|0:15\n")
+    assert slurm.post_mortem("1") == JobState("CANCELLED", "None", "node1", 0, 15)
+
+
+def test_a_job_that_nobody_knows_is_none(answers):
+    answers("scontrol", stderr="slurm_load_jobs error: Invalid job id specified\n", code=1)
+    answers("sacct", stderr="Slurm accounting storage is disabled\n", code=1)
+    assert slurm.post_mortem("1") is None
+
+
+@pytest.mark.parametrize("seconds, text", [(1, "0-00:01:00"), (60, "0-00:01:00"), (61, "0-00:02:00"), (90000, "1-01:00:00")])
+def test_a_time_limit_is_rounded_up_to_minutes(seconds, text):
+    lines = slurm.directives("cx", JobPaths("/j"), "/w", {"cores": 2, "memory_mb": 500, "time_seconds": seconds})
+    assert "#SBATCH --time=" + text in lines
+
+
+def test_a_percent_sign_in_a_path_is_not_a_pattern():
+    lines = slurm.directives("cx", JobPaths("/j%u"), "/w", {"cores": 2, "memory_mb": 500, "time_seconds": 60})
+    assert "#SBATCH --output=/j%%u/log/stdout" in lines
+
+
+def test_no_job_is_requeued_unasked():
+    lines = slurm.directives("cx", JobPaths("/j"), "/w", {"cores": 2, "memory_mb": 500, "time_seconds": 60})
+    assert "#SBATCH --no-requeue" in lines

@@ -1,0 +1,97 @@
+import os
+import threading
+
+import pytest
+from clustrix_remote.frames import MAX_BODY
+from clustrix_remote.stream import WINDOW, Stream
+
+
+class Ends:
+    """Two streams that are connected by two pipes, each read by a thread that keeps what it receives in order."""
+
+    def __init__(self):
+        there, back = os.pipe(), os.pipe()
+        self.files = [os.fdopen(back[0], "rb"), os.fdopen(there[1], "wb", 0), os.fdopen(there[0], "rb"), os.fdopen(back[1], "wb", 0)]
+        self.left, self.right = self._stream(0, 1), self._stream(2, 3)
+        self.received = {"left": [], "right": []}
+        self.arrived = threading.Condition()
+        self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True) for name in ("left", "right")]
+        for reader in self.readers:
+            reader.start()
+
+    def _stream(self, reader, writer):
+        def write(buffer):
+            view = memoryview(buffer)
+            while len(view):
+                view = view[self.files[writer].write(view) :]
+
+        return Stream(self.files[reader].read, write)
+
+    def _read(self, name):
+        while True:
+            message = getattr(self, name).receive()
+            if message is None:
+                return
+            with self.arrived:
+                self.received[name].append(message)
+                self.arrived.notify_all()
+
+    def wait_for(self, name, count):
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.received[name]) >= count, timeout=60)
+            return self.received[name]
+
+    def close(self):
+        self.left.close()
+        self.right.close()
+        for writer in (1, 3):
+            self.files[writer].close()
+        for reader in self.readers:
+            reader.join(10)
+        for reader in (0, 2):
+            self.files[reader].close()
+
+
+@pytest.fixture
+def ends():
+    ends = Ends()
+    yield ends
+    ends.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, MAX_BODY - 1, MAX_BODY, MAX_BODY + 1, WINDOW + 1, 3 * WINDOW + 17])
+def test_a_body_of_any_size_arrives_whole(ends, size):
+    body = os.urandom(size)
+    ends.left.send({"id": 1, "op": "x"}, body)
+    assert ends.wait_for("right", 1) == [({"id": 1, "op": "x"}, body)]
+
+
+def test_a_small_message_overtakes_a_large_one(ends):
+    ends.left.send({"id": 1}, bytes(5 * WINDOW))
+    ends.left.send({"id": 2}, b"small")
+    assert [head["id"] for head, _ in ends.wait_for("right", 2)] == [2, 1]
+
+
+def test_two_large_bodies_in_opposite_directions_do_not_block_each_other(ends):
+    ends.left.send({"id": 1}, bytes(5 * WINDOW))
+    ends.right.send({"id": 1}, bytes(5 * WINDOW))
+    assert len(ends.wait_for("right", 1)[0][1]) == len(ends.wait_for("left", 1)[0][1]) == 5 * WINDOW
+
+
+def test_messages_from_many_threads_all_arrive(ends):
+    def send(number):
+        ends.left.send({"id": number}, bytes([number]) * (number * 50000))
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    received = dict((head["id"], body) for head, body in ends.wait_for("right", 40))
+    assert received == {number: bytes([number]) * (number * 50000) for number in range(40)}
+
+
+def test_sending_on_a_closed_stream_is_a_broken_pipe(ends):
+    ends.left.close()
+    with pytest.raises(BrokenPipeError):
+        ends.left.send({"id": 1})
