@@ -1,0 +1,417 @@
+"""What a function of a script, a notebook or another function reaches: imports, definitions, constants, bindings.
+
+Names are read from the source (scopes), their values from the live globals and closure cells. Each value becomes an
+import, a definition of the same file, a literal, or else a binding: a value that travels beside the package.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import linecache
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from clustrix.captured_values import globals_in, is_mutable, literal_source
+from clustrix.errors import PackagingError
+from clustrix.local_modules import Import, imports_in, locate
+from clustrix.scopes import NamesRead, names_read
+from clustrix.source import (
+    ModuleText,
+    Source,
+    find_class_source,
+    find_source,
+    future_features,
+    is_own_decorator,
+    objects_inside,
+    plain_function,
+    read_module_text,
+    same_code,
+    segment_text,
+    undecorated,
+    unwrap_cluster,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Closure", "Definition", "reach"]
+
+_MODULE_NAMES = frozenset(
+    ("__name__", "__file__", "__builtins__", "__spec__", "__loader__", "__package__", "__cached__", "__annotations__")
+)
+_DECLARED_TYPES = ("TypeVar", "ParamSpec", "TypeVarTuple", "NewType", "_GenericAlias", "_UnionGenericAlias")
+_MISSING = object()
+
+
+@dataclass
+class Definition:
+    """A statement of the main file that defines ``name``; ``source`` is None where it is neither def nor class."""
+
+    name: str
+    text: str
+    names: NamesRead
+    source: Source | None = None
+
+
+@dataclass
+class Closure:
+    """All that a function reaches.
+
+    ``undefined`` are names that nothing defines here; ``is_unchanged()`` turns false once a global or a cell that was
+    looked up means something else.
+    """
+
+    entry_name: str
+    source: Source
+    futures: tuple[str, ...]
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    bindings: dict[str, Any] = field(default_factory=dict)
+    imports: dict[str, list[Import]] = field(default_factory=dict)
+    inner_imports: list[Import] = field(default_factory=list)
+    binding_imports: list[Import] = field(default_factory=list)
+    undefined: set[str] = field(default_factory=set)
+    checks: list[Callable[[], bool]] = field(default_factory=list)
+    current_bindings: Callable[[], dict[str, Any]] = dict
+
+    def all_imports(self) -> list[Import]:
+        """Those which the main file begins with, and those within its definitions."""
+        return [item for name in sorted(self.imports) for item in self.imports[name]] + self.inner_imports
+
+    def is_unchanged(self) -> bool:
+        return all(check() for check in self.checks)
+
+
+def reach(func: Any) -> Closure:
+    """The closure of a function that the job can't import from a module.
+
+    :raises PackagingError: something that it reaches can't come along; the message names it
+    """
+    return _Search(plain_function(func)).run()
+
+
+class _Search:
+    """The state of one search: values by name, and the definitions whose names are still to be looked up."""
+
+    def __init__(self, function: FunctionType) -> None:
+        source = find_source(function)
+        self.function = function
+        self.owner = _inner_function(function, source)
+        self.globals = self.owner.__globals__
+        self.module_name = str(self.globals.get("__name__", "__main__"))
+        self.package = _package_of(self.globals)
+        self.texts = _texts_around(source.module)
+        self.closure = Closure(source.name, source, future_features(self.owner.__code__.co_flags))
+        self.values: dict[str, Any] = {}
+        self.lookups: dict[str, Callable[[], Any]] = {}
+        self.holders: dict[int, str] = {}  # id of a mutable literal -> its first name
+        self.pending: list[tuple[Definition, Mapping[str, Any]]] = []
+        self.statements = [item for text in self.texts for item in imports_in(text.tree, self.package, as_main=True)]
+
+    def run(self) -> Closure:
+        closure, function = self.closure, self.function
+        outer, _, method = self.owner.__qualname__.rpartition(".")
+        if method and outer and "<locals>" not in outer and closure.source.name == method:
+            closure.entry_name = self.owner.__qualname__
+            self._resolve(outer.partition(".")[0], {}, "the class of the function")
+        else:
+            self.values[closure.source.name] = function
+            self._define(self._definition(closure.source, is_entry=True), _cells(self.owner))
+        while self.pending:
+            definition, cells = self.pending.pop(0)
+            for name in sorted(self._wanted(definition)):
+                self._resolve(name, cells, definition.name)
+        lookups = {name: self.lookups[name] for name in closure.bindings}
+        closure.current_bindings = lambda: {name: look() for name, look in lookups.items()}
+        return closure
+
+    def _wanted(self, definition: Definition) -> set[str]:
+        names = definition.names
+        has_readers = definition.source is None or bool(definition.source.node.decorator_list)
+        is_class = definition.source is not None and isinstance(definition.source.node, ast.ClassDef)
+        hints = {name for name in names.hints if name in self.globals} if has_readers or is_class else set()
+        return names.all | hints
+
+    def _resolve(self, name: str, cells: Mapping[str, Any], reader: str) -> None:
+        """Find out what ``name`` means to ``reader``, and see that it comes along."""
+        if name in _MODULE_NAMES:
+            return
+        look = _lookup(name, cells, self.globals)
+        value = look()
+        if value is _MISSING:
+            self.closure.checks.append(lambda: look() is _MISSING)
+            if not hasattr(builtins, name):
+                self.closure.undefined.add(name)
+            return
+        value = unwrap_cluster(value)
+        if name in self.values:
+            known = self.values[name]
+            if known is not value and not any(inner is known for inner in objects_inside(value)):
+                raise self._error(f"{name!r} means one thing in {reader!r} and another elsewhere. Rename one of them.")
+            return
+        self.values[name] = value
+        self.lookups[name] = look
+        self._place(name, value, look)
+
+    def _place(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        for place in (self._as_import, self._as_class, self._as_function):
+            if place(name, value):
+                self.closure.checks.append(lambda: unwrap_cluster(look()) is value)
+                return
+        text = literal_source(value)
+        if text is not None and not self._is_shared(name, value):
+            self.closure.constants[name] = text
+            mutable = is_mutable(value)
+            self.closure.checks.append(
+                (lambda: literal_source(look()) == text) if mutable else (lambda: look() is value),
+            )
+        elif self._as_assignment(name, value):
+            self.closure.checks.append(lambda: look() is value)
+        else:
+            self._bind(name, value, look)
+
+    def _as_import(self, name: str, value: Any) -> bool:
+        matching = {item.statement: item for item in _rewritten(self.statements, name, value)}
+        if matching:
+            whole = [item for text, item in sorted(matching.items()) if not item.name]
+            self.closure.imports[name] = whole or [matching[min(matching)]]
+            return True
+        if isinstance(value, ModuleType):
+            named = value.__name__
+            if named == "__main__" or sys.modules.get(named) is not value:
+                raise self._error(f"{name!r} is the module {named!r}, which can't be imported by its name.")
+            self.closure.imports[name] = [Import(named, "", name if name != named else "")]
+            return True
+        module: Any = getattr(value, "__module__", None)
+        qualname: Any = getattr(value, "__qualname__", None)
+        if not isinstance(module, str) or not isinstance(qualname, str) or self._is_here(value):
+            return False
+        if getattr(sys.modules.get(module), qualname, None) is not value:
+            return False
+        public = "clustrix" if module.startswith("clustrix.") else module
+        self.closure.imports[name] = [Import(public, qualname, name if name != qualname else "")]
+        return True
+
+    def _as_class(self, name: str, value: Any) -> bool:
+        if not isinstance(value, type) or not self._is_here(value):
+            return False
+        source = find_class_source(value, self.texts)
+        if source is None:
+            if self._as_assignment(name, value):
+                return True
+            raise self._error(
+                f"class {value.__qualname__!r} has no source here. Define it at module level or import it."
+            )
+        self._define(self._definition(source), _class_cells(value))
+        self._alias(name, source.name, value)
+        return True
+
+    def _as_function(self, name: str, value: Any) -> bool:
+        here = [item for item in objects_inside(value) if isinstance(item, FunctionType) and self._is_here(item)]
+        if isinstance(value, FunctionType) and self._is_here(value):
+            if value.__code__.co_name == "<lambda>":
+                if self._as_assignment(name, value):
+                    return True
+                find_source(value)  # raises
+            source = find_source(value)
+        elif here and any(name in text.definitions for text in self.texts):
+            source = find_source(here[0])
+            if source.name != name:
+                return False
+        else:
+            return False
+        if any(isinstance(item, FunctionType) and item.__name__ == source.name for item in here):
+            function = next(item for item in here if item.__code__.co_name == source.name)
+        else:
+            function = here[0]
+        if source.name != name and "<locals>" in function.__qualname__ and name in self.globals:
+            raise self._error(
+                f"{name!r} is a function that was made within {function.__qualname__.partition('.')[0]!r}, which is "
+                "not supported yet. Define it at module level, or import it from a module."
+            )
+        self._define(self._definition(source), _cells(function))
+        self._alias(name, source.name, value)
+        return True
+
+    def _as_assignment(self, name: str, value: Any) -> bool:
+        """Classes made by calls, lambdas, type variables: what can't be pickled by value, but was assigned once."""
+        is_declared = type(value).__name__ in _DECLARED_TYPES and type(value).__module__ == "typing"
+        if not is_declared and not (isinstance(value, type | FunctionType) and self._is_here(value)):
+            return False
+        found = [(text, node) for text in self.texts for node in text.assignments.get(name, ())]
+        if len(found) != 1:
+            return False
+        text, node = found[0]
+        if isinstance(value, FunctionType) and not (
+            isinstance(node.value, ast.Lambda)
+            and any(
+                same_code(code, value.__code__)
+                for code in text.codes("<lambda>")
+                if code.co_firstlineno == node.value.lineno
+            )
+        ):
+            return False
+        statement = Definition(name, segment_text(text, node), names_read(node))
+        self._define(statement, {})
+        return True
+
+    def _bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        refers_to = globals_in(value)
+        kind = type(value)
+        self.closure.bindings[name] = value
+        self.closure.checks.append(lambda: type(look()) is kind and globals_in(look()) == refers_to)
+        for module, qualname in sorted(refers_to):
+            if module == self.module_name:
+                self._resolve(qualname.partition(".")[0], {}, f"the value of {name!r}")
+            else:
+                self.closure.binding_imports.append(Import(module))
+
+    def _is_shared(self, name: str, value: Any) -> bool:
+        """Two names of one list can't both be literals: then both are bindings, which keep that."""
+        if not is_mutable(value):
+            return False
+        first = self.holders.setdefault(id(value), name)
+        if first == name:
+            return False
+        if first in self.closure.constants:
+            del self.closure.constants[first]
+            self._bind(first, value, self.lookups[first])
+        return True
+
+    def _definition(self, source: Source, *, is_entry: bool = False) -> Definition:
+        decorators = source.node.decorator_list
+        own = [node for node in decorators if is_own_decorator(node, self.globals, source.module)]
+        if own and is_entry:  # what is above @cluster runs around the call, on the client
+            own = decorators[: decorators.index(own[-1]) + 1]
+        text = undecorated(source, own)
+        node = ast.parse(text).body[0]
+        names = names_read(node, postponed_annotations="annotations" in self.closure.futures)
+        if names.rebound:
+            raise self._error(
+                f"{source.name!r} ({source.path}, line {source.first_line}) rebinds {min(names.rebound)!r} of the "
+                "function around it (nonlocal), which is not supported. Return the value instead."
+            )
+        return Definition(source.name, text, names, source)
+
+    def _define(self, definition: Definition, cells: Mapping[str, Any]) -> None:
+        known = self.closure.definitions.get(definition.name)
+        if known is not None:
+            if known.text != definition.text:
+                raise self._error(f"two different definitions of {definition.name!r} are needed. Rename one of them.")
+            return
+        self.closure.definitions[definition.name] = definition
+        self.pending.append((definition, cells))
+        for node in ast.walk(ast.parse(definition.text)):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                raise self._error(
+                    f"{definition.name!r} has a relative import (line {node.lineno} of it), which a main file can't "
+                    "have. Write the package's full name."
+                )
+            if isinstance(node, ast.Attribute):
+                self._submodule(node)
+        self.closure.inner_imports += imports_in(ast.parse(definition.text), self.package, as_main=True)
+
+    def _submodule(self, node: ast.Attribute) -> None:
+        """``package.module`` of a local package that some other import loaded: the job must load it as well."""
+        value = self.globals.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        if isinstance(value, ModuleType):
+            inner = sys.modules.get(f"{value.__name__}.{node.attr}")
+            if inner is not None and locate(inner.__name__) is not None:
+                self.closure.imports[inner.__name__] = [Import(inner.__name__)]
+
+    def _alias(self, name: str, defined: str, value: Any) -> None:
+        if name != defined:
+            current = unwrap_cluster(self.globals.get(defined, value))
+            if current is not value:
+                raise self._error(f"{name!r} is an earlier {defined!r}, which was defined again. Rename one of them.")
+            self.values.setdefault(defined, value)
+            text = f"{name} = {defined}\n"
+            self.closure.definitions[name] = Definition(name, text, NamesRead(early={defined}))
+
+    def _is_here(self, value: Any) -> bool:
+        if isinstance(value, FunctionType):
+            return value.__globals__ is self.globals
+        return getattr(value, "__module__", None) == self.module_name
+
+    def _error(self, reason: str) -> PackagingError:
+        source = self.closure.source
+        return PackagingError(
+            f"function {self.function.__qualname__!r} ({source.path}, line {source.first_line}) can't be packed: {reason}"
+        )
+
+
+def _inner_function(function: FunctionType, source: Source) -> FunctionType:
+    """The function that ``source`` defines, which a decorator may have wrapped: its globals are the file's."""
+    for item in objects_inside(function):
+        if isinstance(item, FunctionType) and item.__code__.co_name == source.name:
+            if _same_file(item.__code__.co_filename, source.path):
+                return item
+    return function
+
+
+def _same_file(one: str, other: str) -> bool:
+    return one == other or Path(one).name == Path(other).name
+
+
+def _rewritten(statements: list[Import], name: str, value: Any) -> Iterator[Import]:
+    """The import statements that give ``name`` its present value, as unconditional ones."""
+    for item in statements:
+        module = sys.modules.get(item.module)
+        if module is None:
+            continue
+        if item.name == "*":
+            if getattr(module, name, _MISSING) is value:
+                yield Import(item.module, name)
+        elif item.binds == name:
+            if item.name:
+                meant = getattr(module, item.name, sys.modules.get(f"{item.module}.{item.name}"))
+            else:
+                meant = module if item.alias else sys.modules.get(name)
+            if unwrap_cluster(meant) is value:
+                yield Import(item.module, item.name, item.alias)
+
+
+def _lookup(name: str, cells: Mapping[str, Any], names: Mapping[str, Any]) -> Callable[[], Any]:
+    cell = cells.get(name)
+    if cell is None:
+        return lambda: names.get(name, _MISSING)
+    return lambda: _contents(cell)
+
+
+def _contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return _MISSING
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+
+
+def _class_cells(cls: type) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for value in vars(cls).values():
+        function = getattr(value, "__func__", value)
+        if isinstance(function, FunctionType):
+            cells.update(_cells(function))
+    cells.pop("__class__", None)
+    return cells
+
+
+def _package_of(names: Mapping[str, Any]) -> str:
+    package = names.get("__package__")
+    return package if isinstance(package, str) else ""
+
+
+def _texts_around(module: ModuleText) -> tuple[ModuleText, ...]:
+    """The file itself; for a notebook cell all cells that there are, in the order they were run."""
+    if module.is_file:
+        return (module,)
+    cells = [path for path, entry in list(linecache.cache.items()) if len(entry) == 4 and entry[1] is None]
+    texts = [read_module_text(path, module.flags) for path in cells]
+    return (*(text for text in texts if text is not None and text is not module and not text.is_file), module)

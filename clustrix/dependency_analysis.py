@@ -1,0 +1,340 @@
+"""What a function needs: the local functions, modules and files it reaches, and the distributions it imports."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from clustrix.closure import Closure, reach
+from clustrix.errors import PackagingError
+from clustrix.file_access import FileReference, FilesystemCall, file_references_in, filesystem_calls_in
+from clustrix.local_modules import (
+    Import,
+    ModuleSet,
+    imports_in,
+    is_standard_library,
+    locate,
+    modules_reached,
+)
+from clustrix.scopes import names_read
+from clustrix.source import (
+    DefinitionNode,
+    ModuleText,
+    Source,
+    find_source,
+    literal_or_none,
+    objects_inside,
+    plain_function,
+    read_module_text,
+    segment_text,
+    unwrap_cluster,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FunctionType
+
+__all__ = [
+    "DependencyAnalyzer",
+    "DependencyGraph",
+    "FileReference",
+    "FilesystemCall",
+    "ImportInfo",
+    "LocalFunctionCall",
+    "UndefinedNameWarning",
+    "analyze_function_dependencies",
+]
+
+
+class UndefinedNameWarning(UserWarning):
+    """A name that the function reads is defined nowhere: the job will raise NameError, as Python does here."""
+
+
+@dataclass(frozen=True)
+class ImportInfo:
+    """An import that the function makes or uses. ``lineno`` counts from its definition's first line; 0: outside."""
+
+    module: str
+    names: list[str]
+    alias: str | None
+    is_from_import: bool
+    lineno: int
+
+
+@dataclass(frozen=True)
+class LocalFunctionCall:
+    """A call of a local function or class. ``defined_in_scope``: in the function's own file.
+
+    ``source_file`` is relative to its import root; ``lineno`` counts from the first line of the definition that calls.
+    """
+
+    function_name: str
+    lineno: int
+    defined_in_scope: bool
+    source_file: str | None
+
+
+@dataclass
+class DependencyGraph:
+    """All that one function needs. ``closure`` is set where the package gets a main file, else the module is shipped.
+
+    ``data_files`` are relative paths below ``working_directory``; ``watched_paths`` are those that exist or not.
+    """
+
+    function_name: str
+    source_code: str
+    imports: list[ImportInfo] = field(default_factory=list)
+    local_function_calls: list[LocalFunctionCall] = field(default_factory=list)
+    file_references: list[FileReference] = field(default_factory=list)
+    filesystem_calls: list[FilesystemCall] = field(default_factory=list)
+    source_files: set[str] = field(default_factory=set)
+    local_modules: set[str] = field(default_factory=set)
+    data_files: set[str] = field(default_factory=set)
+    requires_cluster_filesystem: bool = False
+    external_dependencies: set[str] = field(default_factory=set)
+    requires_dependencies: bool = False
+    entry: dict[str, str] = field(default_factory=dict)
+    modules: ModuleSet = field(default_factory=ModuleSet, repr=False)
+    closure: Closure | None = field(default=None, repr=False)
+    working_directory: str = ""
+    is_unchanged: Callable[[], bool] = field(default=bool, repr=False)
+
+
+def analyze_function_dependencies(func: Callable[..., Any]) -> DependencyGraph:
+    """The dependencies of a function. :raises PackagingError: (a ValueError) something can't come along"""
+    return DependencyAnalyzer().analyze_function(func)
+
+
+class DependencyAnalyzer:
+    """Analyses functions; relative data files are looked for in ``working_directory`` (default: the current one)."""
+
+    def __init__(self, working_directory: str | None = None) -> None:
+        self.working_directory = working_directory
+
+    def analyze_function(self, func: Callable[..., Any]) -> DependencyGraph:
+        """See analyze_function_dependencies. Names that nothing defines are an UndefinedNameWarning."""
+        function = plain_function(func)
+        place = _importable_as(function)
+        graph = _of_main(function) if place is None else _of_module(function, *place)
+        graph.working_directory = str(Path(self.working_directory or Path.cwd()))
+        graph.data_files = _data_files(graph)
+        graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
+        own = graph.entry.get("module", "")
+        others = {name for name in graph.local_modules if name != own and not own.startswith(name + ".")}
+        graph.requires_dependencies = bool(graph.local_function_calls or others or graph.data_files) or (
+            graph.closure is not None and any(item.source for item in _other_definitions(graph.closure))
+        )
+        return graph
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A text that is analysed as a whole: one definition, or one module."""
+
+    text: str
+    tree: ast.AST
+
+
+def _of_main(function: FunctionType) -> DependencyGraph:
+    closure = reach(function)
+    for name in sorted(closure.undefined):
+        warnings.warn(
+            f"{closure.source.name}() reads {name!r}, which is not defined here: the job will raise NameError",
+            UndefinedNameWarning,
+            stacklevel=_stack_level(),
+        )
+    entry = closure.definitions.get(closure.source.name)
+    definitions = [entry, *_other_definitions(closure)] if entry else list(closure.definitions.values())
+    graph = DependencyGraph(function.__name__, entry.text if entry else closure.source.text)
+    graph.entry = {"kind": "main", "name": closure.entry_name}
+    graph.closure = closure
+    graph.is_unchanged = closure.is_unchanged
+    graph.modules = modules_reached([*closure.all_imports(), *closure.binding_imports])
+    units = [_Unit(item.text, ast.parse(item.text)) for item in definitions]
+    constants = {name: value[0] for name, text in closure.constants.items() if (value := _literal(text))}
+    outside = [item for name in sorted(closure.imports) for item in closure.imports[name]]
+    local = {name: _shown_path(closure.source.module) for name, item in closure.definitions.items() if item.source}
+    _describe(graph, units, constants, outside, local)
+    graph.source_files.add(closure.source.path)
+    return graph
+
+
+def _of_module(function: FunctionType, module: str, qualname: str) -> DependencyGraph:
+    """A function that the job imports: its module comes along whole, unless it is a distribution's."""
+    entry = {"kind": "module", "module": module, "name": qualname}
+    place = locate(module)
+    if place is None:
+        graph = DependencyGraph(function.__name__, _source_if_any(function), entry=entry)
+        graph.modules = modules_reached([Import(module)])
+        graph.external_dependencies = _distributions(graph.modules.external)
+    else:
+        source = find_source(function)
+        graph = DependencyGraph(function.__name__, source.text, entry=entry)
+        graph.modules = modules_reached([Import(module)])
+        reached = _reached_in_module(source)
+        units = [_Unit(text, ast.parse(text)) for text in (segment_text(source.module, node) for node in reached)]
+        package = module if place.relative_path.endswith("/__init__.py") else module.rpartition(".")[0]
+        read = set().union(*(names_read(node).all for node in reached))
+        outside = [
+            item for item in imports_in(ast.Module(_imports_outside(source.module), []), package) if item.binds in read
+        ]
+        local = dict.fromkeys(source.module.definitions, place.relative_path)
+        _describe(graph, units, _string_constants(source.module), outside, local)
+    names = (module, qualname)
+    graph.is_unchanged = lambda: _importable_as(function) == names
+    return graph
+
+
+def _describe(
+    graph: DependencyGraph,
+    units: list[_Unit],
+    constants: dict[str, Any],
+    outside: list[Import],
+    local: dict[str, str],
+) -> None:
+    """Fill in what the texts say: the units first, then the other local modules as a whole."""
+    graph.imports = [_import_info(item, 0) for item in outside]
+    every = list(outside)
+    for unit in units:
+        inner = imports_in(unit.tree, "", as_main=True)
+        every += inner
+        graph.imports += [_import_info(item, item.lineno) for item in inner]
+    names = {item.binds: item.name for item in every if item.module.partition(".")[0] == "clustrix" and item.name}
+    strings = {name: value for name, value in constants.items() if isinstance(value, str)}
+    for unit in units:
+        graph.local_function_calls += _local_calls(unit.tree, local, every)
+        graph.file_references += file_references_in(unit.tree, strings)
+        graph.filesystem_calls += filesystem_calls_in(unit.text, unit.tree, names)
+    for module in sorted(graph.modules.local.values(), key=lambda item: item.name):
+        graph.local_modules.add(module.name)
+        graph.source_files.add(module.path)
+        text = read_module_text(module.path)
+        if text is not None and module.name != graph.entry.get("module"):
+            _describe_module(graph, text)
+    bound = {item.module for item in graph.closure.binding_imports} if graph.closure else set()
+    made = {item.module for item in every} | graph.modules.optional
+    graph.external_dependencies = _distributions(
+        {name for name in graph.modules.external if name in made or name not in bound}
+    )
+
+
+def _describe_module(graph: DependencyGraph, text: ModuleText) -> None:
+    imports = imports_in(text.tree, "")
+    names = {item.binds: item.name for item in imports if item.module.partition(".")[0] == "clustrix" and item.name}
+    graph.filesystem_calls += filesystem_calls_in(text.text, text.tree, names)
+    graph.file_references += file_references_in(text.tree, _string_constants(text))
+
+
+def _importable_as(function: FunctionType) -> tuple[str, str] | None:
+    """The module and qualified name under which a job can import the function, decorated or not."""
+    for inner in objects_inside(function):
+        module_name, qualname = getattr(inner, "__module__", None), getattr(inner, "__qualname__", "")
+        if not isinstance(module_name, str) or module_name in ("__main__", "__mp_main__") or "<locals>" in qualname:
+            continue
+        value: Any = sys.modules.get(module_name)
+        if getattr(value, "__file__", None) is None:
+            continue
+        for part in qualname.split("."):
+            value = getattr(value, part, None)
+        if any(unwrap_cluster(item) is function for item in objects_inside(value)):
+            return module_name, qualname
+    return None
+
+
+def _reached_in_module(source: Source) -> list[DefinitionNode]:
+    """The function, and what it reaches of its own file's definitions, by name."""
+    reached: list[DefinitionNode] = [source.node]
+    seen = {source.name} if source.is_top_level else set()
+    for node in reached:
+        for name in sorted(names_read(node).all - seen):
+            seen.add(name)
+            reached += source.module.definitions.get(name, [])[-1:]
+    return reached
+
+
+def _other_definitions(closure: Closure) -> list[Any]:
+    return [closure.definitions[name] for name in sorted(closure.definitions) if name != closure.source.name]
+
+
+def _imports_outside(module: ModuleText) -> list[ast.stmt]:
+    return [node for node in module.tree.body if not isinstance(node, DefinitionNode)]
+
+
+def _local_calls(tree: ast.AST, local: dict[str, str], imports: Iterable[Import]) -> list[LocalFunctionCall]:
+    places = {item.binds: item for item in imports}
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        root = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        if not isinstance(root, ast.Name):
+            continue
+        if root is node.func and root.id in local:
+            found.append(LocalFunctionCall(root.id, node.lineno, True, local[root.id]))
+        elif root.id in places:
+            item = places[root.id]
+            module = locate(f"{item.module}.{item.name}") if item.name else None
+            module = module or (None if item.module.startswith("clustrix") else locate(item.module))
+            if module is not None:
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else item.name or root.id
+                found.append(LocalFunctionCall(name, node.lineno, False, module.relative_path))
+    return sorted(found, key=lambda item: (item.lineno, item.function_name))
+
+
+def _data_files(graph: DependencyGraph) -> set[str]:
+    """Files below the working directory that are read by a literal relative path."""
+    root, found = Path(graph.working_directory), set()
+    for reference in graph.file_references:
+        path = PurePosixPath(reference.path.replace("\\", "/"))
+        if (
+            reference.operation == "read"
+            and reference.is_relative
+            and ".." not in path.parts
+            and (root / path).is_file()
+        ):
+            found.add(str(path))
+    return found
+
+
+def _import_info(item: Import, lineno: int) -> ImportInfo:
+    return ImportInfo(item.module, [item.name or item.module], item.alias or None, bool(item.name), lineno)
+
+
+def _distributions(modules: Iterable[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules if not is_standard_library(name)}
+
+
+def _string_constants(module: ModuleText) -> dict[str, str]:
+    found = {}
+    for name, nodes in module.assignments.items():
+        value = literal_or_none(nodes[-1].value) if nodes[-1].value is not None else None
+        if value is not None and isinstance(value[0], str):
+            found[name] = value[0]
+    return found
+
+
+def _literal(text: str) -> tuple[Any] | None:
+    return literal_or_none(ast.parse(text, mode="eval").body) if text[:1] in "'\"" else None
+
+
+def _shown_path(module: ModuleText) -> str:
+    return Path(module.path).name if module.is_file else "<cell>"
+
+
+def _source_if_any(function: FunctionType) -> str:
+    try:
+        return find_source(function).text
+    except PackagingError:
+        return ""  # the distribution has it
+
+
+def _stack_level() -> int:
+    """How far up the first caller is who is not clustrix, so that the warning points at the user's line."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - the documented way to one's caller
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("clustrix."):
+        frame, level = frame.f_back, level + 1
+    return level

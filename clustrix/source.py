@@ -1,0 +1,523 @@
+"""Finds the source of a function or class, and proves that it is that object's own.
+
+The proof: compile the text of the file (or notebook cell) and look for the code object that equals the live one in
+everything but lines and file name. So a file that was edited after its import is noticed, and of two definitions
+with one name the right one is taken.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import importlib.util
+import linecache
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
+
+from clustrix.errors import PackagingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "DefinitionNode",
+    "ModuleText",
+    "Source",
+    "decorator_origin",
+    "find_class_source",
+    "find_source",
+    "future_features",
+    "is_own_decorator",
+    "literal_or_none",
+    "objects_inside",
+    "plain_function",
+    "read_module_text",
+    "same_code",
+    "segment_text",
+    "top_level_statements",
+    "undecorated",
+    "unwrap_cluster",
+]
+
+DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_OWN_PACKAGE = "clustrix"
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleText:
+    """One text that Python compiled as a whole: a file, or a notebook cell (then ``is_file`` is false)."""
+
+    path: str
+    text: str
+    tree: ast.Module
+    flags: int
+    is_file: bool
+    stamp: tuple[int, int]
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def code(self) -> CodeType:
+        code: CodeType = compile(self.tree, self.path, "exec", flags=self.flags, dont_inherit=True)
+        return code
+
+    @cached_property
+    def definitions(self) -> dict[str, list[DefinitionNode]]:
+        """Definitions that bind a name of the module, in the order of the text; also those within ``if`` and ``try``."""
+        found: dict[str, list[DefinitionNode]] = {}
+        for node in top_level_statements(self.tree.body):
+            if isinstance(node, DefinitionNode):
+                found.setdefault(node.name, []).append(node)
+        return found
+
+    @cached_property
+    def assignments(self) -> dict[str, list[ast.Assign | ast.AnnAssign]]:
+        """Module-level assignments to one plain name."""
+        found: dict[str, list[ast.Assign | ast.AnnAssign]] = {}
+        for node in top_level_statements(self.tree.body):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                found.setdefault(node.targets[0].id, []).append(node)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+                found.setdefault(node.target.id, []).append(node)
+        return found
+
+    @cached_property
+    def nodes_by_place(self) -> dict[tuple[str, int], DefinitionNode]:
+        """By name and first line: where a code object says it begins, which is its first decorator."""
+        nodes = (node for node in ast.walk(self.tree) if isinstance(node, DefinitionNode))
+        return {(node.name, first_line_of(node)): node for node in nodes}
+
+    def codes(self, name: str) -> Iterator[CodeType]:
+        """The code objects called ``name``, wherever they are nested."""
+        return (code for code in _nested_codes(self.code) if code.co_name == name)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The text of one definition with its decorators, from the first column on.
+
+    ``first_line`` counts from 1 in the file; ``node`` belongs to ``module.tree``, so its lines are the file's.
+    """
+
+    name: str
+    text: str
+    path: str
+    first_line: int
+    node: DefinitionNode
+    module: ModuleText = field(repr=False)
+
+    @property
+    def is_top_level(self) -> bool:
+        return self.node in self.module.definitions.get(self.name, ())
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The definition alone, with lines that count from its own first line."""
+        return ast.parse(self.text)
+
+
+def find_source(func: Any) -> Source:
+    """The proven source of a function, ``@cluster`` objects unwrapped.
+
+    The source of a function that a decorator of the user's made is the whole decorated definition.
+
+    :raises PackagingError: built-in, not a function, without source, or edited since it was loaded
+    """
+    function = plain_function(func)
+    found = _proven(function)
+    if found is not None and not _is_wrapper(function, found):
+        return found
+    decorated = _decorated_definition(function)
+    if decorated is not None:
+        return decorated
+    if found is not None:
+        return found
+    raise _no_proof(function)
+
+
+def find_class_source(cls: type, texts: tuple[ModuleText, ...]) -> Source | None:
+    """The definition of a class in one of ``texts``, proven by its methods; None if no text defines that name."""
+    candidates = [
+        (text, node)
+        for text in texts
+        for node in text.definitions.get(cls.__name__, ())
+        if isinstance(node, ast.ClassDef)
+    ]
+    for text, node in reversed(candidates):
+        if _methods_match(cls, text, node):
+            return _source(text, node)
+    if candidates:
+        text, node = candidates[-1]
+        raise PackagingError(
+            f"class {cls.__qualname__!r} is not the one that {text.path}, line {node.lineno}, defines: the file was "
+            "edited after it was loaded, or a method was replaced. Load it again, or undo the replacement."
+        )
+    return None
+
+
+def plain_function(func: Any) -> FunctionType:
+    """The Python function behind ``func``, of which clustrix's own decorator is taken off."""
+    function = unwrap_cluster(func)
+    if isinstance(function, FunctionType):
+        return function
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or repr(function)
+    if isinstance(function, BuiltinFunctionType | type(str.join) | type(object.__init__)):
+        raise PackagingError(
+            f"{name!r} is a built-in or C function and has no Python source. Call it from a function of your own."
+        )
+    if isinstance(function, MethodType):
+        raise PackagingError(
+            f"{name!r} is a bound method, which is not supported yet. Call it from a function that takes the object "
+            "as an argument."
+        )
+    if isinstance(function, partial):
+        raise PackagingError(
+            f"{function!r} is a partial, which is not supported yet. Submit its function and give the arguments "
+            "in the call."
+        )
+    if hasattr(function, "__wrapped__") and isinstance(function.__wrapped__, FunctionType):
+        # functools.lru_cache and friends: callable objects around a function, found again by the function's name.
+        return function.__wrapped__
+    raise PackagingError(
+        f"{name!r} is an object of type {type(function).__name__!r}, not a function. Call it from a function."
+    )
+
+
+def unwrap_cluster(value: Any) -> Any:
+    """What ``@cluster`` decorated; other values as they are."""
+    while _is_own_module(type(value).__module__) and hasattr(value, "__wrapped__"):
+        value = value.__wrapped__
+    return value
+
+
+def read_module_text(path: str, flags: int = 0) -> ModuleText | None:
+    """The text of a file, or of a notebook cell or the like that linecache knows; None where there is none."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return _cell_text(path, flags)
+    stamp = (status.st_mtime_ns, status.st_size)
+    known = _texts.get((path, flags))
+    if known is not None and known.stamp == stamp:
+        return known
+    try:
+        text = importlib.util.decode_source(Path(path).read_bytes())
+        tree = ast.parse(text, path)
+    except (OSError, SyntaxError, ValueError, UnicodeDecodeError) as error:
+        raise PackagingError(f"{path} can't be read as Python source: {error}. Restore the file.") from error
+    found = ModuleText(path, text, tree, flags, is_file=True, stamp=stamp)
+    _texts[path, flags] = found
+    return found
+
+
+def same_code(one: CodeType, other: CodeType) -> bool:
+    """Equal in all that decides what the code does: not in lines and file name."""
+    return one is other or _shape(one) == _shape(other)
+
+
+def future_features(flags: int) -> tuple[str, ...]:
+    """The ``from __future__`` names in a code object's flags which an interpreter from 3.6 up doesn't have anyway."""
+    names = []
+    for name in __future__.all_feature_names:
+        feature = getattr(__future__, name)
+        mandatory = feature.getMandatoryRelease()
+        if (mandatory is None or mandatory[:2] > (3, 6)) and flags & feature.compiler_flag:
+            names.append(name)
+    return tuple(sorted(names))
+
+
+def undecorated(source: Source, drop: list[ast.expr]) -> str:
+    """The source's text without the lines of the decorators in ``drop``."""
+    gone = {line for node in drop for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    lines = source.text.split("\n")
+    return "\n".join(line for number, line in enumerate(lines, source.first_line) if number not in gone)
+
+
+def is_own_decorator(expression: ast.expr, names: dict[str, Any], module: ModuleText) -> bool:
+    """Whether a decorator is clustrix's: judged by the live object, else by the file's import statements."""
+    origin = decorator_origin(expression)
+    root, *attributes = origin.split(".") if origin else [""]
+    if root in names:
+        value = names[root]
+        for attribute in attributes:
+            value = getattr(value, attribute, None)
+        value = getattr(value, "func", value) if isinstance(value, partial) else value
+        owner = getattr(value, "__module__", None)
+        return _is_own_module(owner if isinstance(owner, str) else "") or _is_own_module(type(value).__module__)
+    return any(
+        (alias.asname or alias.name.partition(".")[0]) == root
+        and _is_own_module((node.module or "") if isinstance(node, ast.ImportFrom) else alias.name)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    )
+
+
+def decorator_origin(expression: ast.expr) -> str:
+    """``a.b`` of ``@a.b`` and of ``@a.b(...)``; empty for other expressions."""
+    while isinstance(expression, ast.Call):
+        expression = expression.func
+    parts: list[str] = []
+    while isinstance(expression, ast.Attribute):
+        parts.append(expression.attr)
+        expression = expression.value
+    if not isinstance(expression, ast.Name):
+        return ""
+    return ".".join([expression.id, *reversed(parts)])
+
+
+def objects_inside(value: Any, depth: int = 3) -> Iterator[Any]:
+    """``value``, and what it wraps: the ways in which decorators keep the function they were given."""
+    yield value
+    if depth == 0:
+        return
+    inner: list[Any] = []
+    if isinstance(value, FunctionType):
+        inner += [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+    if not isinstance(value, type):
+        inner += [item for item in getattr(value, "__dict__", {}).values() if callable(item)]
+    inner += [getattr(value, name) for name in ("__wrapped__", "__func__", "func") if hasattr(value, name)]
+    seen: set[int] = set()
+    for item in inner:
+        if callable(item) and id(item) not in seen:
+            seen.add(id(item))
+            yield from objects_inside(item, depth - 1)
+
+
+def literal_or_none(node: ast.expr) -> tuple[Any] | None:
+    """The value of a literal expression in a tuple of one; None for any other expression."""
+    try:
+        return (ast.literal_eval(node),)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def segment_text(module: ModuleText, node: ast.stmt) -> str:
+    """The text of a definition (with decorators) or of another statement, from the first column on."""
+    if not isinstance(node, DefinitionNode):
+        return (ast.get_source_segment(module.text, node) or ast.unparse(node)) + "\n"
+    first, last = first_line_of(node), node.end_lineno or node.lineno
+    lines = module.lines[first - 1 : last]
+    margin = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+    if margin:
+        inside_strings = _string_continuations(node)
+        lines = [
+            line
+            if number in inside_strings
+            else line.removeprefix(margin)
+            if line.startswith(margin)
+            else line.lstrip()
+            for number, line in enumerate(lines, first)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def first_line_of(node: DefinitionNode) -> int:
+    return node.decorator_list[0].lineno if node.decorator_list else node.lineno
+
+
+def top_level_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that run in the module's own scope, those within its ``if``, ``try``, ``with`` and loops too."""
+    for node in body:
+        yield node
+        if isinstance(node, DefinitionNode) or (isinstance(node, ast.If) and _is_type_checking(node.test)):
+            continue
+        for part in ("body", "handlers", "orelse", "finalbody"):
+            inner = getattr(node, part, [])
+            for item in inner:
+                yield from top_level_statements(item.body if isinstance(item, ast.ExceptHandler) else [item])
+
+
+_texts: dict[tuple[str, int], ModuleText] = {}
+
+
+def _cell_text(path: str, flags: int) -> ModuleText | None:
+    text = "".join(linecache.getlines(path))
+    if not text:
+        return None
+    known = _texts.get((path, flags))
+    if known is not None and known.text == text:
+        return known
+    try:
+        tree = ast.parse(text, path)
+    except SyntaxError:
+        return None  # a cell with magics: it is not what Python compiled, so it proves nothing
+    found = ModuleText(path, text, tree, flags, is_file=False, stamp=(0, len(text)))
+    _texts[path, flags] = found
+    return found
+
+
+def _future_flags(code: CodeType) -> int:
+    every = 0
+    for name in __future__.all_feature_names:
+        if name != "nested_scopes":  # its flag is CO_NESTED, which says something else
+            every |= getattr(__future__, name).compiler_flag
+    return code.co_flags & every
+
+
+def _proven(function: FunctionType) -> Source | None:
+    code = function.__code__
+    text = _text_of(function)
+    if text is None:
+        return None
+    matches = [candidate for candidate in text.codes(code.co_name) if same_code(candidate, code)]
+    same_line = [candidate for candidate in matches if candidate.co_firstlineno == code.co_firstlineno]
+    for match in same_line or matches[-1:]:
+        node = text.nodes_by_place.get((match.co_name, match.co_firstlineno))
+        if node is not None and not isinstance(node, ast.ClassDef) and _defaults_match(function, node):
+            return _source(text, node)
+    return None
+
+
+def _text_of(function: FunctionType) -> ModuleText | None:
+    """The text that the function was compiled from; a script's relative name is looked up where Python started."""
+    path, flags = function.__code__.co_filename, _future_flags(function.__code__)
+    module_file = function.__globals__.get("__file__")
+    if isinstance(module_file, str) and not Path(path).is_absolute() and Path(module_file).name == Path(path).name:
+        path = module_file
+    return read_module_text(path, flags)
+
+
+def _is_wrapper(function: FunctionType, found: Source) -> bool:
+    """A wrapper inside a decorator: wraps() gave it the name of what it wraps, or closure cells hold that."""
+    if function.__name__ != found.name or hasattr(function, "__wrapped__"):
+        return True
+    return "<locals>" in function.__qualname__ and _global_name(function) is not None
+
+
+def _global_name(function: FunctionType) -> str | None:
+    """The name under which the module knows the function: itself, or within a ``@cluster`` object."""
+    for name, value in function.__globals__.items():
+        if value is function or unwrap_cluster(value) is function:
+            return name
+    return None
+
+
+def _decorated_definition(function: FunctionType) -> Source | None:
+    for inner in objects_inside(function):
+        if inner is function or not isinstance(inner, FunctionType):
+            continue
+        source = _proven(inner)
+        if source is not None and source.name in (function.__name__, _global_name(function)):
+            return source
+    return None
+
+
+def _source(text: ModuleText, node: DefinitionNode) -> Source:
+    return Source(node.name, segment_text(text, node), text.path, first_line_of(node), node, text)
+
+
+def _no_proof(function: FunctionType) -> PackagingError:
+    code, name = function.__code__, function.__qualname__
+    where = f"{code.co_filename}, line {code.co_firstlineno}"
+    if code.co_name == "<lambda>":
+        return PackagingError(f"the lambda at {where} can't be packed: lambdas are not supported yet. Use def.")
+    if _text_of(function) is None:
+        return PackagingError(
+            f"function {name!r} has no source ({where} is not a file or a notebook cell). "
+            "Put it into a file and import it."
+        )
+    return PackagingError(
+        f"function {name!r} is not what {where} says now: the file was edited after it was loaded. "
+        "Start Python again, or reload the module."
+    )
+
+
+def _defaults_match(function: FunctionType, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Default values are not in the code object: those which are literals are compared here."""
+    values = list(function.__defaults__ or ())
+    if len(values) != len(node.args.defaults):
+        return False
+    by_name = function.__kwdefaults__ or {}
+    pairs: list[tuple[ast.expr | None, Any]] = list(zip(node.args.defaults, values, strict=True))
+    pairs += [
+        (default, by_name[argument.arg])
+        for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if argument.arg in by_name
+    ]
+    for default, value in pairs:
+        literal = literal_or_none(default) if isinstance(default, ast.Constant) else None
+        if literal is not None and (type(literal[0]) is not type(value) or repr(literal[0]) != repr(value)):
+            return False
+    return True
+
+
+def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
+    bodies = [code for code in text.codes(node.name) if code.co_firstlineno == first_line_of(node)]
+    known = [code for body in bodies for code in _nested_codes(body)]
+    for value in vars(cls).values():
+        functions = [getattr(value, name, None) for name in ("__func__", "fget", "fset", "fdel")]
+        for function in (value, *functions):
+            if not isinstance(function, FunctionType) or function.__code__.co_filename != text.path:
+                continue
+            code = function.__code__
+            if not any(candidate.co_name == code.co_name and same_code(candidate, code) for candidate in known):
+                return False
+    return True
+
+
+def _nested_codes(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested_codes(constant)
+
+
+def _shape(code: CodeType) -> tuple[Any, ...]:
+    return (
+        code.co_name,
+        code.co_code,
+        code.co_names,
+        code.co_varnames,
+        code.co_freevars,
+        code.co_cellvars,
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_flags,
+        getattr(code, "co_exceptiontable", b""),
+        tuple(_constant_shape(constant) for constant in code.co_consts),
+    )
+
+
+def _constant_shape(constant: Any) -> Any:
+    if isinstance(constant, CodeType):
+        return _shape(constant)
+    if isinstance(constant, tuple):
+        return ("tuple", *(_constant_shape(item) for item in constant))
+    if isinstance(constant, frozenset):
+        return ("frozenset", frozenset(_constant_shape(item) for item in constant))
+    if isinstance(constant, float | complex):
+        return (type(constant), repr(constant))  # 0.0 equals -0.0
+    return (type(constant), constant)
+
+
+def _string_continuations(node: ast.AST) -> set[int]:
+    """Lines that begin within a string: their leading blanks belong to its value."""
+    lines: set[int] = set()
+    for part in ast.walk(node):
+        is_text = isinstance(part, ast.Constant) and isinstance(part.value, str | bytes)
+        if is_text or isinstance(part, ast.JoinedStr):
+            lines.update(range(part.lineno + 1, (part.end_lineno or part.lineno) + 1))  # type: ignore[attr-defined]
+    return lines
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return decorator_origin(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING")
+
+
+def _is_own_module(name: str) -> bool:
+    return name.partition(".")[0] == _OWN_PACKAGE
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - reading an empty cell raises
+    except ValueError:
+        return False
+    return True
