@@ -12,15 +12,15 @@ import linecache
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.captured_values import globals_in, is_mutable, literal_source
 from clustrix.errors import PackagingError
 from clustrix.local_modules import Import, imports_in, locate
+from clustrix.module_text import ModuleText, read_module_text, segment_text
 from clustrix.scopes import NamesRead, names_read
 from clustrix.source import (
-    ModuleText,
     Source,
     find_class_source,
     find_source,
@@ -28,9 +28,7 @@ from clustrix.source import (
     is_own_decorator,
     objects_inside,
     plain_function,
-    read_module_text,
     same_code,
-    segment_text,
     undecorated,
     unwrap_cluster,
 )
@@ -347,14 +345,13 @@ class _Search:
 def _inner_function(function: FunctionType, source: Source) -> FunctionType:
     """The function that ``source`` defines, which a decorator may have wrapped: its globals are the file's."""
     for item in objects_inside(function):
-        if isinstance(item, FunctionType) and item.__code__.co_name == source.name:
-            if _same_file(item.__code__.co_filename, source.path):
-                return item
+        if isinstance(item, FunctionType) and _is_code_of(item.__code__, source):
+            return item
     return function
 
 
-def _same_file(one: str, other: str) -> bool:
-    return one == other or Path(one).name == Path(other).name
+def _is_code_of(code: CodeType, source: Source) -> bool:
+    return code.co_name == source.name and Path(code.co_filename).name == Path(source.path).name
 
 
 def _rewritten(statements: list[Import], name: str, value: Any) -> Iterator[Import]:

@@ -20,19 +20,9 @@ from clustrix.local_modules import (
     locate,
     modules_reached,
 )
+from clustrix.module_text import DefinitionNode, ModuleText, literal_or_none, read_module_text, segment_text
 from clustrix.scopes import names_read
-from clustrix.source import (
-    DefinitionNode,
-    ModuleText,
-    Source,
-    find_source,
-    literal_or_none,
-    objects_inside,
-    plain_function,
-    read_module_text,
-    segment_text,
-    unwrap_cluster,
-)
+from clustrix.source import Source, find_source, objects_inside, plain_function, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from clustrix.source import decorator_origin, literal_or_none
+from clustrix.module_text import dotted_name, literal_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ def filesystem_calls_in(text: str, tree: ast.AST, names: Mapping[str, str]) -> l
     lines = text.split("\n")
     found = []
     for call in _calls(tree):
-        written = decorator_origin(call.func)
+        written = dotted_name(call.func)
         function = names.get(written, written).rpartition(".")[2]
         if function in _CLUSTER_FUNCTIONS:
             args = [_argument(text, item) for item in call.args]
@@ -86,7 +86,7 @@ def _argument(text: str, node: ast.expr) -> str:
 
 def _reference(call: ast.Call, known: Mapping[str, str]) -> FileReference | None:
     function = call.func
-    written = decorator_origin(function)
+    written = dotted_name(function)
     name = function.attr if isinstance(function, ast.Attribute) else written
     target = call.args[0] if call.args else _keyword(call, "file", "path", "filepath_or_buffer", "fname", "io")
     if written in ("open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open"):
@@ -130,7 +130,7 @@ def _path(node: ast.expr | None, known: Mapping[str, str]) -> str | None:
     parts: list[ast.expr]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         parts = [node.left, node.right]
-    elif isinstance(node, ast.Call) and decorator_origin(node.func).rpartition(".")[2] in (*_PATH_CLASSES, "join"):
+    elif isinstance(node, ast.Call) and dotted_name(node.func).rpartition(".")[2] in (*_PATH_CLASSES, "join"):
         parts = node.args
     else:
         literal = literal_or_none(node)

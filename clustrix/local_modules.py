@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clustrix.errors import PackagingError
-from clustrix.source import decorator_origin, read_module_text
+from clustrix.module_text import dotted_name, is_type_checking, read_module_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -207,7 +207,7 @@ def _walk_imports(nodes: Iterable[ast.AST], package: str, *, as_main: bool, is_o
         elif isinstance(node, ast.If) and _is_not_run(node.test, as_main=as_main):
             yield from _walk_imports(node.orelse, package, as_main=as_main, is_optional=is_optional)
         else:
-            if isinstance(node, ast.Call) and decorator_origin(node.func) in _DYNAMIC_IMPORTS:
+            if isinstance(node, ast.Call) and dotted_name(node.func) in _DYNAMIC_IMPORTS:
                 name = node.args[0] if node.args else None
                 if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value[:1] != ".":
                     yield Import(name.value, "", "", is_optional, node.lineno)
@@ -229,11 +229,11 @@ def _catches_import_error(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(decorator_origin(item) in ("ImportError", "ModuleNotFoundError", "Exception") for item in types)
+    return any(dotted_name(item) in ("ImportError", "ModuleNotFoundError", "Exception") for item in types)
 
 
 def _is_not_run(test: ast.expr, *, as_main: bool) -> bool:
-    if decorator_origin(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING"):
+    if is_type_checking(test):
         return True
     return (
         not as_main

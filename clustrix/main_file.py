@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from clustrix.captured_values import literal_source
 from clustrix.errors import PackagingError
-from clustrix.source import literal_or_none
+from clustrix.module_text import literal_or_none
 
 if TYPE_CHECKING:
     from clustrix.closure import Closure
