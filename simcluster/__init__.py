@@ -1,7 +1,7 @@
 """Disposable clusters to test against: a login host, a batch scheduler, compute nodes, many Pythons.
 
-    with simcluster.start("slurm", nodes=2, pythons=["3.6", "3.12"]) as cluster:
-        cluster.run("sinfo")
+with simcluster.start("slurm", nodes=2, pythons=["3.6", "3.12"]) as cluster:
+    cluster.run("sinfo")
 """
 
 from __future__ import annotations
@@ -78,6 +78,10 @@ def start(
             }
         )
     )
-    from simcluster.docker.backend import start as start_in_docker
-
+    try:
+        from simcluster.docker.backend import start as start_in_docker  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise BackendUnavailableError(
+            f'the docker backend needs {error.name}, which comes with: pip install "clustrix[simcluster]"'
+        ) from error
     return start_in_docker(spec, keep=keep, name=name)

@@ -41,7 +41,7 @@ class Shell:
     """Runs commands at an endpoint. Threads may share it."""
 
     def __init__(self, endpoint: SSHEndpoint) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._lock = threading.Lock()
         self._client: paramiko.SSHClient | None = None
 
@@ -90,7 +90,7 @@ class Shell:
         with self._lock:
             transport = self._client.get_transport() if self._client else None
             if transport is None or not transport.is_active():
-                self._client = _connect(self._endpoint)
+                self._client = _connect(self.endpoint)
                 transport = self._client.get_transport()
                 assert transport is not None  # noqa: S101
             return transport

@@ -19,7 +19,18 @@ BACKENDS = ("docker",)
 PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 SLURM_VERSIONS = ("22.05", "24.11")
 
-_UNITS = {"": 1, "M": 1, "MB": 1, "MIB": 1, "G": 1024, "GB": 1024, "GIB": 1024, "T": 1 << 20, "TB": 1 << 20, "TIB": 1 << 20}
+_UNITS = {
+    "": 1,
+    "M": 1,
+    "MB": 1,
+    "MIB": 1,
+    "G": 1024,
+    "GB": 1024,
+    "GIB": 1024,
+    "T": 1 << 20,
+    "TB": 1 << 20,
+    "TIB": 1 << 20,
+}
 
 
 @dataclass(frozen=True)
@@ -36,9 +47,13 @@ class Partition:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.name) or self.name in {"debug", "DEFAULT"}:
-            raise SpecError(f"partition name {self.name!r}: letters, digits, '-' and '_', and neither debug nor DEFAULT")
+            raise SpecError(
+                f"partition name {self.name!r}: letters, digits, '-' and '_', and neither debug nor DEFAULT"
+            )
         if not re.fullmatch(r"INFINITE|(\d+-)?\d+(:\d+){0,2}", self.max_time):
-            raise SpecError(f"partition {self.name}: max_time {self.max_time!r} is not minutes, H:MM:SS, D-HH:MM:SS or INFINITE")
+            raise SpecError(
+                f"partition {self.name}: max_time {self.max_time!r} is not minutes, H:MM:SS, D-HH:MM:SS or INFINITE"
+            )
         if self.nodes is not None:
             object.__setattr__(self, "nodes", tuple(self.nodes))
 
@@ -77,7 +92,9 @@ class ClusterSpec:
         for partition in self.partitions:
             unknown = sorted(set(partition.nodes or ()) - set(self.node_names))
             if unknown:
-                raise SpecError(f"partition {partition.name} names {', '.join(unknown)}; the nodes are {', '.join(self.node_names)}")
+                raise SpecError(
+                    f"partition {partition.name} names {', '.join(unknown)}; the nodes are {', '.join(self.node_names)}"
+                )
 
     @property
     def memory_mb(self) -> int:
@@ -132,7 +149,9 @@ def _sorted_pythons(pythons: Any) -> tuple[str, ...] | None:
     wanted = []
     for version in pythons:
         if not isinstance(version, str):
-            raise SpecError(f"pythons: write versions as text in quotes, for {version!r} would make 3.10 and 3.1 the same")
+            raise SpecError(
+                f"pythons: write versions as text in quotes, for {version!r} would make 3.10 and 3.1 the same"
+            )
         _one_of("pythons", version, PYTHONS)
         wanted.append(version)
     if not wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ class AccessDirectory:
         """A new directory: temporary, or in the user's state directory for a cluster that is kept."""
         if keep:
             path = clusters_directory() / name
+            shutil.rmtree(path, ignore_errors=True)  # of a cluster that went without `simcluster down`
             path.mkdir(mode=0o700, parents=True)
         else:
             path = Path(tempfile.mkdtemp(prefix="simcluster-"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from subprocess import CalledProcessError, TimeoutExpired
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from simcluster.docker.access import USERS, AccessDirectory, KeyPair
 from simcluster.docker.containers import LOGIN, Machine, start_machines
 from simcluster.docker.engine import connect
 from simcluster.docker.images import ensure_image, pythons_in
+from simcluster.docker.inventory import list_clusters
 from simcluster.docker.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
@@ -77,11 +79,14 @@ class DockerCluster:
 
     def __init__(
         self,
+        *,
         name: str,
         spec: ClusterSpec,
         pythons: tuple[str, ...],
         containers: Mapping[str, Container],
         endpoints: Mapping[str, SSHEndpoint],
+        shell: Shell,
+        cleanup: ExitStack,
     ) -> None:
         self.name = name
         self.spec = spec
@@ -90,8 +95,8 @@ class DockerCluster:
         self.home, self.scratch = f"/home/{USERS[0]}", f"/scratch/{USERS[0]}"
         self.nodes = MappingProxyType({node: DockerNode(node, containers[node]) for node in spec.node_names})
         self._login = containers[LOGIN]
-        self._shell = Shell(self.ssh)
-        self._undo = ExitStack()
+        self._shell = shell
+        self._cleanup = cleanup
 
     def run(
         self,
@@ -111,8 +116,7 @@ class DockerCluster:
 
     def close(self) -> None:
         """Remove the cluster, unless it was started with `keep=True`. Closing twice is harmless."""
-        self._shell.close()
-        self._undo.close()
+        self._cleanup.close()
 
     def __enter__(self) -> Self:
         return self
@@ -126,8 +130,8 @@ class DockerCluster:
         return f"<{type(self).__name__} {self.name}>"
 
     def _as_root(self, command: list[str]) -> str:
-        _, (output, _) = self._login.exec_run(command, demux=True)
-        return (output or b"").decode(errors="replace")
+        output: bytes = self._login.exec_run(command, stderr=False).output  # type: ignore[assignment]
+        return output.decode(errors="replace")
 
 
 def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> DockerCluster:
@@ -135,13 +139,15 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
 
     Without `keep` it belongs to this process, and goes when that goes, however that happens.
     """
-    client = connect()
-    reap(client)
-    image = ensure_image(client, image_recipe(spec))
-    pythons = _choose_pythons(spec, pythons_in(image))
     run = secrets.token_hex(4)
-    name = name or f"{spec.scheduler}-{run}"
+    name = _checked_name(name or f"{spec.scheduler}-{run}")
     with ExitStack() as undo:
+        client = undo.enter_context(closing(connect()))
+        reap(client)
+        if any(name == cluster.name for cluster in list_clusters(client)):
+            raise SpecError(f"there is a cluster {name!r} already; take another name, or first: simcluster down {name}")
+        image = ensure_image(client, image_recipe(spec), spec.pythons)
+        pythons = _choose_pythons(spec, pythons_in(image))
         access = AccessDirectory.create(name, keep)
         undo.callback(shutil.rmtree, access.path, ignore_errors=True)
         labels = {RUN: run, NAME: name, SPEC: json.dumps(spec.to_dict()), DIRECTORY: str(access.path)}
@@ -153,17 +159,27 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
 
         user_keys, host_key = access.add_users(), KeyPair.generate()
         machines = _machines(spec, pythons, user_keys, host_key)
-        containers = start_machines(client, image.tags[0], machines, labels)
+        containers = start_machines(client, str(image.id), machines, labels)
         port = published_port(containers[LOGIN])
         access.write(name, port, host_key.public, spec)
         endpoints = {user: access.endpoint(user, port) for user in USERS}
-        cluster = DockerCluster(name, spec, pythons, containers, endpoints)
-        undo.callback(cluster._shell.close)  # noqa: SLF001
-        _wait_until_ready(cluster, containers)
+        shell = Shell(endpoints[USERS[0]])
+        undo.callback(shell.close)
+        _wait_until_ready(spec, shell, containers)
         cleanup = undo.pop_all()
-        if not keep:
-            cluster._undo = cleanup  # noqa: SLF001
-        return cluster
+    if keep:
+        cleanup = ExitStack()
+        cleanup.callback(client.close)
+        cleanup.callback(shell.close)
+    return DockerCluster(
+        name=name,
+        spec=spec,
+        pythons=pythons,
+        containers=containers,
+        endpoints=endpoints,
+        shell=shell,
+        cleanup=cleanup,
+    )
 
 
 def image_recipe(spec: ClusterSpec) -> ImageRecipe:
@@ -174,7 +190,17 @@ def image_recipe(spec: ClusterSpec) -> ImageRecipe:
 def published_port(login: Container) -> int:
     """The port of this machine behind which the login host's SSH server is."""
     login.reload()
-    return int(login.ports[f"{_SSH_PORT}/tcp"][0]["HostPort"])
+    bindings = login.ports[f"{_SSH_PORT}/tcp"]
+    if not bindings:
+        raise ClusterStartError(f"the login host ended at once:\n{login.logs(tail=15).decode()}")
+    return int(bindings[0]["HostPort"])
+
+
+def _checked_name(name: str) -> str:
+    # It becomes a directory's name and a host in an ssh config.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise SpecError(f"name {name!r}: use letters, digits, '-' and '_'")
+    return name
 
 
 def _choose_pythons(spec: ClusterSpec, available: tuple[str, ...]) -> tuple[str, ...]:
@@ -210,15 +236,17 @@ def _machines(
     return [login, *(Machine(node, ["node"], setup, capabilities=("SYS_PTRACE",)) for node in spec.node_names)]
 
 
-def _wait_until_ready(cluster: DockerCluster, containers: Mapping[str, Container]) -> None:
+def _wait_until_ready(spec: ClusterSpec, shell: Shell, containers: Mapping[str, Container]) -> None:
     deadline = time.monotonic() + _START_DEADLINE
-    script = _READY.format(nodes=cluster.spec.nodes) + (_ACCOUNTING_READY if cluster.spec.accounting else "")
+    script = _READY.format(nodes=spec.nodes) + (_ACCOUNTING_READY if spec.accounting else "")
     try:
-        if wait_for_ssh(cluster.ssh.host, cluster.ssh.port, deadline):
-            cluster.run(script, timeout=deadline - time.monotonic(), check=True)
+        if wait_for_ssh(shell.endpoint.host, shell.endpoint.port, deadline):
+            shell.run(script, timeout=deadline - time.monotonic(), check=True)
             return
         reason = "its SSH server did not answer"
     except (TimeoutExpired, CalledProcessError):
         reason = "its nodes did not become idle"
     logs = "\n".join(f"--- {name}\n{container.logs(tail=15).decode()}" for name, container in containers.items())
-    raise ClusterStartError(f"the cluster was started, but {reason} within {_START_DEADLINE:.0f} s. Its logs end:\n{logs}")
+    raise ClusterStartError(
+        f"the cluster was started, but {reason} within {_START_DEADLINE:.0f} s. Its logs end:\n{logs}"
+    )

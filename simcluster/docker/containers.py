@@ -15,13 +15,13 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
+import docker
 from simcluster.docker.ownership import ROLE, RUN
 from simcluster.errors import ClusterStartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import docker
     from docker.models.containers import Container
 
 __all__ = ["LOGIN", "Machine", "start_machines"]
@@ -55,14 +55,17 @@ def start_machines(
             list(made)
         except docker.errors.APIError as error:
             raise _explained(error) from error
+        finally:
+            network._docker.client.close()  # noqa: SLF001
         with _without_ryuk():
-            started = pool.map(lambda machine: _start(image, machine, network, volumes, labels), machines)
-            return dict(zip([machine.name for machine in machines], started, strict=True))
+            started = list(pool.map(lambda machine: _start(image, machine, network, volumes, labels), machines))
+    return {machine.name: client.containers.get(id_) for machine, id_ in zip(machines, started, strict=True)}
 
 
 def _start(
     image: str, machine: Machine, network: Network, volumes: Mapping[str, str], labels: Mapping[str, str]
-) -> Container:
+) -> str:
+    """Start one machine; its container's id."""
     container = DockerContainer(image)
     container.image = image  # whatever prefix for public images the user's testcontainers have
     container.with_name(f"simcluster-{labels[RUN]}-{machine.name}").with_command(machine.command)
@@ -82,7 +85,11 @@ def _start(
         for name, text in machine.setup.items():
             (setup / name).write_text(text, encoding="utf-8", newline="\n")
         container.with_copy_into_container(setup, "/run")
-        return container.start().get_wrapped_container()
+        try:
+            return container.start().get_container_id()
+        finally:
+            # Each of testcontainers' objects has a connection of its own, and does not close it.
+            container.get_docker_client().client.close()
 
 
 _ryuk_lock = threading.Lock()

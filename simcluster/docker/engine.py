@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import docker
 import docker.errors
 
+import docker
 from simcluster.errors import BackendUnavailableError
 
 __all__ = ["connect"]

@@ -6,13 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import docker
 import docker.errors
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+import docker
 from simcluster.docker.local_images import find_interpreters, make_base, make_interpreter
 from simcluster.errors import ImageBuildError
+from simcluster.spec import PYTHONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,80 +22,77 @@ if TYPE_CHECKING:
 
     from simcluster.docker.recipe import ImageRecipe
 
-__all__ = ["PYTHONS_LABEL", "build_image", "ensure_image", "pythons_in"]
+__all__ = ["build_image", "ensure_image", "pythons_in"]
 
-PYTHONS_LABEL = "simcluster.pythons"
+_FAMILY = "simcluster.family"
+_PYTHONS = "simcluster.pythons"
 
+_BUILD_ARGUMENTS = {version: f"PYTHON{version.replace('.', '')}" for version in PYTHONS}
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY")
 
 
-def ensure_image(client: docker.DockerClient, recipe: ImageRecipe) -> Image:
-    """The image of `recipe`, built now if this machine does not have it."""
-    try:
-        return client.images.get(recipe.tag)
-    except docker.errors.ImageNotFound:
-        return build_image(client, recipe, _tell_stderr)
+def ensure_image(client: docker.DockerClient, recipe: ImageRecipe, pythons: tuple[str, ...] | None) -> Image:
+    """An image made of the recipe, with at least `pythons` (None: with what the recipe has); built now if need be."""
+    images = client.images.list(filters={"label": f"{_FAMILY}={recipe.family}"})
+    for image in sorted(images, key=lambda image: len(pythons_in(image)), reverse=True):
+        if recipe.tag in image.tags or set(pythons or recipe.pythons) <= set(pythons_in(image)):
+            return image
+    return build_image(client, recipe, _tell_stderr)
+
+
+def pythons_in(image: Image) -> tuple[str, ...]:
+    """The Python versions that an image has, the oldest first."""
+    return tuple(image.labels[_PYTHONS].split())
 
 
 def build_image(
     client: docker.DockerClient,
     recipe: ImageRecipe,
     say: Callable[[str], None],
-    log: Callable[[str], None] = lambda _line: None,
+    log: Callable[[str], None] | None = None,
+    again: bool = False,
 ) -> Image:
-    """Build the image of `recipe`. `say` gets a line for each larger step, `log` each line of the builder's output."""
-    lock = user_cache_path("simcluster", ensure_exists=True) / "build.lock"
-    with FileLock(lock):
-        try:
-            return client.images.get(recipe.tag)  # another process built it meanwhile
-        except docker.errors.ImageNotFound:
-            pass
-        say(f"building {recipe.tag} (once; about two minutes)")
+    """Build the image of `recipe` unless it is there, or in any case with `again`.
+
+    `say` gets a line for each larger step, `log` each line of the builder's output.
+    """
+    with FileLock(user_cache_path("simcluster", ensure_exists=True) / "build.lock"):
+        if not again and client.images.list(recipe.tag):
+            return client.images.get(recipe.tag)
+        say(f"building {recipe.tag} (once; it takes a minute or two)")
         arguments, pythons = _parts(client, recipe, say)
         arguments |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
         arguments["MIRROR"] = recipe.mirror
-        _run_build(client, recipe, arguments, pythons, log)
-        say(f"built {recipe.tag}")
+        labels = {_FAMILY: recipe.family, _PYTHONS: " ".join(pythons)}
+        _run_build(client, recipe, arguments, labels, log)
         return client.images.get(recipe.tag)
-
-
-def pythons_in(image: Image) -> tuple[str, ...]:
-    """The Python versions that an image has, the oldest first."""
-    return tuple(image.labels[PYTHONS_LABEL].split())
 
 
 def _parts(
     client: docker.DockerClient, recipe: ImageRecipe, say: Callable[[str], None]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """The build arguments that name the base and the interpreters, and which versions those are."""
-    left_out = [version for version in _build_arguments() if version not in recipe.pythons]
     if _registry_has(client, recipe.base):
-        arguments = {_build_arguments()[version]: recipe.base for version in left_out}
-        return {"BASE": recipe.base, **arguments}, recipe.pythons
+        left_out = {_BUILD_ARGUMENTS[version]: recipe.base for version in PYTHONS if version not in recipe.pythons}
+        return {"BASE": recipe.base, **left_out}, recipe.pythons
 
-    say(f"no registry of images has {recipe.base} for us: using this machine's Debian mirror and pyenv's interpreters")
+    say(f"no registry of images offers {recipe.base}: using Debian's packages and this machine's interpreters")
     base = make_base(client, recipe.base, say)
     found = find_interpreters()
     pythons = tuple(version for version in recipe.pythons if version in found)
     if not pythons:
         raise ImageBuildError(
-            "no interpreters: a registry of images can't be reached, and pyenv has none of Python "
-            f"{', '.join(recipe.pythons)} here; install some, for example: pyenv install {recipe.pythons[-1]}"
+            f"no registry of images can be reached, and pyenv has none of Python {', '.join(recipe.pythons)} here;"
+            f" install some, for example: pyenv install {recipe.pythons[-1]}"
         )
-    arguments = dict.fromkeys(_build_arguments().values(), base)
-    arguments |= {_build_arguments()[v]: make_interpreter(client, found[v], say) for v in pythons}
+    arguments = dict.fromkeys(_BUILD_ARGUMENTS.values(), base)
+    arguments |= {_BUILD_ARGUMENTS[version]: make_interpreter(client, found[version], say) for version in pythons}
     return {"BASE": base, **arguments}, pythons
-
-
-def _build_arguments() -> dict[str, str]:
-    from simcluster.docker.recipe import ALL_PYTHONS
-
-    return {version: f"PYTHON{version.replace('.', '')}" for version in ALL_PYTHONS}
 
 
 def _registry_has(client: docker.DockerClient, image: str) -> bool:
     try:
-        client.api.inspect_distribution(image)
+        client.images.get_registry_data(image)
     except docker.errors.APIError:
         return False
     return True
@@ -104,8 +102,8 @@ def _run_build(
     client: docker.DockerClient,
     recipe: ImageRecipe,
     arguments: dict[str, str],
-    pythons: tuple[str, ...],
-    log: Callable[[str], None],
+    labels: dict[str, str],
+    log: Callable[[str], None] | None,
 ) -> None:
     lines: list[str] = []
     events = client.api.build(
@@ -114,7 +112,7 @@ def _run_build(
         tag=recipe.tag,
         target=recipe.target,
         buildargs=arguments,
-        labels={PYTHONS_LABEL: " ".join(pythons)},
+        labels=labels,
         rm=True,
         forcerm=True,
         decode=True,
@@ -122,7 +120,8 @@ def _run_build(
     for event in events:
         for line in str(event.get("stream") or event.get("error") or "").splitlines():
             lines.append(line)
-            log(line)
+            if log:
+                log(line)
         if "error" in event:
             raise ImageBuildError(f"{recipe.tag} could not be built:\n" + "\n".join(lines[-25:]))
 

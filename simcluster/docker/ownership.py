@@ -75,9 +75,7 @@ def start_time(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
-def is_abandoned(
-    owner: Owner | None, here: Owner, start_time_of: Callable[[int], str | None] = start_time
-) -> bool:
+def is_abandoned(owner: Owner | None, here: Owner, start_time_of: Callable[[int], str | None] = start_time) -> bool:
     """Whether the owner is certainly dead, as seen from the process `here`.
 
     What belongs to nobody is never abandoned, nor is what belongs to a process that can't be seen from here: on
@@ -107,6 +105,6 @@ def _boot() -> str:
 
 def _pid_namespace() -> str:
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""

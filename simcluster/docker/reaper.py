@@ -7,18 +7,19 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker.errors
 
+import docker
 from simcluster.docker.ownership import DIRECTORY, RUN, Owner, is_abandoned
 from simcluster.errors import SimclusterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import docker
 
 __all__ = ["MARKER", "Resource", "abandoned_runs", "list_resources", "reap", "remove_run"]
 
@@ -42,29 +43,19 @@ def list_resources(client: docker.DockerClient, run: str | None = None) -> list[
     """Everything that simcluster made, of one run or of all; containers first, as they must be removed first."""
     filters = {"label": f"{RUN}={run}" if run else RUN}
     # By the low-level calls: the objects' own listing asks again for each one, which fails for what just went away.
-    found = [
-        Resource(
-            "container",
-            item["Id"],
-            item["Labels"],
-            lambda id=item["Id"]: client.api.remove_container(id, v=True, force=True),  # type: ignore[misc]
-        )
-        for item in client.api.containers(all=True, filters=filters)
+    api = client.api
+    remove_container = partial(api.remove_container, v=True, force=True)
+    containers = api.containers(all=True, filters=filters)
+    networks = api.networks(filters=filters)
+    volumes = api.volumes(filters=filters)["Volumes"] or ()
+    return [
+        *(Resource("container", c["Id"], c["Labels"], partial(remove_container, c["Id"])) for c in containers),
+        *(Resource("network", n["Id"], n["Labels"], partial(api.remove_network, n["Id"])) for n in networks),
+        *(
+            Resource("volume", v["Name"], v["Labels"], partial(api.remove_volume, v["Name"], force=True))
+            for v in volumes
+        ),
     ]
-    found += [
-        Resource("network", item["Id"], item["Labels"], lambda id=item["Id"]: client.api.remove_network(id))  # type: ignore[misc]
-        for item in client.api.networks(filters=filters)
-    ]
-    found += [
-        Resource(
-            "volume",
-            item["Name"],
-            item["Labels"],
-            lambda id=item["Name"]: client.api.remove_volume(id, force=True),  # type: ignore[misc]
-        )
-        for item in client.api.volumes(filters=filters)["Volumes"] or ()
-    ]
-    return found
 
 
 def remove_run(client: docker.DockerClient, run: str) -> None:
@@ -81,9 +72,7 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
 
 def abandoned_runs(resources: Iterable[Resource], here: Owner) -> set[str]:
     """The runs whose owner is dead."""
-    return {
-        resource.labels[RUN] for resource in resources if is_abandoned(Owner.from_labels(resource.labels), here)
-    }
+    return {resource.labels[RUN] for resource in resources if is_abandoned(Owner.from_labels(resource.labels), here)}
 
 
 def reap(client: docker.DockerClient) -> set[str]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-__all__ = ["ALL_PYTHONS", "DEFAULT_BASE", "ImageRecipe", "recipe_directory"]
+from simcluster.spec import PYTHONS
 
-ALL_PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+__all__ = ["DEFAULT_BASE", "ImageRecipe", "recipe_directory"]
+
 DEFAULT_BASE = "debian:bookworm-slim"
 
 _NOT_IN_THE_IMAGE = {"slurm.conf", "README.md"}
@@ -29,7 +30,7 @@ class ImageRecipe:
 
     scheduler: str = "slurm"
     base: str = DEFAULT_BASE
-    pythons: tuple[str, ...] = ALL_PYTHONS
+    pythons: tuple[str, ...] = PYTHONS
     accounting: bool = True
     mirror: str = ""
 
@@ -39,18 +40,24 @@ class ImageRecipe:
         return "accounting" if self.accounting else self.scheduler
 
     @cached_property
+    def family(self) -> str:
+        """The digest of everything but the interpreters: images of one family differ in those only."""
+        digest = hashlib.sha256(json.dumps([self.base, self.mirror]).encode())
+        for name, data in self._files.items():
+            digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
+        return f"{digest.hexdigest()[:12]}-{self.target}"
+
+    @property
     def tag(self) -> str:
         """The image's full name, the same for the same content."""
-        digest = hashlib.sha256(json.dumps([self.base, self.pythons, self.mirror]).encode())
-        for name, data in self._files().items():
-            digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
-        return f"simcluster/{self.scheduler}:{digest.hexdigest()[:12]}{'-accounting' if self.accounting else ''}"
+        versions = "" if self.pythons == PYTHONS else "-" + "-".join(self.pythons)
+        return f"simcluster/{self.scheduler}:{self.family}{versions}"
 
     def context(self) -> io.BytesIO:
         """The build context as a tar archive."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
-            for name, data in self._files().items():
+            for name, data in self._files.items():
                 # Fixed times and modes: the builder's cache compares them.
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = len(data), 0o644
@@ -58,6 +65,7 @@ class ImageRecipe:
         archive.seek(0)
         return archive
 
+    @cached_property
     def _files(self) -> dict[str, bytes]:
         directory = recipe_directory(self.scheduler)
         files = {

@@ -66,8 +66,8 @@ def _main(run: str, pid: str, started: str) -> None:
     if _wait_for_the_end(int(pid), started):
         return
     # Imported late: it costs memory and a third of a second, and mostly it is not needed.
-    from simcluster.docker.engine import connect
-    from simcluster.docker.reaper import remove_run
+    from simcluster.docker.engine import connect  # noqa: PLC0415
+    from simcluster.docker.reaper import remove_run  # noqa: PLC0415
 
     client = connect()
     for _ in range(4):
