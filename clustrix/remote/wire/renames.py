@@ -79,9 +79,8 @@ def look_up(module: str, name: str) -> Any:
     Raises ImportError or AttributeError, as unpickling does.
     """
     module, name = local_name(module, name)
-    foreign = FOREIGN_PATHS.get((module, name))
-    if foreign is not None:
-        return foreign
+    if (module, name) in STAND_INS:
+        return STAND_INS[module, name]
     importlib.import_module(module)
     found = sys.modules[module]
     for part in name.split("."):
@@ -103,10 +102,16 @@ def _foreign_path(flavour: Callable[..., pathlib.PurePath]) -> Callable[..., pat
     return rebuild
 
 
-def _foreign_paths() -> Dict[Name, Callable[..., pathlib.PurePath]]:
-    if os.name == "nt":
-        return {("pathlib", "PosixPath"): _foreign_path(pathlib.PurePosixPath)}
-    return {("pathlib", "WindowsPath"): _foreign_path(pathlib.PureWindowsPath)}
+def _ufunc(module: str, name: str) -> Any:
+    """What numpy before 1.20 writes for `numpy.add`, with the module in which it happens to find it."""
+    return look_up(module, name)
 
 
-FOREIGN_PATHS: Dict[Name, Callable[..., pathlib.PurePath]] = _foreign_paths()
+STAND_INS: Dict[Name, Callable[..., Any]] = {
+    ("numpy.core", "_ufunc_reconstruct"): _ufunc,
+    ("numpy._core", "_ufunc_reconstruct"): _ufunc,
+}
+if os.name == "nt":
+    STAND_INS["pathlib", "PosixPath"] = _foreign_path(pathlib.PurePosixPath)
+else:
+    STAND_INS["pathlib", "WindowsPath"] = _foreign_path(pathlib.PureWindowsPath)

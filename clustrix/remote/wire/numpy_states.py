@@ -1,4 +1,4 @@
-"""numpy's random generators, sent as their state: their own pickles can't be read across numpy 1 and 2."""
+"""What is sent as its state, because its own pickle can't be read across numpy 1 and 2: random sources, polynomials."""
 
 import importlib
 from typing import Any, Callable, Dict, Optional, Tuple
@@ -7,14 +7,17 @@ __all__ = ["REBUILDERS", "taker_apart"]
 
 State = Dict[str, Any]
 
+POLYNOMIALS = frozenset(["Chebyshev", "Hermite", "HermiteE", "Laguerre", "Legendre", "Polynomial"])
 BIT_GENERATORS = frozenset(["MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"])
 
 
 def taker_apart(cls: type) -> Optional[Tuple[str, Callable[[Any], State]]]:
     """The name of the rebuilder and the function that gives an instance's state, if `cls` is one of ours.
 
-    Only numpy's own classes: a subclass may hold more than its generator.
+    Only numpy's own classes: a subclass may hold more.
     """
+    if cls.__module__.startswith("numpy.polynomial.") and cls.__name__ in POLYNOMIALS:
+        return "polynomial", _polynomial
     if not cls.__module__.startswith("numpy.random") and cls.__module__ != "mtrand":  # numpy before 1.17
         return None
     if cls.__name__ == "RandomState":
@@ -56,6 +59,14 @@ def _seed_sequence(seed: Any) -> State:
     }
 
 
+def _polynomial(polynomial: Any) -> State:
+    return {
+        "class": type(polynomial).__name__,
+        "arrays": (polynomial.coef, polynomial.domain, polynomial.window),
+        "symbol": getattr(polynomial, "symbol", "x"),  # 1.24+
+    }
+
+
 def _numpy_random() -> Any:
     return importlib.import_module("numpy.random")
 
@@ -85,9 +96,17 @@ def _rebuild_seed_sequence(state: State) -> Any:
     return _numpy_random().SeedSequence(**state)
 
 
+def _rebuild_polynomial(state: State) -> Any:
+    polynomial = getattr(importlib.import_module("numpy.polynomial"), state["class"])(*state["arrays"])
+    if hasattr(polynomial, "_symbol"):
+        polynomial._symbol = state["symbol"]  # noqa: SLF001 - `symbol=` is unknown to the older ones
+    return polynomial
+
+
 REBUILDERS: Dict[str, Callable[[State], Any]] = {
     "random_state": _rebuild_random_state,
     "random_generator": _rebuild_random_generator,
     "bit_generator": _rebuild_bit_generator,
     "seed_sequence": _rebuild_seed_sequence,
+    "polynomial": _rebuild_polynomial,
 }
