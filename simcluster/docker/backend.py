@@ -20,7 +20,7 @@ from simcluster.docker.inventory import list_clusters
 from simcluster.docker.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
-from simcluster.docker.slurm_conf import render_cgroup_conf, render_slurm_conf
+from simcluster.docker.slurm_conf import render_conf_files
 from simcluster.docker.slurm_jobs import COMPLETION_LOG, parse_jobs
 from simcluster.docker.watchdog import Watchdog
 from simcluster.errors import ClusterStartError, SpecError
@@ -217,8 +217,7 @@ def _machines(
     spec: ClusterSpec, pythons: tuple[str, ...], users: Mapping[str, KeyPair], host_key: KeyPair
 ) -> list[Machine]:
     setup = {
-        "slurm.conf": render_slurm_conf(spec),
-        "cgroup.conf": render_cgroup_conf(spec),
+        **render_conf_files(spec),
         "munge.key": secrets.token_hex(64),
         "pythons": " ".join(pythons) + "\n",
     }

@@ -1,4 +1,4 @@
-"""slurm.conf and cgroup.conf for one cluster."""
+"""The files in /etc/slurm for one cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from simcluster.docker.recipe import recipe_directory
 if TYPE_CHECKING:
     from simcluster.spec import ClusterSpec
 
-__all__ = ["render_cgroup_conf", "render_slurm_conf"]
+__all__ = ["render_conf_files", "render_slurm_conf"]
+
+
+def render_conf_files(spec: ClusterSpec) -> dict[str, str]:
+    """Every file by name."""
+    return {"slurm.conf": render_slurm_conf(spec), "cgroup.conf": _cgroup_conf(spec), "gres.conf": _gres_conf(spec)}
 
 
 def render_slurm_conf(spec: ClusterSpec) -> str:
@@ -23,9 +28,14 @@ def render_slurm_conf(spec: ClusterSpec) -> str:
     )
 
 
-def render_cgroup_conf(spec: ClusterSpec) -> str:
+def _cgroup_conf(spec: ClusterSpec) -> str:
     """Containers have no cgroups to manage; left to itself, slurmd would look for them and give up."""
     return "CgroupPlugin=cgroup/v1\n" if _is_old(spec) else "CgroupPlugin=disabled\n"
+
+
+def _gres_conf(spec: ClusterSpec) -> str:
+    """GPUs that are counted and handed out, and that nothing can compute on: their devices are empty files."""
+    return "".join(f"Name=gpu File=/dev/simgpu{number}\n" for number in range(spec.gpus_per_node))
 
 
 def _is_old(spec: ClusterSpec) -> bool:

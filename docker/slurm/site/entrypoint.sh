@@ -1,8 +1,8 @@
 #!/bin/bash
 # entrypoint.sh login|node [accounting]
 #
-# /run/simcluster holds what is this cluster's own, put there before the start: slurm.conf, cgroup.conf, munge.key,
-# pythons (versions, the oldest first), and on the login host ssh_host_ed25519_key, alice.pub and bob.pub.
+# /run/simcluster holds what is this cluster's own, put there before the start: slurm.conf, cgroup.conf, gres.conf,
+# munge.key, pythons (versions, the oldest first), and on the login host ssh_host_ed25519_key, alice.pub and bob.pub.
 set -euo pipefail
 umask 022
 role=$1
@@ -81,7 +81,8 @@ chown -R root:root $setup
 chmod 0700 $setup
 chmod 0600 $setup/*
 mkdir -p /etc/slurm
-install -m 0644 $setup/slurm.conf $setup/cgroup.conf /etc/slurm/
+install -m 0644 $setup/*.conf /etc/slurm/
+sed -n 's/^Name=gpu File=//p' /etc/slurm/gres.conf | xargs -r touch # slurmd wants a file for each GPU
 install -d -o slurm -g slurm -m 0755 /run/slurm /var/log/slurm /var/spool/slurmctld
 mkdir -p /var/spool/slurmd
 read -ra pythons < $setup/pythons
