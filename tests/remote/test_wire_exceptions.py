@@ -300,6 +300,16 @@ def test_an_exception_that_fails_to_print_itself_arrives():
     assert describe_exception(raised(Unprintable()))["text"] == "<unprintable Unprintable object>"
 
 
+def test_what_only_looks_like_notes_or_a_group_does_no_harm():
+    class BaseExceptionGroup(Exception):  # called like one, and none
+        exceptions = ("not an exception",)
+
+    exc = BaseExceptionGroup("x")
+    exc.__notes__ = 7
+    assert describe_exception(exc)["exceptions"][0]["group"]["exceptions"] == []
+    assert there_and_back(exc).args == ("x",)
+
+
 def test_notes_are_kept():
     exc = ValueError("x")
     exc.__notes__ = ["one", "two"]
@@ -472,6 +482,9 @@ def test_our_own_errors_have_no_home_of_their_own():
 @pytest.mark.skipif(sys.version_info < (3, 8), reason="the client writes this, and is newer")
 def test_classes_of_the_main_module_are_found_there():
     record = describe_exception(TwoArguments(TwoArguments, 2), Settings(main_module=__name__))
+    entry = record["exceptions"][0]
+    assert (entry["module"], record["type_name"]) == ("__main__", "__main__.TwoArguments")
+    assert __name__.encode() not in entry["attributes"]["first"][0]
     back = rebuild_exception(record, main_module=__name__)
     assert type(back) is TwoArguments
     assert back.first is TwoArguments

@@ -239,6 +239,22 @@ def test_a_value_that_refuses_for_itself_is_quoted():
     assert path_and_reason([Refusing()]) == (class_path, "RuntimeError: not me")
 
 
+def test_a_failure_deeper_than_the_search_can_go_is_still_an_error():
+    value = threading.Lock()
+    for _ in range(sys.getrecursionlimit() // 5):
+        value = [value]
+    path, _ = path_and_reason(value)
+    assert path.startswith("args[0]")
+
+
+def test_a_container_that_cannot_be_walked_through_ends_the_path():
+    class Broken(dict):
+        def items(self):
+            raise RuntimeError("no items")
+
+    assert path_and_reason([Broken(a=threading.Lock())])[0] == "args[0][0]"
+
+
 class Refusing:
     def __reduce__(self):
         raise RuntimeError("not me")
@@ -383,6 +399,15 @@ def test_arrays_come_back(protocol):
         assert type(back) is type(array)
         assert back.dtype == array.dtype
         assert numpy.array_equal(back, array)
+
+
+def test_an_array_of_new_strings_is_refused_for_pythons_whose_numpy_lacks_them():
+    numpy = pytest.importorskip("numpy")
+    if not hasattr(getattr(numpy, "dtypes", None), "StringDType"):
+        pytest.skip("numpy is older than 2")
+    strings = numpy.array(["a", "bc"], dtype=numpy.dtypes.StringDType())
+    assert "numpy.dtypes.StringDType needs Python 3.9" in path_and_reason([strings], target=(3, 8))[1]
+    assert loads(dumps(strings)).tolist() == ["a", "bc"]
 
 
 def test_an_open_buffer_of_bytes_is_a_value():

@@ -57,7 +57,10 @@ def locate(
     """The error that names the first part of `value`, called `root`, that `attempt` fails for."""
     if isinstance(error, RecursionError):
         return WireError(root, "it is nested too deeply to be pickled")
-    found = _search(Search(attempt, reducers, {}), value, root)
+    try:
+        found = _search(Search(attempt, reducers, {}), value, root)
+    except RecursionError:  # found, but deeper than this search can follow
+        found = None
     return found or WireError(root, _reason(value, error))
 
 
@@ -67,7 +70,7 @@ def _search(search: Search, value: Any, path: str) -> Optional[WireError]:
         return None
     search.seen[id(value)] = value
     leads_back = False
-    for step, child in _children(value, search.reducers):
+    for step, child in _steps(value, search.reducers):
         if id(child) in search.seen:
             leads_back = True
             continue
@@ -76,6 +79,13 @@ def _search(search: Search, value: Any, path: str) -> Optional[WireError]:
             return found
     # Something that only fails because of what it is part of is not the culprit.
     return None if leads_back else WireError(path, _reason(value, error))
+
+
+def _steps(value: Any, reducers: Reducers) -> List[Step]:
+    try:
+        return list(_children(value, reducers))
+    except Exception:  # noqa: BLE001 - a container of the user's that can't be walked through is the end of the path
+        return []
 
 
 def _children(value: Any, reducers: Reducers) -> Iterator[Step]:

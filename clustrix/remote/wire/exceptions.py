@@ -107,12 +107,12 @@ class _Described:
         group = self._group(exc)
         attributes = [(name, value) for name, value in _attributes(exc) if group is None or name not in OF_GROUPS]
         return {
-            "module": _module(cls),
+            "module": self._module(cls),
             "qualname": cls.__qualname__,
-            "bases": _remote_bases(exc) or [(_module(base), base.__qualname__) for base in cls.__mro__[1:-1]],
+            "bases": _remote_bases(exc) or [(self._module(base), base.__qualname__) for base in cls.__mro__[1:-1]],
             "args": [self._value(arg) for arg in ARGS.__get__(exc)],
             "attributes": {name: self._value(value) for name, value in attributes},
-            "notes": [str(note) for note in getattr(exc, "__notes__", None) or ()],
+            "notes": _notes(exc),
             "text": _text(exc),
             "cause": self._link(exc.__cause__),
             "context": self._link(exc.__context__),
@@ -120,12 +120,17 @@ class _Described:
             "group": group,
         }
 
+    def _module(self, cls: type) -> str:
+        if OURS.get(cls.__name__) is cls:
+            return PSEUDO_MODULE
+        return "__main__" if cls.__module__ == self.settings.main_module else cls.__module__
+
     def _group(self, exc: BaseException) -> Optional[Record]:
         bases = [base.__name__ for base in type(exc).__mro__] + [name for _, name in _remote_bases(exc)]
         if "BaseExceptionGroup" not in bases:
             return None
-        members: Tuple[BaseException, ...] = getattr(exc, "exceptions", ())
-        return {"message": str(getattr(exc, "message", "")), "exceptions": [self.index_of(m) for m in members]}
+        members = [self.index_of(m) for m in getattr(exc, "exceptions", ()) if isinstance(m, BaseException)]
+        return {"message": str(getattr(exc, "message", "")), "exceptions": members}
 
     def _value(self, value: Any) -> Value:
         try:
@@ -136,13 +141,14 @@ class _Described:
         return data, (None if type(value).__module__ == "builtins" else _repr(value))
 
 
-def _module(cls: type) -> str:
-    return PSEUDO_MODULE if OURS.get(cls.__name__) is cls else cls.__module__
-
-
 def _remote_bases(exc: BaseException) -> List[Tuple[str, str]]:
     """The bases that the class of `exc` has where it was raised, if it is one of our stand-ins."""
     return list(getattr(type(exc), "_remote_bases", ()))
+
+
+def _notes(exc: BaseException) -> List[str]:
+    notes = vars(exc).get("__notes__")
+    return [_text(note) for note in notes] if isinstance(notes, (list, tuple)) else []
 
 
 def _slots(cls: type) -> Iterator[Tuple[type, str, Any]]:
@@ -161,7 +167,7 @@ def _attributes(exc: BaseException) -> Iterator[Tuple[str, Any]]:
             continue
         try:
             value = slot.__get__(exc, type(exc))
-        except AttributeError:  # never set
+        except Exception:  # noqa: BLE001, S112 - never set, or computed in C and not to be had
             continue
         if value is not None or not is_builtin:  # None in C is "never set", but OSError prints a None that was set
             yield name, value
@@ -170,18 +176,15 @@ def _attributes(exc: BaseException) -> Iterator[Tuple[str, Any]]:
             yield name, value
 
 
-def _text(exc: BaseException) -> str:
+def _text(value: Any, form: Callable[[Any], str] = str) -> str:
     try:
-        return str(exc)
+        return form(value)
     except Exception:  # noqa: BLE001 - what traceback prints for it, too
-        return "<unprintable {} object>".format(type(exc).__name__)
+        return "<unprintable {} object>".format(type(value).__name__)
 
 
 def _repr(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - as above
-        text = "<unprintable {} object>".format(type(value).__name__)
+    text = _text(value, repr)
     return text if len(text) <= LONGEST_REPR else text[:LONGEST_REPR] + " ..."
 
 

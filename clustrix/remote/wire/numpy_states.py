@@ -16,9 +16,10 @@ def taker_apart(cls: type) -> Optional[Tuple[str, Callable[[Any], State]]]:
 
     Only numpy's own classes: a subclass may hold more.
     """
-    if cls.__module__.startswith("numpy.polynomial.") and cls.__name__ in POLYNOMIALS:
+    module = str(cls.__module__)  # a class may have set it to anything
+    if module.startswith("numpy.polynomial.") and cls.__name__ in POLYNOMIALS:
         return "polynomial", _polynomial
-    if not cls.__module__.startswith("numpy.random") and cls.__module__ != "mtrand":  # numpy before 1.17
+    if not module.startswith("numpy.random") and module != "mtrand":  # numpy before 1.17
         return None
     if cls.__name__ == "RandomState":
         return "random_state", _random_state

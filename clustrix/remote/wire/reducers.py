@@ -99,12 +99,13 @@ class Reducers(Dict[type, Reducer]):
         return copyreg.dispatch_table.get(cls, self._plain)
 
     def _refuse_what_target_lacks(self, cls: type) -> None:
-        needs = NEEDS.get((cls.__module__, cls.__qualname__)) or NEEDS_OF_MODULES.get(cls.__module__)
+        module = str(cls.__module__)
+        needs = NEEDS.get((module, cls.__qualname__)) or NEEDS_OF_MODULES.get(module)
         target = self._settings.target
         if needs is not None and target is not None and target < needs:
             raise Refusal(
                 "{}.{} needs Python {}.{}, and what reads this is Python {}.{}".format(
-                    cls.__module__, cls.__qualname__, *(needs + target[:2])
+                    module, cls.__qualname__, *(needs + target[:2])
                 )
             )
 
