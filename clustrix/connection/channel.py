@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import io
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix import errors, remote
+from clustrix.remote.script import UTF8_IF_UNSET
 from clustrix.remote.stream import Stream
 
 if TYPE_CHECKING:
@@ -186,7 +188,7 @@ def _launcher(nonce: str) -> str:
     """
     names = ["python3", "/usr/libexec/platform-python", *(f"python3.{minor}" for minor in range(14, 5, -1))]
     return (
-        f"exec sh -c 'for p in {' '.join(names)}; do "
+        f"exec /bin/sh -c '{UTF8_IF_UNSET}; for p in {' '.join(names)}; do "
         'if "$p" -c "import sys; sys.exit(sys.version_info < (3, 6))" </dev/null 2>/dev/null; then '
         f'exec "$p" -c "import sys; exec(sys.stdin.buffer.read({len(_bootstrap())}).decode()); start()"; fi; done; '
         f'echo; echo {nonce} "{{}}"\''
@@ -199,7 +201,9 @@ def _start_agent(connection: Connection, host: str, state_dir: str) -> tuple[Pip
     digest, archive = agent_archive()
     try:
         hello = {"nonce": nonce, "digest": digest, "state_dir": state_dir}
-        pipe.write(_bootstrap() + json.dumps(hello).encode() + b"\n")
+        # A host that ends the command at once breaks this write; what it said is read below.
+        with contextlib.suppress(OSError):
+            pipe.write(_bootstrap() + json.dumps(hello).encode() + b"\n")
         answer = _answer(pipe, nonce, host)
         if answer.get("need") == "agent":
             pipe.write(f"{len(archive)}\n".encode() + archive)
@@ -219,20 +223,28 @@ def _start_agent(connection: Connection, host: str, state_dir: str) -> tuple[Pip
 
 def _answer(pipe: Pipe, nonce: str, host: str) -> dict[str, Any]:
     """The next line that begins with our nonce; whatever a login shell prints before is skipped."""
-    marker, line, skipped = nonce.encode() + b" ", bytearray(), 0
-    while True:
-        byte = pipe.read(1)
-        if not byte or skipped > 1 << 20:
-            said = pipe.complaint() or line.decode(errors="replace") or "nothing"
-            raise errors.ClusterConnectionError(f"{host}: the agent did not start; the host said: {said}")
-        skipped += 1
-        if byte != b"\n":
-            line += byte
-        elif line.startswith(marker):
+    marker, said = nonce.encode() + b" ", []
+    for _ in range(10000):
+        line = _line(pipe)
+        if line.startswith(marker):
             answer: dict[str, Any] = json.loads(line[len(marker) :])
             return answer
-        else:
-            line.clear()
+        if not line:
+            break
+        said.append(line.decode(errors="replace"))
+    words = " ".join(("".join(said) + " " + pipe.complaint()).split())[-1000:]
+    raise errors.ClusterConnectionError(f"{host}: the agent did not start; the host said: {words or 'nothing'}")
+
+
+def _line(pipe: Pipe) -> bytes:
+    """The next line with its end; shorter at the end of the stream, or when a host sends 64 KiB without one."""
+    line = bytearray()
+    while not line.endswith(b"\n") and len(line) < 1 << 16:
+        byte = pipe.read(1)
+        if not byte:
+            break
+        line += byte
+    return bytes(line)
 
 
 def _rebuild(error: dict[str, str], host: str) -> errors.ClustrixError:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import fnmatch
 import hashlib
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from paramiko.hostkeys import HostKeyEntry, HostKeys, InvalidHostKey
+import paramiko
 
 from clustrix.errors import HostKeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import paramiko
 
 __all__ = ["KnownHosts", "fingerprint"]
 
@@ -35,7 +36,7 @@ class KnownHosts:
 
     def key_types(self, name: str) -> list[str]:
         """The types of the keys that are known for ``name``, to be asked for first."""
-        return list(self._known(name))
+        return [entry.kind for entry in self._entries() if not entry.marker and entry.is_for(name)]
 
     def check(self, host: str, port: int, key: paramiko.PKey) -> None:
         """Return if ``key`` is the host's known key; write it down if the policy accepts new ones.
@@ -43,12 +44,13 @@ class KnownHosts:
         Raises HostKeyError, with the fingerprint and the command that accepts the key, for any other.
         """
         name = host if port == 22 else f"[{host}]:{port}"
-        if any(entry.key == key for entry in self._entries("@revoked") if _matches(entry, name)):
+        known = [entry for entry in self._entries() if entry.is_for(name)]
+        if any(entry.marker == "@revoked" and entry.blob == key.asbytes() for entry in known):
             raise HostKeyError(f"the key of {name} ({fingerprint(key)}) is marked as revoked in {self._listing()}")
-        known = self._known(name)
-        if known.get(key.get_name()) == key:
+        plain = [entry for entry in known if not entry.marker]
+        if any(entry.blob == key.asbytes() for entry in plain):
             return
-        if known:
+        if plain:
             raise HostKeyError(self._changed(name, key))
         if self.policy != "accept-new":
             raise HostKeyError(self._unknown(name, host, port, key))
@@ -56,30 +58,11 @@ class KnownHosts:
         with self.files[0].open("a", encoding="utf-8") as stream:
             stream.write(f"{name} {key.get_name()} {key.get_base64()}\n")
 
-    def _known(self, name: str) -> dict[str, paramiko.PKey]:
-        keys = HostKeys()
-        keys._entries = list(self._entries(""))  # type: ignore[attr-defined]  # noqa: SLF001 - load() gives up at the first marker
-        found = keys.lookup(name)
-        return {kind: found[kind] for kind in found} if found else {}
-
-    def _entries(self, marker: str) -> Iterable[HostKeyEntry]:
-        """The entries with this marker ("" for none) of all files; lines that paramiko can't read are nobody's key."""
+    def _entries(self) -> Iterator[_Entry]:
+        """The entries of all files; what is none, OpenSSH would not read either."""
         for path in self.files:
-            if not path.is_file():
-                continue
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                words = line.split()
-                if not words or words[0].startswith("#"):
-                    continue
-                has_marker = words[0].startswith("@")
-                if (words[0] if has_marker else "") != marker:
-                    continue
-                try:
-                    entry = HostKeyEntry.from_line(" ".join(words[1:] if has_marker else words))
-                except InvalidHostKey:
-                    continue
-                if entry is not None:
-                    yield entry
+            if path.is_file():
+                yield from filter(None, map(_parse, path.read_text(encoding="utf-8", errors="replace").splitlines()))
 
     def _unknown(self, name: str, host: str, port: int, key: paramiko.PKey) -> str:
         scan = f"ssh-keyscan -p {port} -t {_scan_type(key)} {shlex.quote(host)} >> {shlex.quote(str(self.files[0]))}"
@@ -102,10 +85,44 @@ class KnownHosts:
         return ", ".join(str(path) for path in self.files)
 
 
-def _matches(entry: HostKeyEntry, name: str) -> bool:
-    keys = HostKeys()
-    keys._entries = [entry]  # type: ignore[attr-defined]  # noqa: SLF001 - the public way to hashed names needs a file
-    return keys.lookup(name) is not None
+class _Entry(NamedTuple):
+    """One line of a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+
+    marker: str
+    patterns: list[str]
+    kind: str
+    blob: bytes
+
+    def is_for(self, name: str) -> bool:
+        name = name.lower()
+        if any(pattern.startswith("!") and fnmatch.fnmatchcase(name, _glob(pattern[1:])) for pattern in self.patterns):
+            return False
+        return any(_is_hash_of(pattern, name) or fnmatch.fnmatchcase(name, _glob(pattern)) for pattern in self.patterns)
+
+
+def _parse(line: str) -> _Entry | None:
+    words = line.split()
+    marker = words.pop(0) if words and words[0].startswith("@") else ""
+    if len(words) < 3 or words[0].startswith("#"):
+        return None
+    try:
+        return _Entry(
+            marker,
+            words[0].lower().split(",") if "|" not in words[0] else [words[0]],
+            words[1],
+            base64.b64decode(words[2], validate=True),
+        )
+    except binascii.Error:
+        return None
+
+
+def _glob(pattern: str) -> str:
+    """OpenSSH's patterns know ``*`` and ``?`` only; brackets there are a port's."""
+    return pattern.replace("[", "[[]")
+
+
+def _is_hash_of(pattern: str, name: str) -> bool:
+    return pattern.startswith("|1|") and pattern == paramiko.HostKeys.hash_host(name, pattern)
 
 
 def _scan_type(key: paramiko.PKey) -> str:

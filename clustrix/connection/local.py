@@ -12,13 +12,14 @@ __all__ = ["LocalConnection"]
 
 
 class LocalConnection:
-    """Runs the agent's command with ``sh`` on this machine."""
+    """Runs the agent's command on this machine; ``shell`` stands for the user's login shell."""
 
-    def __init__(self) -> None:
+    def __init__(self, shell: str = "/bin/sh") -> None:
+        self._shell = shell
         self._pipes: list[_ProcessPipe] = []
 
     def start(self, command: str) -> _ProcessPipe:
-        pipe = _ProcessPipe(["/bin/sh", "-c", command])
+        pipe = _ProcessPipe([self._shell, "-c", command])
         self._pipes.append(pipe)
         return pipe
 

@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from . import wire
 from .paths import JobPaths, write_aside
@@ -20,15 +20,15 @@ STORED_VALUE, STORED_EXCEPTION = 0, 1
 
 
 class _Stages:
-    """Seconds per stage, in order."""
+    """Seconds per stage, as pairs in order."""
 
     def __init__(self) -> None:
-        self.seconds: Dict[str, float] = {}
+        self.seconds: List[Tuple[str, float]] = []
         self._since = time.time()
 
     def end(self, stage: str) -> None:
         now = time.time()
-        self.seconds[stage] = now - self._since
+        self.seconds.append((stage, now - self._since))
         self._since = now
 
 

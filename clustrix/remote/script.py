@@ -7,7 +7,10 @@ from typing import Any, Dict, Iterable, List, NamedTuple
 
 from .paths import JobPaths
 
-__all__ = ["ScriptParts", "directive", "environment_file", "job_script"]
+__all__ = ["UTF8_IF_UNSET", "ScriptParts", "directive", "environment_file", "job_script"]
+
+# Python 3.6 takes a missing locale for ASCII, and could neither print nor open what is not.
+UTF8_IF_UNSET = '[ -n "$LC_ALL$LC_CTYPE$LANG" ] || export LC_CTYPE=C.UTF-8'
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -54,7 +57,7 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
     """
     login_shell = " -l" if parts.modules or parts.pre_execution_commands else ""
     mark, done = job.file("marks", "exit"), os.path.join(parts.done_dir, job_id + ".exit")
-    lines = ["#!/bin/bash" + login_shell, *parts.directives, "umask 077", "unset PYTHONPATH PYTHONHOME"]
+    lines = ["#!/bin/bash" + login_shell, *parts.directives, "umask 077", "unset PYTHONPATH PYTHONHOME", UTF8_IF_UNSET]
     lines.append(". " + shlex.quote(job.environment))
     if parts.modules:
         lines.append(_words(["module", "load", *parts.modules]))

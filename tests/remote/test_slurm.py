@@ -85,7 +85,9 @@ def test_a_job_that_nobody_knows_is_none(answers):
     assert slurm.post_mortem("1") is None
 
 
-@pytest.mark.parametrize("seconds, text", [(1, "0-00:01:00"), (60, "0-00:01:00"), (61, "0-00:02:00"), (90000, "1-01:00:00")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1, "0-00:01:00"), (60, "0-00:01:00"), (61, "0-00:02:00"), (90000, "1-01:00:00")]
+)
 def test_a_time_limit_is_rounded_up_to_minutes(seconds, text):
     lines = slurm.directives("cx", JobPaths("/j"), "/w", {"cores": 2, "memory_mb": 500, "time_seconds": seconds})
     assert "#SBATCH --time=" + text in lines

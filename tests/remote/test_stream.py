@@ -11,7 +11,12 @@ class Ends:
 
     def __init__(self):
         there, back = os.pipe(), os.pipe()
-        self.files = [os.fdopen(back[0], "rb"), os.fdopen(there[1], "wb", 0), os.fdopen(there[0], "rb"), os.fdopen(back[1], "wb", 0)]
+        self.files = [
+            os.fdopen(back[0], "rb"),
+            os.fdopen(there[1], "wb", 0),
+            os.fdopen(there[0], "rb"),
+            os.fdopen(back[1], "wb", 0),
+        ]
         self.left, self.right = self._stream(0, 1), self._stream(2, 3)
         self.received = {"left": [], "right": []}
         self.arrived = threading.Condition()
@@ -87,7 +92,7 @@ def test_messages_from_many_threads_all_arrive(ends):
         thread.start()
     for thread in threads:
         thread.join()
-    received = dict((head["id"], body) for head, body in ends.wait_for("right", 40))
+    received = {head["id"]: body for head, body in ends.wait_for("right", 40)}
     assert received == {number: bytes([number]) * (number * 50000) for number in range(40)}
 
 

@@ -1,7 +1,6 @@
 """Schedulers: each is a module with a job script's header, three commands and a table of states."""
 
 import importlib
-import os
 import shutil
 import subprocess
 from typing import Any, List, NamedTuple, Optional
@@ -42,7 +41,10 @@ def scheduler(name: str) -> Any:
 
 
 def run(command: List[str]) -> "subprocess.CompletedProcess[str]":
-    """Run one scheduler command in the C locale; SchedulerUnavailableError when it is missing or does not answer."""
+    """Run one scheduler command; SchedulerUnavailableError when it is missing or does not answer.
+
+    It gets this process's environment as it is: schedulers hand it on to the job. None of them translates its messages.
+    """
     program = shutil.which(command[0]) or shutil.which(command[0], path=_login_path())
     if program is None:
         raise SchedulerUnavailableError("%s is not on the PATH of the login node's shells" % command[0])
@@ -53,7 +55,6 @@ def run(command: List[str]) -> "subprocess.CompletedProcess[str]":
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,
-            env=dict(os.environ, LC_ALL="C"),
             timeout=120,
             check=False,
         )

@@ -130,6 +130,8 @@ def _walltime(seconds: int) -> str:
 def _refusal(answer: Any) -> SchedulerError:
     words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
     kind = (
-        SchedulerUnavailableError if re.search(r"Unable to contact|Connection|timed out|Socket", words) else SchedulerError
+        SchedulerUnavailableError
+        if re.search(r"Unable to contact|Connection|timed out|Socket", words)
+        else SchedulerError
     )
     return kind("%s: %s" % (answer.args[0].rpartition("/")[2], words))

@@ -1,0 +1,164 @@
+"""Measures clustrix side by side with what people would use otherwise, in one run, and prints ratios.
+
+    nox -s benchmarks              all tables (the first needs a Docker engine)
+    nox -s benchmarks -- imports   one of them: calls, imports, packaging
+
+Each figure is a median; each ratio is of two medians that were measured in turns, so that what disturbs one disturbs
+the other.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "examples" / "iris"))
+
+
+class Row(NamedTuple):
+    """One line of a table: two medians in milliseconds, and the ratio that is aimed at (0: none)."""
+
+    what: str
+    ours: float
+    peer: str
+    theirs: float
+    goal: float
+
+    def __str__(self) -> str:
+        goal = f"{self.goal:.2f}" if self.goal else "-"
+        return f"{self.what:44} {self.ours:9.2f} ms  {self.peer:32} {self.theirs:9.2f} ms  {self.ours / self.theirs:6.3f}  {goal:>5}"
+
+
+def milliseconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return (time.perf_counter() - started) * 1000
+
+
+def in_turns(first: Callable[[], float], second: Callable[[], float], rounds: int) -> tuple[float, float]:
+    """The medians of both, measured alternately; the first round of each warms up and does not count."""
+    pairs = [(first(), second()) for _ in range(rounds + 1)][1:]
+    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
+
+
+def imports() -> list[Row]:
+    """What ``import`` costs in a fresh interpreter."""
+
+    def cost(module: str) -> float:
+        program = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+        answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        return float(answer.stdout) * 1000
+
+    rows = []
+    for name, ours in (("import clustrix", "clustrix"), ("from clustrix import cluster", "clustrix.decorator")):
+        medians = in_turns(lambda ours=ours: cost(ours), lambda: cost("submitit"), 15)  # type: ignore[misc]
+        rows.append(Row(name, medians[0], "import submitit", medians[1], 0.5 if ours == "clustrix" else 0))
+    return rows
+
+
+def packaging() -> list[Row]:
+    """What it costs to find and pack what the example's function needs; cloudpickle finds less, and packs bytecode."""
+    program = f"""
+import sys, tempfile, time
+sys.path.insert(0, {str(HERE.parent / "examples" / "iris")!r})
+import run, cloudpickle
+from clustrix.config import ClusterConfig
+from clustrix.file_packaging import package_function_for_execution as pack
+config = ClusterConfig(local_cache_dir=tempfile.mkdtemp())
+function = run.species_statistics.undecorated
+def once(action):
+    started = time.perf_counter(); action(); return (time.perf_counter() - started) * 1000
+cold = once(lambda: pack(function, config))
+warm = sorted(once(lambda: pack(function, config)) for _ in range(51))[25]
+first = once(lambda: cloudpickle.dumps(function))
+peer = sorted(once(lambda: cloudpickle.dumps(function)) for _ in range(51))[25]
+import shutil; shutil.rmtree(config.local_cache_dir)
+print(cold, warm, first, peer)
+"""
+    runs = []
+    for _ in range(9):
+        answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        runs.append([float(word) for word in answer.stdout.split()])
+    cold, warm, first, peer = (statistics.median(column) for column in zip(*runs, strict=True))
+    return [
+        Row("pack the example, first time", cold, "cloudpickle.dumps, first time", first, 0),
+        Row("pack the example, again", warm, "cloudpickle.dumps, again", peer, 0),
+    ]
+
+
+# On the login node: submit, wait for the file the job writes, print the seconds. The same limits as the call beside it.
+BARE = """
+import os, subprocess, sys, tempfile, time
+directory = tempfile.mkdtemp(dir=os.path.expanduser("~"))
+script, mark = os.path.join(directory, "job.sh"), os.path.join(directory, "mark")
+open(script, "w").write("#!/bin/bash\\n#SBATCH --mem=300M\\n#SBATCH -c 1\\n#SBATCH -t 5\\n#SBATCH -o /dev/null\\necho > " + mark + "\\n")
+started = time.time()
+subprocess.check_output(["sbatch", script])
+while not os.path.exists(mark):
+    time.sleep(0.005)
+print(time.time() - started)
+import shutil
+shutil.rmtree(directory)
+"""
+
+
+def calls(rounds: int = 40) -> list[Row]:
+    """A warm call from submission to value, against the least that anybody could do on the same cluster."""
+    import clustrix
+    import simcluster
+
+    with simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.6", "3.12"]) as cluster:
+        ssh = cluster.ssh
+        clustrix.configure(
+            cluster_host=ssh.host, cluster_port=ssh.port, username=ssh.username,
+            key_file=str(ssh.key_file), known_hosts_file=str(ssh.known_hosts_file),
+        )  # fmt: skip
+        remote = clustrix.cluster(cores=1, memory="300MB", time="00:05:00", python="3.6")(_identity)
+        cluster.run("cat > bare.py", input=BARE, check=True)
+
+        def pause() -> None:
+            # The scheduler works in ticks: without this, both would always meet the same moment of one.
+            time.sleep(random.uniform(0, 1.5))
+
+        def ours() -> float:
+            pause()
+            return milliseconds(lambda: remote(1))
+
+        def bare() -> float:
+            pause()
+            return float(cluster.run("python3 bare.py", check=True).stdout) * 1000
+
+        medians = in_turns(ours, bare, rounds)
+    return [Row("warm call, submission to value", medians[0], "bare sbatch, wait for its file", medians[1], 1.15)]
+
+
+def _identity(value: int) -> int:
+    return value
+
+
+TABLES = {"imports": imports, "packaging": packaging, "calls": calls}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in TABLES]
+    if unknown:
+        print(f"no table {unknown[0]!r}; there are: {', '.join(TABLES)}", file=sys.stderr)
+        return 2
+    print(f"{'clustrix':44} {'median':>12}  {'beside':32} {'median':>12}  {'ratio':>6}  {'goal':>5}")
+    for name in names or TABLES:
+        for row in TABLES[name]():
+            print(row, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""``@cluster``: an ordinary function that runs on the cluster when it is called."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, overload
+
+from clustrix.config import ClusterConfig, effective_config
+from clustrix.executor import executor_for
+from clustrix.resources import split_keywords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clustrix.future import ClusterFuture
+
+__all__ = ["ClusterFunction", "cluster"]
+
+
+class ClusterFunction:
+    """A function that ``@cluster`` was put in front of. It keeps its name, docstring, signature and ``__wrapped__``."""
+
+    def __init__(self, function: Callable[..., Any], keywords: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.undecorated = function
+        self._keywords = keywords
+        self.job_options, self._overrides = split_keywords(keywords)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function on the cluster and return its value (with ``async_submit``, a future at once)."""
+        config = self._config()
+        if _runs_here(config):
+            return self.undecorated(*args, **kwargs)
+        future = executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
+        wants_future = config.async_submit if self.job_options.async_submit is None else self.job_options.async_submit
+        return future if wants_future else _wait(future)
+
+    def submit(self, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        """Submit a call and return its future at once: a ClusterFuture, or a plain one where the call runs here."""
+        config = self._config()
+        if _runs_here(config):
+            return _local_threads().submit(self.undecorated, *args, **kwargs)
+        return executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
+
+    def local(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the undecorated function here."""
+        return self.undecorated(*args, **kwargs)
+
+    def options(self, **overrides: Any) -> ClusterFunction:
+        """A copy with other resources: ``f.options(cores=8)(x)``."""
+        return ClusterFunction(self.undecorated, {**self._keywords, **overrides})
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<cluster function {self.undecorated.__module__}.{self.undecorated.__qualname__}>"
+
+    def _config(self) -> ClusterConfig:
+        return effective_config(self._overrides)
+
+
+@overload
+def cluster(function: Callable[..., Any], /) -> ClusterFunction: ...
+
+
+@overload
+def cluster(**keywords: Any) -> Callable[[Callable[..., Any]], ClusterFunction]: ...
+
+
+def cluster(function: Callable[..., Any] | None = None, /, **keywords: Any) -> Any:
+    """Make a function run on the configured cluster: ``@cluster`` or ``@cluster(cores=8, memory="16GB", time="02:00:00")``.
+
+    The keywords are those of JobOptions, and any field of ClusterConfig to override it for this function alone.
+    Raises ConfigurationError (a TypeError and ValueError) for unknown keywords and wrong values.
+    """
+    if function is not None:
+        return ClusterFunction(function, {})
+    split_keywords(keywords)
+    return lambda decorated: ClusterFunction(decorated, keywords)
+
+
+def _runs_here(config: ClusterConfig) -> bool:
+    if config.cluster_type == "local" or config.prefer_local_parallel:
+        return True
+    return not config.cluster_host and config.connection != "local"
+
+
+def _wait(future: ClusterFuture) -> Any:
+    """The job's value. Ctrl-C cancels the job; a second one, while that is under way, leaves it running."""
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        try:
+            future.cancel()
+        except KeyboardInterrupt:
+            sys.stderr.write(f"job {future.job_id} goes on; clustrix.attach({future.job_id!r}) finds it again\n")
+        raise
+
+
+@functools.cache
+def _local_threads() -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(thread_name_prefix="clustrix-local")

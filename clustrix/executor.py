@@ -1,0 +1,377 @@
+"""The executor: functions in, futures out, one connection for all of them."""
+
+from __future__ import annotations
+
+import base64
+import concurrent.futures
+import secrets
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clustrix import errors
+from clustrix.config import ClusterConfig, get_config
+from clustrix.file_packaging import PackageInfo, package_function_for_execution
+from clustrix.future import ClusterFuture
+from clustrix.journal import Entry, Journal
+from clustrix.requirements import explicit_requirements
+from clustrix.resources import JobOptions, resources_for
+from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
+from clustrix.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["ClusterExecutor", "attach", "executor_for"]
+
+SUBMITTING_AT_ONCE = 8
+# A died job's message holds this many of its last lines.
+LOG_LINES = 20
+
+
+class _Job:
+    """A job whose end is awaited."""
+
+    def __init__(self, future: ClusterFuture, entry: Entry) -> None:
+        self.future = future
+        self.entry = entry
+        self.started = time.perf_counter()
+        self.is_cancelled = False
+        self._submitted = threading.Event()
+
+    @property
+    def is_submitted(self) -> bool:
+        return self._submitted.is_set()
+
+    def note_submitted(self) -> None:
+        self._submitted.set()
+
+    def wait_until_submitted(self) -> None:
+        """A quick job's end can be heard before the answer to its submission."""
+        self._submitted.wait(60)
+
+
+class ClusterExecutor(concurrent.futures.Executor):
+    """Runs functions as jobs on the cluster of ``config``. Constructing connects nowhere; the first submission does."""
+
+    def __init__(self, config: ClusterConfig | None = None) -> None:
+        self._config = config or get_config()
+        if not self._config.cluster_host and self._config.connection != "local":
+            raise errors.ConfigurationError("cluster_host is not set: configure(cluster_host=...) says where jobs run")
+        self._journal = Journal()
+        self._session = Session(self._config, lambda: self._journal.client, self)
+        self._guard = threading.Lock()
+        self._jobs: dict[str, _Job] = {}
+        self._outputs: dict[str, tuple[str, str]] = {}
+        self._is_shut_down = False
+        self._submitters = concurrent.futures.ThreadPoolExecutor(
+            SUBMITTING_AT_ONCE, thread_name_prefix="clustrix-submit"
+        )
+        # Results have threads of their own: they never wait behind a submission that waits for its environment.
+        self._receivers = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="clustrix-result")
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ClusterFuture:
+        """Submit ``fn(*args, **kwargs)`` as a job and return its future; ``fn`` may be decorated with ``@cluster``.
+
+        What can fail before anything is sent is raised here: PackagingError, SerializationError, ConfigurationError.
+        """
+        options = getattr(fn, "job_options", None) or JobOptions()
+        return self.submit_job(getattr(fn, "undecorated", fn), args, kwargs, options, self._config)
+
+    def submit_job(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: JobOptions,
+        config: ClusterConfig,
+    ) -> ClusterFuture:
+        """As ``submit``, with the job's options, and a configuration that may differ from the executor's in all but where."""
+        if self._is_shut_down:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        started = time.perf_counter()
+        config = options.applied_to(config)
+        package = package_function_for_execution(function, config)
+        packaged = time.perf_counter()
+        reader = self._session.python_versions.get(_python_wish(options, config))
+        arguments, bindings = dump_arguments(args, kwargs, reader), dump_bindings(package.bindings, reader)
+        entry = _new_entry(package, config)
+        spec = _spec(entry, package, options, config, self._journal.client)
+        future = ClusterFuture(entry.job_id, self)
+        future.timings = {"package": packaged - started, "encode arguments": time.perf_counter() - packaged}
+        self._journal.write(entry)
+        job = self._jobs[entry.job_id] = _Job(future, entry)
+        self._submitters.submit(self._send, job, spec, package.package_path, arguments, bindings)
+        return future
+
+    def connect(self) -> None:
+        """Connect now. Raises ClusterConnectionError and its kin."""
+        self._session.connect()
+
+    def disconnect(self) -> None:
+        """Close the connection. Jobs go on; the next submission connects again."""
+        self._session.disconnect()
+
+    def attach(self, job_id: str) -> ClusterFuture:
+        """A future for a job that an earlier process submitted and whose result was not fetched."""
+        entry = self._journal.read(job_id)
+        future = ClusterFuture(job_id, self)
+        job = self._jobs[job_id] = _Job(future, entry)
+        job.note_submitted()
+        self._session.watch([job_id])
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more jobs; with ``wait``, return when all have ended, and close the connection."""
+        self._is_shut_down = True
+        pending = [job.future for job in list(self._jobs.values())]
+        if cancel_futures:
+            for future in pending:
+                future.cancel()
+        if wait:
+            concurrent.futures.wait(pending)
+            self._submitters.shutdown(wait=True)
+            self._receivers.shutdown(wait=True)
+            self._session.disconnect()
+
+    # What a future asks for.
+
+    def cancel_job(self, job_id: str) -> None:
+        job = self._jobs.get(job_id)
+        if job is None:
+            return
+        job.is_cancelled = True
+        if job.is_submitted:
+            self._session.request("cancel", {"jobs": [job_id]})
+
+    def job_status(self, job_id: str) -> str:
+        job = self._jobs.get(job_id)
+        if job is not None and not job.is_submitted:
+            return "PENDING"
+        return str(self._session.request("status", {"job": job_id})["state"])
+
+    def job_output(self, job_id: str, stream: str) -> str:
+        if job_id in self._outputs:
+            return self._outputs[job_id][0 if stream == "stdout" else 1]
+        return str(self._session.request("output", {"job": job_id, "stream": stream, "limit": 1 << 20})["text"])
+
+    # What the session tells.
+
+    def awaited(self) -> list[str]:
+        return [job_id for job_id, job in list(self._jobs.items()) if job.is_submitted]
+
+    def on_ended(self, head: dict[str, Any], body: bytes) -> None:
+        job = self._jobs.get(head["job"])
+        if job is None:
+            return
+        self._outputs[head["job"]] = (head["stdout"], head["stderr"])
+        self._receivers.submit(self._deliver, job, head, body)
+
+    def on_lost(self, error: errors.ClusterConnectionError) -> None:
+        for job_id in self.awaited():
+            job = self._jobs[job_id]
+            lost = errors.ClusterConnectionError(
+                f"{error}. Job {job_id} goes on without us: clustrix.attach({job_id!r}) finds it again"
+            )
+            self._end(job, exception=lost, is_over=False)
+
+    def on_missing(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            job = self._jobs.get(job_id)
+            if job:
+                text = f"{self._session.host} knows no job {job_id}: it was never submitted, or its files were removed there"
+                self._end(job, exception=errors.ResultLostError(text))
+
+    def _send(self, job: _Job, spec: dict[str, Any], package_path: str, arguments: bytes, bindings: bytes) -> None:
+        """In a thread of its own: the first job may have to wait for its environment, the others don't wait for it."""
+        job_id, started = job.entry.job_id, time.perf_counter()
+        try:
+            self._session.connect()
+            connected = time.perf_counter()
+            answer = self._session.request(
+                "submit",
+                {"spec": spec, "key": job.entry.key, "arguments": len(arguments)},
+                arguments + bindings,
+                pieces={"package": Path(package_path).read_bytes},
+                on_progress=lambda line: sys.stderr.write(f"clustrix: {line}\n"),
+            )
+        except errors.ClusterConnectionError as error:
+            text = f"{error}. Whether job {job_id} was submitted is not known: clustrix.attach({job_id!r}) finds out"
+            self._end(job, exception=type(error)(text) if job_id not in str(error) else error, is_over=False)
+        except BaseException as error:  # noqa: BLE001 - the future's owner gets whatever it was
+            self._end(job, exception=error)
+        else:
+            self._note_submitted(job, answer, connected - started)
+
+    def _note_submitted(self, job: _Job, answer: dict[str, Any], connecting: float) -> None:
+        job.future.scheduler_id = answer["scheduler_id"]
+        job.future.timings["connect"] = connecting
+        job.future.timings.update({f"{name} on the cluster": seconds for name, seconds in answer["times"].items()})
+        job.note_submitted()
+        if job.is_cancelled:
+            self.cancel_job(job.entry.job_id)
+
+    def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes) -> None:
+        entry = job.entry
+        job.wait_until_submitted()
+        if not head["has_result"]:
+            self._end(job, exception=_death(entry, head, self._session.host))
+            return
+        expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": 0, "package": entry.package}
+        try:
+            outcome = open_result(sealed, bytes.fromhex(entry.key), expected)
+        except errors.ClustrixError as error:
+            self._end(job, exception=error, is_over=False)
+            return
+        _note_facts(job, outcome)
+        self._end(job, value=outcome.value, exception=outcome.exception)
+
+    def _end(
+        self, job: _Job, value: Any = None, exception: BaseException | None = None, *, is_over: bool = True
+    ) -> None:
+        """Complete the future once; when the job ``is_over``, drop its entry, and its files on the cluster."""
+        with self._guard:
+            if self._jobs.pop(job.entry.job_id, None) is None:
+                return
+        if is_over:
+            self._journal.remove(job.entry.job_id)
+            if job.is_submitted and self._config.cleanup_on_success:
+                self._receivers.submit(self._acknowledge, job.entry.job_id)
+        if job.future.set_running_or_notify_cancel():
+            if exception is not None:
+                job.future.set_exception(exception)
+            else:
+                job.future.set_result(value)
+
+    def _acknowledge(self, job_id: str) -> None:
+        try:
+            self._session.request("acknowledge", {"jobs": [job_id]})
+        except errors.ClusterConnectionError:
+            # The result is here; its files on the cluster stay until the next clean-up there.
+            return
+
+
+_executors: dict[tuple[Any, ...], ClusterExecutor] = {}
+_executors_guard = threading.Lock()
+_WHERE = (
+    "cluster_type", "cluster_host", "cluster_port", "username", "key_file", "password", "connection", "remote_state_dir",
+    "host_key_policy", "known_hosts_file", "connect_timeout", "cleanup_on_success",
+)  # fmt: skip
+
+
+def executor_for(config: ClusterConfig) -> ClusterExecutor:
+    """The executor of this process for the host of ``config``: all functions share one connection to one host."""
+    key = tuple(getattr(config, name) for name in _WHERE)
+    with _executors_guard:
+        if key not in _executors:
+            _executors[key] = ClusterExecutor(config)
+        return _executors[key]
+
+
+def attach(job_id: str) -> ClusterFuture:
+    """A future for a job of an earlier process, wherever it was submitted to."""
+    entry = Journal().read(job_id)
+    current = get_config()
+    same_host = current.cluster_host == entry.config.get("cluster_host")
+    config = ClusterConfig(**entry.config, password=current.password if same_host else None)
+    return executor_for(config).attach(job_id)
+
+
+def _new_entry(package: PackageInfo, config: ClusterConfig) -> Entry:
+    job_id = "cx" + base64.b32encode(secrets.token_bytes(8)).decode().lower()[:12]
+    return Entry(
+        job_id=job_id,
+        key=secrets.token_hex(32),
+        package=package.package_id,
+        function=package.function_name,
+        config=config.public_dict(),
+        created=time.time(),
+    )
+
+
+def _python_wish(options: JobOptions, config: ClusterConfig) -> str:
+    return options.python or config.python_executable or ""
+
+
+def _spec(
+    entry: Entry, package: PackageInfo, options: JobOptions, config: ClusterConfig, client: str
+) -> dict[str, Any]:
+    """The job as the agent and the runner read it; it holds no secrets."""
+    requirements = package.requirements if options.requirements is None else explicit_requirements(options.requirements)
+    return {
+        "job_id": entry.job_id,
+        "client": client,
+        "attempt": entry.attempt,
+        "task": 0,
+        "package": package.package_id,
+        "entry": package.metadata["entry"],
+        "client_python": list(sys.version_info[:3]),
+        "scheduler": config.cluster_type,
+        "resources": resources_for(options, config),
+        "modules": list(config.module_loads),
+        "pre_execution_commands": list(config.pre_execution_commands),
+        "environment_variables": dict(config.environment_variables),
+        "work_dir": config.remote_work_dir,
+        "python": options.python,
+        "python_executable": config.python_executable,
+        "requirements": sorted(requirements),
+        "setup_timeout": config.venv_setup_timeout,
+        "config": config.public_dict(),
+    }
+
+
+def _note_facts(job: _Job, outcome: Outcome) -> None:
+    future, stages = job.future, outcome.head["stages"]
+    future.node, future.python = outcome.head["node"], outcome.head["python"]
+    known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
+    future.timings["queue and notice"] = max(0.0, time.perf_counter() - job.started - known)
+    future.timings.update({f"{name} in the job": seconds for name, seconds in stages})
+
+
+def _death(entry: Entry, head: dict[str, Any], host: str) -> errors.ClustrixError:
+    """The error for a job that ended without a result, by how the scheduler says it died."""
+    state = head["state"]
+    log = "\n".join(f"{head['stdout']}\n{head['stderr']}".strip().splitlines()[-LOG_LINES:])
+    where = f"job {entry.job_id} ({entry.function}) on {host}"
+    if state is None:
+        return errors.ResultLostError(f"{where} is unknown to the scheduler and left no result. {_quoted(log)}")
+    if state["state"] == "CANCELLED":
+        return errors.JobCancelledError(f"{where} was cancelled by its owner or an administrator. {_quoted(log)}")
+    if state["state"] == "COMPLETED":
+        return errors.ResultLostError(
+            f"{where} completed on {state['node']}, but its result did not appear. {_quoted(log)}"
+        )
+    kinds = {
+        "TIMEOUT": errors.JobTimeoutError,
+        "OUT_OF_MEMORY": errors.OutOfMemoryError,
+        "NODE_FAIL": errors.NodeFailureError,
+    }
+    kind = kinds.get(state["state"], errors.JobFailedError)
+    # Without cgroups slurmstepd kills the job and says so in its log, and the state is just FAILED.
+    if kind is errors.JobFailedError and "xceeded memory limit" in log:
+        kind = errors.OutOfMemoryError
+    advice = {
+        errors.JobTimeoutError: "ask for more with @cluster(time=...)",
+        errors.OutOfMemoryError: "ask for more with @cluster(memory=...)",
+        errors.NodeFailureError: "submit it again",
+    }.get(kind, "the log says more")
+    details = ", ".join(
+        f"{name} {state[key]}"
+        for name, key in (("exit code", "exit_code"), ("signal", "signal"), ("node", "node"), ("reason", "reason"))
+        if state[key]
+    )
+    return kind(
+        f"{where} died without a result: {state['state']} ({details}); {advice}. {_quoted(log)}",
+        job_id=entry.job_id,
+        state=state["state"],
+        exit_code=state["exit_code"],
+        signal=state["signal"],
+        node=state["node"],
+        log_tail=log,
+    )
+
+
+def _quoted(log: str) -> str:
+    return f"The end of its log:\n{log}" if log else "Its log is empty."

@@ -1,0 +1,67 @@
+"""The future of one job."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["ClusterFuture", "JobControl"]
+
+
+class JobControl(Protocol):
+    """What a future asks of the executor that made it."""
+
+    def cancel_job(self, job_id: str) -> None:
+        """Cancel the scheduler's job."""
+
+    def job_status(self, job_id: str) -> str:
+        """The job's state in the scheduler's common words (PENDING, RUNNING, ...)."""
+
+    def job_output(self, job_id: str, stream: str) -> str:
+        """What the job wrote to ``stdout`` or ``stderr`` so far."""
+
+
+class ClusterFuture(concurrent.futures.Future[Any]):
+    """A ``concurrent.futures.Future`` of a job, which can also be awaited.
+
+    ``job_id`` is clustrix's name of the job, ``scheduler_id`` the scheduler's (None until it is submitted).
+    When the job has ended, ``node`` is where it ran, ``python`` the Python version it ran under, and ``timings`` maps
+    each stage of the call, in order, to seconds.
+    """
+
+    def __init__(self, job_id: str, control: JobControl) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self.scheduler_id: str | None = None
+        self.node: str | None = None
+        self.python: str | None = None
+        self.timings: dict[str, float] = {}
+        self._control = control
+
+    def cancel(self) -> bool:
+        """Cancel the scheduler's job too; False when the job has ended already."""
+        if not super().cancel():
+            return False
+        self._control.cancel_job(self.job_id)
+        return True
+
+    def status(self) -> str:
+        """The job's state now: PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY, NODE_FAIL, UNKNOWN."""
+        if self.done():
+            return "CANCELLED" if self.cancelled() else "FAILED" if self.exception() else "COMPLETED"
+        return self._control.job_status(self.job_id)
+
+    def stdout(self) -> str:
+        """The end (1 MiB) of what the job wrote to its standard output."""
+        return self._control.job_output(self.job_id, "stdout")
+
+    def stderr(self) -> str:
+        """The end (1 MiB) of what the job wrote to its standard error."""
+        return self._control.job_output(self.job_id, "stderr")
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()

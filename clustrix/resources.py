@@ -1,0 +1,118 @@
+"""What one job asks for: the decorator's keywords, checked, over the configuration's defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from clustrix.config import ClusterConfig, parse_memory_mb, parse_time_seconds
+from clustrix.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["JobOptions", "resources_for", "split_keywords"]
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """The keywords of ``@cluster`` that are about one job; None means the configuration's default."""
+
+    cores: int | None = None
+    memory: str | None = None
+    time: str | None = None
+    partition: str | None = None
+    gpus: int | None = None
+    nodes: int | None = None
+    python: str | None = None
+    requirements: Any = None
+    modules: list[str] | None = None
+    environment_variables: dict[str, str] | None = None
+    pre_execution_commands: list[str] | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    reservation: str | None = None
+    extra_directives: list[str] | None = None
+    async_submit: bool | None = None
+    parallel: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cores", "gpus", "nodes"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ConfigurationError(f"{name}={value!r}: allowed is a whole number of 1 or more")
+        if self.python is not None and not re.fullmatch(r"3\.\d{1,2}(\.\d{1,2})?", str(self.python)):
+            raise ConfigurationError(f'python={self.python!r}: allowed is a version such as "3.6" or "3.6.15", as text')
+        if self.parallel:
+            raise ConfigurationError("parallel=True is not supported by this version yet: leave it out")
+        for name in ("constraint", "reservation"):
+            value = getattr(self, name)
+            if value is not None and not re.fullmatch(r"[\w.,:;&|*()\[\]@+/=-]+", value):
+                raise ConfigurationError(f"{name}={value!r}: allowed is one word without spaces and quotes")
+        self.applied_to(ClusterConfig())
+
+    def applied_to(self, config: ClusterConfig) -> ClusterConfig:
+        """``config`` with this job's values in the fields that are defaults for jobs; they are checked there."""
+        given = {
+            "default_cores": self.cores,
+            "default_memory": self.memory,
+            "default_time": self.time,
+            "default_partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "extra_directives": self.extra_directives,
+            "module_loads": self.modules,
+            "pre_execution_commands": self.pre_execution_commands,
+            "async_submit": self.async_submit,
+        }
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if self.environment_variables is not None:
+            changes["environment_variables"] = {**config.environment_variables, **self.environment_variables}
+        return dataclasses.replace(config, **changes) if changes else config
+
+
+# Words of the contract that this version does not act on yet: refused, never ignored.
+_NOT_YET = ("queue", "environment", "include", "stream", "retries", "retry_policy")
+
+
+def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, Any]]:
+    """The job's options, and the overrides of configuration fields, among the keywords of ``@cluster``.
+
+    Raises ConfigurationError (a TypeError) for an unknown keyword, with the nearest known one.
+    """
+    own = {field.name for field in fields(JobOptions)}
+    general = {field.name for field in fields(ClusterConfig)}
+    for name in keywords:
+        if name in _NOT_YET:
+            raise ConfigurationError(f"@cluster({name}=...) is not supported by this version yet: leave it out")
+        if name not in own | general:
+            near = difflib.get_close_matches(name, sorted(own | general), n=1)
+            raise ConfigurationError(
+                f"@cluster has no keyword {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+    options = JobOptions(**{name: value for name, value in keywords.items() if name in own})
+    overrides = {name: value for name, value in keywords.items() if name not in own}
+    if overrides:
+        ClusterConfig(**overrides)
+    return options, overrides
+
+
+def resources_for(options: JobOptions, config: ClusterConfig) -> dict[str, Any]:
+    """What the scheduler is asked for, as plain data: memory in MiB per node, time in seconds."""
+    return {
+        "cores": config.default_cores,
+        "memory_mb": parse_memory_mb(config.default_memory),
+        "time_seconds": parse_time_seconds(config.default_time),
+        "partition": config.default_partition,
+        "gpus": options.gpus,
+        "nodes": options.nodes,
+        "account": config.account,
+        "qos": config.qos,
+        "constraint": options.constraint,
+        "reservation": options.reservation,
+        "extra_directives": list(config.extra_directives),
+    }

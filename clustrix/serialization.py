@@ -1,0 +1,77 @@
+"""Values on the wire, the client's half: arguments go out, sealed results come in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from clustrix.errors import RemoteError, ResultLostError, SerializationError
+from clustrix.remote import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Outcome", "dump_arguments", "dump_bindings", "open_result"]
+
+_ADVICE = "pass plain data, and make such objects inside the function"
+
+
+class Outcome:
+    """What a job's sealed result holds: its head (plain facts), and a value or an exception."""
+
+    def __init__(self, head: dict[str, Any], value: Any, exception: BaseException | None) -> None:
+        self.head = head
+        self.value = value
+        self.exception = exception
+
+
+def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], reader: tuple[int, int] | None) -> bytes:
+    """The call's arguments for a reader of Python version ``reader`` (None: not known yet, then for any)."""
+    return _dump((args, dict(kwargs)), "call", reader, {"call[0]": "args", "call[1]": "kwargs"}, "the arguments")
+
+
+def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -> bytes:
+    """The captured values of the main file, by name; empty when there are none."""
+    if not bindings:
+        return b""
+    return _dump(dict(bindings), "globals()", reader, {}, "a variable that the function uses")
+
+
+def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
+    """Check that ``sealed`` is the job's own result and decode it; ``expected`` are job_id, attempt, task and package.
+
+    Raises ResultLostError for bytes that are not authentic, and SerializationError for a value that can't be read here.
+    """
+    try:
+        head, body = wire.unseal(key, sealed, expected)
+    except wire.SealError as error:
+        raise ResultLostError(
+            f"the result of job {expected['job_id']} is not the job's own ({error}): somebody or something changed it on the cluster. Run it again"
+        ) from error
+    if head["outcome"] == "refused":
+        text = bytes(body).decode(errors="replace")
+        return Outcome(
+            head,
+            None,
+            SerializationError(f"the result of job {expected['job_id']} can't be sent back: {text}; return plain data"),
+        )
+    try:
+        value = wire.loads(body, unknown_base=RemoteError)
+    except Exception as error:
+        raise SerializationError(
+            f"the result of job {expected['job_id']} can't be read by Python {sys.version.split()[0]} here: {error}. "
+            f"It was written by Python {head.get('python')}"
+        ) from error
+    return Outcome(head, value, None) if head["outcome"] == "value" else Outcome(head, None, value)
+
+
+def _dump(value: Any, root: str, reader: tuple[int, int] | None, names: dict[str, str], what: str) -> bytes:
+    protocol = 5 if reader and reader >= (3, 8) else 4
+    try:
+        return wire.dumps(value, protocol=protocol, root=root, target=reader)
+    except wire.WireError as error:
+        path = error.path
+        for prefix, name in names.items():
+            if path.startswith(prefix):
+                path = name + path[len(prefix) :]
+        raise SerializationError(f"{what} can't be sent: {path}: {error.reason}; {_ADVICE}") from error

@@ -1,0 +1,69 @@
+"""Every job ends in words: what a user reads when a job dies without a result."""
+
+import pytest
+import workload
+
+import clustrix
+from clustrix import cluster
+
+pytestmark = pytest.mark.real_world
+SMALL = {"cores": 1, "memory": "300MB", "time": "00:01:00", "python": "3.6"}
+
+
+def test_a_killed_runner_is_a_failed_job_with_signal_node_and_log(configured, slurm):
+    with pytest.raises(clustrix.JobFailedError, match="died without a result") as caught:
+        cluster(**SMALL)(workload.killed_by)(11)
+    assert (caught.value.state, caught.value.signal) == ("FAILED", 11)
+    assert caught.value.node in slurm.nodes
+    assert "about to die" in caught.value.log_tail
+
+
+def test_a_runner_that_leaves_without_a_result_is_a_failed_job_with_its_exit_code(configured):
+    with pytest.raises(clustrix.JobFailedError) as caught:
+        cluster(**SMALL)(workload.leaves)(7)
+    assert caught.value.exit_code == 7
+
+
+def test_too_much_memory_is_its_own_error(configured):
+    with pytest.raises(clustrix.OutOfMemoryError, match="memory=") as caught:
+        cluster(**{**SMALL, "memory": "100MB"})(workload.grabs_memory)(400)
+    assert "grabbing" in caught.value.log_tail
+
+
+def test_a_job_over_its_time_is_its_own_error_and_a_timeout_error(configured):
+    with pytest.raises(TimeoutError, match="time=") as caught:
+        cluster(**SMALL)(workload.sleeps)(300)
+    assert isinstance(caught.value, clustrix.JobTimeoutError)
+    assert caught.value.state == "TIMEOUT"
+
+
+def test_a_job_that_an_administrator_cancels_is_cancelled(configured, slurm):
+    future = cluster(**SMALL)(workload.sleeps).submit(60)
+    slurm.run(f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done; scancel -n {future.job_id}", check=True, timeout=60)
+    with pytest.raises(clustrix.JobCancelledError, match="cancelled"):
+        future.result(60)
+
+
+def test_cancelling_a_future_cancels_the_schedulers_job(configured, slurm):
+    future = cluster(**SMALL)(workload.sleeps).submit(60)
+    slurm.run(f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done", check=True, timeout=60)
+    assert future.cancel()
+    assert future.cancelled()
+    gone = slurm.run(f"for i in $(seq 100); do squeue -h -n {future.job_id} | grep -q . || exit 0; sleep 0.1; done; exit 1", timeout=60)
+    assert gone.returncode == 0
+
+
+def test_a_result_that_cannot_be_sent_back_is_an_error_that_names_the_place(configured):
+    with pytest.raises(clustrix.SerializationError, match=r"result\[.locks.\]\[0\]"):
+        cluster(**SMALL)(workload.returns_a_lock)()
+
+
+def test_a_lost_node_is_its_own_error(slurm_to_break, configure_for):
+    configure_for(slurm_to_break)
+    future = cluster(**SMALL)(workload.sleeps).submit(300)
+    slurm_to_break.run(f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done", check=True, timeout=60)
+    node = slurm_to_break.run(f"squeue -h -n {future.job_id} -o %N", check=True).stdout.strip()
+    slurm_to_break.nodes[node].kill()
+    with pytest.raises(clustrix.NodeFailureError) as caught:
+        future.result(180)
+    assert caught.value.node == node
