@@ -68,6 +68,7 @@ def remove_run(client: docker.DockerClient, run: str) -> None:
         if time.monotonic() > deadline:
             left = ", ".join(f"{resource.kind} {resource.id[:20]}" for resource in resources)
             raise SimclusterError(f"run {run}: {left} could not be removed; try `docker rm -f`, `docker network rm`")
+        time.sleep(0.05)
 
 
 def abandoned_runs(resources: Iterable[Resource], here: Owner) -> set[str]:

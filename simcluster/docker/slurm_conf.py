@@ -34,7 +34,7 @@ def _cgroup_conf(spec: ClusterSpec) -> str:
 
 
 def _gres_conf(spec: ClusterSpec) -> str:
-    """GPUs that are counted and handed out, and that nothing can compute on: their devices are empty files."""
+    """GPUs that are counted and handed out, and that nothing can compute on."""
     return "".join(f"Name=gpu File=/dev/simgpu{number}\n" for number in range(spec.gpus_per_node))
 
 

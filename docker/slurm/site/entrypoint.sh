@@ -82,7 +82,10 @@ chmod 0700 $setup
 chmod 0600 $setup/*
 mkdir -p /etc/slurm
 install -m 0644 $setup/*.conf /etc/slurm/
-sed -n 's/^Name=gpu File=//p' /etc/slurm/gres.conf | xargs -r touch # slurmd wants a file for each GPU
+# slurmd wants a device for each GPU: further names of /dev/null.
+sed -n 's/^Name=gpu File=//p' /etc/slurm/gres.conf | while read -r device; do
+    [ -e "$device" ] || mknod -m 0666 "$device" c 1 3
+done
 install -d -o slurm -g slurm -m 0755 /run/slurm /var/log/slurm /var/spool/slurmctld
 mkdir -p /var/spool/slurmd
 read -ra pythons < $setup/pythons
