@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from clustrix.captured_values import globals_in, is_mutable, literal_source
 from clustrix.errors import PackagingError
-from clustrix.local_modules import Import, imports_in, locate
+from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locate
 from clustrix.module_text import ModuleText, read_module_text, segment_text
 from clustrix.scopes import NamesRead, names_read
 from clustrix.source import (
@@ -123,6 +123,7 @@ class _Search:
             definition, cells = self.pending.pop(0)
             for name in sorted(self._wanted(definition)):
                 self._resolve(name, cells, definition.name)
+        closure.undefined -= {name for item in closure.definitions.values() for name in item.names.assigned}
         lookups = {name: self.lookups[name] for name in closure.bindings}
         closure.current_bindings = lambda: {name: look() for name, look in lookups.items()}
         return closure
@@ -131,8 +132,8 @@ class _Search:
         names = definition.names
         has_readers = definition.source is None or bool(definition.source.node.decorator_list)
         is_class = definition.source is not None and isinstance(definition.source.node, ast.ClassDef)
-        hints = {name for name in names.hints if name in self.globals} if has_readers or is_class else set()
-        return names.all | hints
+        perhaps = names.assigned | (names.hints if has_readers or is_class else set())
+        return names.all | {name for name in perhaps if name in self.globals}
 
     def _resolve(self, name: str, cells: Mapping[str, Any], reader: str) -> None:
         """Find out what ``name`` means to ``reader``, and see that it comes along."""
@@ -263,9 +264,9 @@ class _Search:
         self.closure.bindings[name] = value
         self.closure.checks.append(lambda: type(look()) is kind and globals_in(look()) == refers_to)
         for module, qualname in sorted(refers_to):
-            if module == self.module_name:
+            if module == self.module_name and "<locals>" not in qualname:
                 self._resolve(qualname.partition(".")[0], {}, f"the value of {name!r}")
-            else:
+            elif module != self.module_name:
                 self.closure.binding_imports.append(Import(module))
 
     def _is_shared(self, name: str, value: Any) -> bool:
@@ -303,7 +304,8 @@ class _Search:
             return
         self.closure.definitions[definition.name] = definition
         self.pending.append((definition, cells))
-        for node in ast.walk(ast.parse(definition.text)):
+        tree = ast.parse(definition.text)
+        for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 raise self._error(
                     f"{definition.name!r} has a relative import (line {node.lineno} of it), which a main file can't "
@@ -311,7 +313,8 @@ class _Search:
                 )
             if isinstance(node, ast.Attribute):
                 self._submodule(node)
-        self.closure.inner_imports += imports_in(ast.parse(definition.text), self.package, as_main=True)
+        self.closure.inner_imports += imports_in(tree, self.package, as_main=True)
+        self.closure.inner_imports += dynamic_imports_in(tree, definition.text)
 
     def _submodule(self, node: ast.Attribute) -> None:
         """``package.module`` of a local package that some other import loaded: the job must load it as well."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from clustrix.file_access import FileReference, FilesystemCall, file_references_
 from clustrix.local_modules import (
     Import,
     ModuleSet,
+    dynamic_imports_in,
     imports_in,
     is_standard_library,
     locate,
@@ -126,7 +128,7 @@ class _Unit:
     """A text that is analysed as a whole: one definition, or one module."""
 
     text: str
-    tree: ast.AST
+    tree: ast.Module
 
 
 def _of_main(function: FunctionType) -> DependencyGraph:
@@ -190,14 +192,14 @@ def _describe(
     graph.imports = [_import_info(item, 0) for item in outside]
     every = list(outside)
     for unit in units:
-        inner = imports_in(unit.tree, "", as_main=True)
+        inner = imports_in(unit.tree, "", as_main=True) + dynamic_imports_in(unit.tree, unit.text)
         every += inner
         graph.imports += [_import_info(item, item.lineno) for item in inner]
     names = {item.binds: item.name for item in every if item.module.partition(".")[0] == "clustrix" and item.name}
     strings = {name: value for name, value in constants.items() if isinstance(value, str)}
     for unit in units:
         graph.local_function_calls += _local_calls(unit.tree, local, every)
-        graph.file_references += file_references_in(unit.tree, strings)
+        graph.file_references += file_references_in(unit.text, unit.tree, strings)
         graph.filesystem_calls += filesystem_calls_in(unit.text, unit.tree, names)
     for module in sorted(graph.modules.local.values(), key=lambda item: item.name):
         graph.local_modules.add(module.name)
@@ -212,11 +214,19 @@ def _describe(
     )
 
 
+_described: weakref.WeakKeyDictionary[ModuleText, tuple[list[FilesystemCall], list[FileReference]]]
+_described = weakref.WeakKeyDictionary()
+
+
 def _describe_module(graph: DependencyGraph, text: ModuleText) -> None:
-    imports = imports_in(text.tree, "")
-    names = {item.binds: item.name for item in imports if item.module.partition(".")[0] == "clustrix" and item.name}
-    graph.filesystem_calls += filesystem_calls_in(text.text, text.tree, names)
-    graph.file_references += file_references_in(text.tree, _string_constants(text))
+    found = _described.get(text)
+    if found is None:
+        imports = imports_in(text.tree, "")
+        names = {item.binds: item.name for item in imports if item.module.partition(".")[0] == "clustrix" and item.name}
+        calls = filesystem_calls_in(text.text, text.tree, names)
+        found = _described[text] = (calls, file_references_in(text.text, text.tree, _string_constants(text)))
+    graph.filesystem_calls += found[0]
+    graph.file_references += found[1]
 
 
 def _importable_as(function: FunctionType) -> tuple[str, str] | None:

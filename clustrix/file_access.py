@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import bisect
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from clustrix.module_text import dotted_name, literal_or_none
+from clustrix.module_text import dotted_name, every_statement, literal_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["FileReference", "FilesystemCall", "file_references_in", "filesystem_calls_in"]
 
@@ -22,6 +24,7 @@ _PATH_CLASSES = ("Path", "PurePath", "PosixPath", "WindowsPath")
 _PATH_READERS = ("read_text", "read_bytes")
 _PATH_WRITERS = ("write_text", "write_bytes", "touch", "mkdir")
 _READERS = ("load", "loadtxt", "genfromtxt", "fromfile", "imread", "memmap", "open_dataset")
+_OPENING = re.compile(r"open|Path|read_|write_|to_|load|save|fromtxt|fromfile|imread|memmap|tofile|touch|mkdir")
 _WRITERS = ("save", "savetxt", "savez", "savez_compressed", "tofile", "imsave", "savefig")
 
 
@@ -45,11 +48,12 @@ class FilesystemCall:
     context: str
 
 
-def filesystem_calls_in(text: str, tree: ast.AST, names: Mapping[str, str]) -> list[FilesystemCall]:
+def filesystem_calls_in(text: str, tree: ast.Module, names: Mapping[str, str]) -> list[FilesystemCall]:
     """The ``cluster_*`` calls in a text; ``names`` maps local names to what they are in clustrix."""
-    lines = text.split("\n")
     found = []
-    for call in _calls(tree):
+    called = {"cluster_", *(name for name, meant in names.items() if meant in _CLUSTER_FUNCTIONS)}
+    lines = text.split("\n")
+    for call in _calls(tree, lines, re.compile("|".join(sorted(map(re.escape, called))))):
         written = dotted_name(call.func)
         function = names.get(written, written).rpartition(".")[2]
         if function in _CLUSTER_FUNCTIONS:
@@ -60,11 +64,14 @@ def filesystem_calls_in(text: str, tree: ast.AST, names: Mapping[str, str]) -> l
     return found
 
 
-def file_references_in(tree: ast.AST, constants: Mapping[str, str]) -> list[FileReference]:
+def file_references_in(text: str, tree: ast.Module, constants: Mapping[str, str]) -> list[FileReference]:
     """The literal paths in a text; ``constants`` are strings that its names are known to stand for."""
+    calls = _calls(tree, text.split("\n"), _OPENING)
+    if not calls:
+        return []
     known = {**constants, **_paths_assigned(tree, constants)}
     found: dict[tuple[str, int], FileReference] = {}
-    for call in _calls(tree):
+    for call in calls:
         reference = _reference(call, known)
         if reference is not None:
             previous = found.get((reference.path, reference.lineno))
@@ -73,8 +80,17 @@ def file_references_in(tree: ast.AST, constants: Mapping[str, str]) -> list[File
     return sorted(found.values(), key=lambda item: (item.lineno, item.path))
 
 
-def _calls(tree: ast.AST) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+def _calls(tree: ast.Module, lines: list[str], pattern: re.Pattern[str]) -> list[ast.Call]:
+    """The calls in those statements of which a line matches: most of a module is passed over unseen."""
+    wanted = [number for number, line in enumerate(lines, 1) if pattern.search(line)]
+    calls: dict[int, ast.Call] = {}
+    for node in every_statement(tree.body) if wanted else ():
+        first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+        if first and bisect.bisect_left(wanted, first) < bisect.bisect_right(wanted, last):
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+                    calls.update((id(call), call) for call in ast.walk(child) if isinstance(call, ast.Call))
+    return list(calls.values())
 
 
 def _argument(text: str, node: ast.expr) -> str:
@@ -139,10 +155,10 @@ def _path(node: ast.expr | None, known: Mapping[str, str]) -> str | None:
     return str(PurePosixPath(*[text for text in texts if text])) if texts and all(texts) else None
 
 
-def _paths_assigned(tree: ast.AST, constants: Mapping[str, str]) -> dict[str, str]:
+def _paths_assigned(tree: ast.Module, constants: Mapping[str, str]) -> dict[str, str]:
     """Names that the text assigns once, and that to a literal path."""
     values: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(tree):
+    for node in every_statement(tree.body):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             values.setdefault(node.targets[0].id, []).append(node.value)
     paths = {name: _path(found[0], constants) for name, found in values.items() if len(found) == 1}

@@ -92,7 +92,7 @@ def create_execution_context(
 ) -> ExecutionContext:
     """The context of a call made now; relative data files are those below ``local_work_dir``, else the current directory."""
     return ExecutionContext(
-        working_directory=str(_field(cluster_config, "local_work_dir") or Path.cwd()),
+        working_directory=str(Path(_field(cluster_config, "local_work_dir") or ".").expanduser().absolute()),
         python_version=".".join(map(str, sys.version_info[:3])),
         environment_variables=dict(_field(cluster_config, "environment_variables") or {}),
         cluster_config=cluster_config,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clustrix.errors import PackagingError
-from clustrix.module_text import dotted_name, is_type_checking, read_module_text
+from clustrix.module_text import BLOCKS, dotted_name, is_type_checking, literal_or_none, read_module_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +26,7 @@ __all__ = [
     "Import",
     "LocalModule",
     "ModuleSet",
+    "dynamic_imports_in",
     "imports_in",
     "is_local_path",
     "is_standard_library",
@@ -181,17 +182,30 @@ def is_standard_library(name: str) -> bool:
     return top in sys.stdlib_module_names or top in _STANDARD_ELSEWHERE
 
 
-def imports_in(tree: ast.AST, package: str, *, as_main: bool = False) -> list[Import]:
+def imports_in(tree: ast.Module, package: str, *, as_main: bool = False) -> list[Import]:
     """The imports in a text, in any scope, with absolute names; ``package`` is what relative ones are relative to.
 
     Left out are blocks under ``if TYPE_CHECKING:`` and, unless ``as_main``, ``if __name__ == "__main__":``.
-    ``importlib.import_module("name")`` counts.
     """
-    return list(_walk_imports([tree], package, as_main=as_main, is_optional=False))
+    return list(_statements_imports(tree.body, package, as_main=as_main, is_optional=False))
 
 
-def _walk_imports(nodes: Iterable[ast.AST], package: str, *, as_main: bool, is_optional: bool) -> Iterator[Import]:
-    for node in nodes:
+def dynamic_imports_in(tree: ast.Module, text: str) -> list[Import]:
+    """The modules in ``importlib.import_module("name")`` and the like, where the name is a literal."""
+    if not any(name.rpartition(".")[2] in text for name in _DYNAMIC_IMPORTS):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and dotted_name(node.func) in _DYNAMIC_IMPORTS:
+            name = literal_or_none(node.args[0])
+            if name is not None and isinstance(name[0], str) and name[0][:1] != ".":
+                found.append(Import(name[0], lineno=node.lineno))
+    return found
+
+
+def _statements_imports(body: Iterable[ast.AST], package: str, *, as_main: bool, is_optional: bool) -> Iterator[Import]:
+    for node in body:
+        caught = is_optional
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, "", alias.asname or "", is_optional, node.lineno)
@@ -201,17 +215,11 @@ def _walk_imports(nodes: Iterable[ast.AST], package: str, *, as_main: bool, is_o
                 yield Import(module, alias.name, alias.asname or "", is_optional, node.lineno)
         elif isinstance(node, ast.Try):
             caught = is_optional or any(_catches_import_error(handler) for handler in node.handlers)
-            yield from _walk_imports(node.body, package, as_main=as_main, is_optional=caught)
-            rest = [*node.handlers, *node.orelse, *node.finalbody]
-            yield from _walk_imports(rest, package, as_main=as_main, is_optional=caught)
-        elif isinstance(node, ast.If) and _is_not_run(node.test, as_main=as_main):
-            yield from _walk_imports(node.orelse, package, as_main=as_main, is_optional=is_optional)
-        else:
-            if isinstance(node, ast.Call) and dotted_name(node.func) in _DYNAMIC_IMPORTS:
-                name = node.args[0] if node.args else None
-                if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value[:1] != ".":
-                    yield Import(name.value, "", "", is_optional, node.lineno)
-            yield from _walk_imports(ast.iter_child_nodes(node), package, as_main=as_main, is_optional=is_optional)
+        skipped = "body" if isinstance(node, ast.If) and _is_not_run(node.test, as_main=as_main) else ""
+        for part in BLOCKS:
+            inner = getattr(node, part, None)
+            if inner.__class__ is list and part != skipped:
+                yield from _statements_imports(inner, package, as_main=as_main, is_optional=caught)
 
 
 _DYNAMIC_IMPORTS = ("importlib.import_module", "import_module", "__import__")
@@ -256,7 +264,9 @@ def _imports_of(module: LocalModule, found: ModuleSet) -> list[Import]:
         return known[1]
     text = read_module_text(module.path)
     package = module.name if module.relative_path.endswith("/__init__.py") else module.name.rpartition(".")[0]
-    imports = imports_in(text.tree, package) if text is not None else []
+    imports = []
+    if text is not None:
+        imports = imports_in(text.tree, package) + dynamic_imports_in(text.tree, text.text)
     _imports_by_file[module.path, module.name] = (stamp, imports)
     return imports
 

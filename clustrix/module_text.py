@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from clustrix.errors import PackagingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
+    "BLOCKS",
     "DefinitionNode",
     "ModuleText",
     "dotted_name",
+    "every_statement",
     "first_line_of",
     "is_type_checking",
     "literal_or_none",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")  # the fields of a statement that hold statements
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +79,7 @@ class ModuleText:
     @cached_property
     def nodes_by_place(self) -> dict[tuple[str, int], DefinitionNode]:
         """By name and first line: where a code object says it begins, which is its first decorator."""
-        nodes = (node for node in ast.walk(self.tree) if isinstance(node, DefinitionNode))
+        nodes = (node for node in every_statement(self.tree.body) if isinstance(node, DefinitionNode))
         return {(node.name, first_line_of(node)): node for node in nodes}
 
     def codes(self, name: str) -> Iterator[CodeType]:
@@ -137,6 +141,16 @@ def top_level_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             inner = getattr(node, part, [])
             for item in inner:
                 yield from top_level_statements(item.body if isinstance(item, ast.ExceptHandler) else [item])
+
+
+def every_statement(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Statements at any depth, and the handlers and cases that hold some. Expressions, the bulk of a tree, are skipped."""
+    for node in body:
+        yield node
+        for part in BLOCKS:
+            inner = getattr(node, part, None)
+            if inner.__class__ is list:
+                yield from every_statement(inner)
 
 
 def nested_codes(code: CodeType) -> Iterator[CodeType]:

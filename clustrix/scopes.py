@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NamesRead", "names_read"]
 
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_BLOCK_PARTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -22,13 +24,14 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 class NamesRead:
     """``early``: when the statement is executed (decorators, defaults, bases, class bodies); ``late``: when called.
 
-    ``hints`` are names that only unevaluated annotations have; ``rebound`` those which a ``nonlocal`` in the text
-    takes from a scope outside of it.
+    ``hints`` are names that only unevaluated annotations have, ``assigned`` globals that are given a value when called,
+    ``rebound`` names which a ``nonlocal`` in the text takes from a scope outside of it.
     """
 
     early: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
     hints: set[str] = field(default_factory=set)
+    assigned: set[str] = field(default_factory=set)
     rebound: set[str] = field(default_factory=set)
 
     @property
@@ -58,8 +61,11 @@ class _Reader(ast.NodeVisitor):
         self.scopes: list[_Scope] = []
 
     def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load) or self._is_declared_global(node.id):
+        if isinstance(node.ctx, ast.Load):
             self._read(node.id)
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self.found.assigned.update(node.names)
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
         outer = [scope for scope in self.scopes[:-1] if scope.kind == "function"]
@@ -125,12 +131,24 @@ class _Reader(ast.NodeVisitor):
             self.visit(expression)
         scope = _Scope("class", class_name=node.name)
         self.scopes.append(scope)
-        for item in node.body:
-            self.visit(item)  # a name counts as the class's own from the statement after the one that binds it
-            bound, declared, free = _bindings([item])
+        self._class_statements(node.body, scope)
+        self.scopes.pop()
+
+    def _class_statements(self, body: Iterable[ast.AST], scope: _Scope) -> None:
+        """A name is the class's own after the statement that binds it; before, it is the module's."""
+        for item in body:
+            inner: list[ast.AST] = []
+            if isinstance(item, ast.stmt | ast.ExceptHandler | ast.match_case) and not isinstance(item, _DEFINITIONS):
+                inner = [child for child in ast.iter_child_nodes(item) if isinstance(child, _BLOCK_PARTS)]
+            head = [child for child in ast.iter_child_nodes(item) if child not in inner] if inner else [item]
+            for part in head:
+                self.visit(part)
+            bound, declared, free = _bindings(head)
+            if isinstance(item, ast.ExceptHandler) and item.name:
+                bound.add(item.name)
             scope.from_module |= declared
             scope.bound |= bound - declared - free
-        self.scopes.pop()
+            self._class_statements(inner, scope)
 
     def _comprehension(self, generators: list[ast.comprehension], results: list[ast.expr]) -> None:
         self.visit(generators[0].iter)
@@ -160,12 +178,6 @@ class _Reader(ast.NodeVisitor):
         self.visit(node)
         hints, self.found = self.found.all, kept
         self.found.hints |= hints
-
-    def _is_declared_global(self, name: str) -> bool:
-        for scope in reversed(self.scopes):
-            if scope.kind in ("function", "class"):
-                return name in scope.from_module
-        return False
 
     def _read(self, name: str) -> None:
         innermost, called = True, False

@@ -9,6 +9,8 @@ from __future__ import annotations
 import __future__
 
 import ast
+import importlib
+import inspect
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 _OWN_PACKAGE = "clustrix"
+_ITERABLE_COROUTINE = inspect.CO_ITERABLE_COROUTINE  # types.coroutine sets it afterwards
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,23 +93,31 @@ def find_source(func: Any) -> Source:
 
 
 def find_class_source(cls: type, texts: tuple[ModuleText, ...]) -> Source | None:
-    """The definition of a class in one of ``texts``, proven by its methods; None if no text defines that name."""
+    """The definition of a class in one of ``texts``, proven by its methods; None if no text defines that name.
+
+    :raises PackagingError: it is none of those definitions, or could be several
+    """
+    is_local = "<locals>" in cls.__qualname__
     candidates = [
         (text, node)
         for text in texts
-        for node in text.definitions.get(cls.__name__, ())
-        if isinstance(node, ast.ClassDef)
+        for node in (text.nodes_by_place.values() if is_local else text.definitions.get(cls.__name__, ()))
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__
     ]
-    for text, node in reversed(candidates):
-        if _methods_match(cls, text, node):
-            return _source(text, node)
-    if candidates:
-        text, node = candidates[-1]
+    if not candidates:
+        return None
+    proven = [_source(text, node) for text, node in candidates if _methods_match(cls, text, node)]
+    where = f"{candidates[-1][0].path}, line {candidates[-1][1].lineno}"
+    if not proven:
         raise PackagingError(
-            f"class {cls.__qualname__!r} is not the one that {text.path}, line {node.lineno}, defines: the file was "
-            "edited after it was loaded, or a method was replaced. Load it again, or undo the replacement."
+            f"class {cls.__qualname__!r} is not the one that {where} defines: the file was edited after it was loaded, "
+            "or a method was replaced. Load it again, or undo the replacement."
         )
-    return None
+    if is_local and len({source.text for source in proven}) > 1:
+        raise PackagingError(
+            f"class {cls.__qualname__!r} ({where}) could be one of several. Define it at module level."
+        )
+    return proven[-1]
 
 
 def plain_function(func: Any) -> FunctionType:
@@ -219,12 +230,27 @@ def _proven(function: FunctionType) -> Source | None:
     if text is None:
         return None
     matches = [candidate for candidate in text.codes(code.co_name) if same_code(candidate, code)]
+    if not matches:
+        compiled = _with_pytests_asserts(function, text)
+        matches = [item for item in nested_codes(compiled) if item.co_name == code.co_name and same_code(item, code)]
     same_line = [candidate for candidate in matches if candidate.co_firstlineno == code.co_firstlineno]
     for match in same_line or matches[-1:]:
         node = text.nodes_by_place.get((match.co_name, match.co_firstlineno))
         if node is not None and not isinstance(node, ast.ClassDef) and _defaults_match(function, node):
             return _source(text, node)
     return None
+
+
+def _with_pytests_asserts(function: FunctionType, text: ModuleText) -> CodeType:
+    """What pytest makes of a test module: the same text, but with assert statements that explain themselves."""
+    loader = function.__globals__.get("__loader__")
+    if type(loader).__name__ != "AssertionRewritingHook":
+        return text.code
+    tree = ast.parse(text.text)
+    rewrite = importlib.import_module("_pytest.assertion.rewrite")
+    rewrite.rewrite_asserts(tree, text.text.encode(), text.path, getattr(loader, "config", None))
+    code: CodeType = compile(tree, text.path, "exec", flags=text.flags, dont_inherit=True)
+    return code
 
 
 def _text_of(function: FunctionType) -> ModuleText | None:
@@ -325,7 +351,7 @@ def _shape(code: CodeType) -> tuple[Any, ...]:
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
-        code.co_flags,
+        code.co_flags & ~_ITERABLE_COROUTINE,
         getattr(code, "co_exceptiontable", b""),
         tuple(_constant_shape(constant) for constant in code.co_consts),
     )

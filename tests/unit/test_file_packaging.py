@@ -1,0 +1,656 @@
+"""Packages: a script packs its own function, and a fresh interpreter runs what came out."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clustrix
+from clustrix.errors import PackagingError
+from clustrix.file_packaging import (
+    ExecutionContext,
+    FilePackager,
+    PackageInfo,
+    create_execution_context,
+    package_function_for_execution,
+)
+
+ROOT = Path(clustrix.__file__).parents[1]
+
+PACK = """
+if __name__ == "__main__":
+    import json, pickle, sys, warnings
+    from clustrix.file_packaging import package_function_for_execution
+    class _Config:
+        local_work_dir = None
+        local_cache_dir = "unused"
+        environment_variables = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            info = package_function_for_execution(ENTRY, _Config())
+        except ValueError as error:
+            print(json.dumps({"error": str(error), "kind": type(error).__name__}))
+            sys.exit()
+    with open(info.package_path + ".bindings", "wb") as stream:
+        pickle.dump(info.bindings, stream, 4)
+    print(json.dumps({"id": info.package_id, "path": info.package_path, "requirements": info.requirements,
+                      "bindings": sorted(info.bindings), "warnings": [str(item.message) for item in caught]}))
+"""
+
+RUN = """
+import json, runpy, sys, types
+sys.path[:0] = [sys.argv[1] + "/modules"]
+entry = json.load(open(sys.argv[1] + "/metadata.json"))["execution_info"]["entry"]
+front = types.ModuleType("clustrix")
+front.cluster = lambda function=None, **options: function or (lambda decorated: decorated)
+job = types.ModuleType("clustrix._job")
+job.load_bindings = lambda names: names.update(__import__("pickle").load(open(sys.argv[2], "rb")))
+sys.modules["clustrix"], sys.modules["clustrix._job"] = front, job
+if entry["kind"] == "main":
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    path = sys.argv[1] + "/main.py"
+    exec(compile(open(path, encoding="utf-8").read(), path, "exec"), main.__dict__)
+    found = main
+else:
+    found = __import__(entry["module"], fromlist=["*"])
+for name in entry["name"].split("."):
+    found = getattr(found, name)
+print(json.dumps(found(*json.loads(sys.argv[3]))))
+"""
+
+
+class Packed:
+    """What a script said of its package, and the means to run it elsewhere."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.answer = answer
+        self.id, self.error = answer.get("id"), answer.get("error", "")
+        self.path = Path(answer.get("path", "."))
+
+    def read(self, name: str) -> str:
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.read(name).decode()
+
+    @property
+    def names(self) -> list[str]:
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.namelist()
+
+    @property
+    def metadata(self) -> Any:
+        return json.loads(self.read("metadata.json"))
+
+    def run(self, *args: Any, python: str = sys.executable) -> Any:
+        """The function's value in a fresh interpreter, far from the script's directory."""
+        place = self.path.parent / f"unpacked-{self.id}"
+        with zipfile.ZipFile(self.path) as archive:
+            archive.extractall(place)
+        (place / "data").mkdir(exist_ok=True)
+        command = [python, "-E", "-s", "-c", RUN, str(place), f"{self.path}.bindings", json.dumps(args)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=place / "data", timeout=60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def pack(
+    directory: Path, script: str, entry: str = "f", *, python: str = sys.executable, name: str = "script.py"
+) -> Packed:
+    """Write a script, let a real interpreter run it, and have it pack its own function ``entry``."""
+    path = directory / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(script) + PACK.replace("ENTRY", entry), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CLUSTRIX_PACKAGE_DIR": str(directory / "packages")}
+    done = subprocess.run(
+        [python, str(path)], capture_output=True, text=True, cwd=directory, env=environment, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return Packed(json.loads(done.stdout.splitlines()[-1]))
+
+
+def interpreter(version: str) -> str:
+    """A Python of that version on this machine; the test is skipped without one."""
+    places = [Path(path) for path in sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"))]
+    found = shutil.which(f"python{version}") if not places else str(places[-1])
+    if found is None:
+        pytest.skip(f"no Python {version} here")
+    return found
+
+
+@dataclasses.dataclass
+class Config:
+    local_work_dir: str | None = None
+    local_cache_dir: str = ""
+    environment_variables: dict[str, str] = dataclasses.field(default_factory=dict)
+    password: str | None = None
+    cluster_host: str | None = None
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(str(tmp_path), str(tmp_path / "cache"))
+
+
+def test_a_scripts_function_runs_from_its_package_with_all_it_reaches(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        import math as m
+        from collections import OrderedDict as Ordered
+        SCALE = 3
+        class Base:
+            factor = SCALE
+        class Point(Base):
+            def __init__(self, x=SCALE): self.x = x
+            def grown(self): return Point(self.x * self.factor)
+        def rounded(x): return m.floor(x)
+        def helper(x): return rounded(Point(x).grown().x) + len(Ordered(a=1))
+        def unused(): return 1
+        print("the script's own calls stay here")
+        def f(x): return helper(x) + SCALE
+        """,
+    )
+    assert packed.run(2.5) == 7 + 1 + 3
+    assert "unused" not in packed.read("main.py")
+    assert "print" not in packed.read("main.py")
+    assert packed.metadata["execution_info"]["entry"] == {"kind": "main", "name": "f"}
+
+
+def test_a_package_of_a_new_python_runs_on_3_6(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        import functools
+        def counted(function):
+            @functools.wraps(function)
+            def wrapper(*args):
+                return function(*args) + OFFSET
+            return wrapper
+        OFFSET = 100
+        @counted
+        def f(x: int) -> int:
+            return x + 1
+        """,
+    )
+    assert packed.run(1, python=interpreter("3.6")) == 102
+
+
+def test_clustrix_decorators_are_removed_and_the_users_own_are_kept(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        import functools
+        import clustrix
+        from clustrix import cluster
+        def doubled(function):
+            @functools.wraps(function)
+            def wrapper(*args): return 2 * function(*args)
+            return wrapper
+        @cluster(
+            cores=2,
+        )
+        def helper(x): return x + 1
+        @clustrix.cluster
+        @doubled
+        def f(x): return helper(x)
+        """,
+    )
+    assert packed.run(3) == 8
+    text = packed.read("main.py")
+    assert "cluster" not in text
+    assert "@doubled" in text
+
+
+def test_a_decorator_above_cluster_runs_on_the_client_only(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        import functools
+        from clustrix import cluster
+        def doubled(function):
+            @functools.wraps(function)
+            def wrapper(*args): return 2 * function(*args)
+            return wrapper
+        @doubled
+        @cluster
+        def f(x): return x
+        """,
+        "f.__wrapped__",
+    )
+    assert packed.run(3) == 3
+
+
+def test_local_modules_come_along_whole_with_the_packages_above_them(tmp_path: Path) -> None:
+    (tmp_path / "pkg" / "inner").mkdir(parents=True)
+    (tmp_path / "space").mkdir()
+    (tmp_path / "pkg" / "__init__.py").write_text("NAME = 'pkg'\n")
+    (tmp_path / "pkg" / "inner" / "__init__.py").write_text("")
+    (tmp_path / "pkg" / "inner" / "deep.py").write_text(
+        "from .. import NAME\nfrom . import beside\ndef deep(): return NAME + beside.TEXT\n"
+    )
+    (tmp_path / "pkg" / "inner" / "beside.py").write_text(
+        "TEXT = '!'\nif __name__ == '__main__':\n    import not_there\n"
+    )
+    (tmp_path / "pkg" / "stranger.py").write_text("")
+    (tmp_path / "space" / "part.py").write_text("def part(): return 'part'\n")
+    (tmp_path / "late.py").write_text("VALUE = 'late'\n")
+    packed = pack(
+        tmp_path,
+        """
+        from typing import TYPE_CHECKING
+        from pkg.inner.deep import deep
+        import space.part
+        if TYPE_CHECKING:
+            import pkg.stranger
+        def f():
+            import late
+            return [deep(), space.part.part(), late.VALUE]
+        """,
+    )
+    assert packed.run() == ["pkg!", "part", "late"]
+    assert [name for name in packed.names if name.startswith("modules/")] == [
+        "modules/late.py",
+        "modules/pkg/__init__.py",
+        "modules/pkg/inner/__init__.py",
+        "modules/pkg/inner/beside.py",
+        "modules/pkg/inner/deep.py",
+        "modules/space/part.py",
+    ]
+    assert packed.answer["requirements"] == []
+
+
+def test_a_modules_function_is_imported_from_its_module(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("def g(x): return x + 1\n")
+    (tmp_path / "work.py").write_text(
+        "from clustrix import cluster\nimport other\nSTART = 5\n"
+        "@cluster(cores=1)\ndef f(x): return other.g(x) + START\n"
+        "class Tool:\n    @staticmethod\n    def use(x): return x * 2\n"
+    )
+    packed = pack(tmp_path, "import work\n", "work.f")
+    assert packed.metadata["execution_info"]["entry"] == {"kind": "module", "module": "work", "name": "f"}
+    assert packed.names == ["metadata.json", "modules/other.py", "modules/work.py"]
+    assert packed.run(1) == 7
+    method = pack(tmp_path, "import work\n", "work.Tool.use")
+    assert method.run(4) == 8
+    assert method.id != packed.id
+
+
+def test_values_that_are_no_literals_travel_beside_the_package(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        from fractions import Fraction
+        class Config:
+            def __init__(self, rate): self.rate = rate
+        HALF = Fraction(1, 2)
+        SETTINGS = Config(3)
+        LITERAL = {"a": [1, (2.5, None)], "b": {3}}
+        def f(): return [str(HALF), SETTINGS.rate, LITERAL["a"]]
+        """,
+    )
+    assert packed.answer["bindings"] == ["HALF", "SETTINGS"]
+    assert packed.run() == ["1/2", 3, [1, [2.5, None]]]
+    assert packed.metadata["execution_info"]["bindings"] == ["HALF", "SETTINGS"]
+
+
+def test_a_registry_that_decorators_fill_is_complete_in_the_job(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        KNOWN = {}
+        def known(function):
+            KNOWN[function.__name__] = function
+            return function
+        @known
+        def zero(): return 0
+        @known
+        def one(): return 1
+        def f(): return sorted((name, call()) for name, call in KNOWN.items())
+        """,
+    )
+    assert packed.run() == [["one", 1], ["zero", 0]]
+
+
+def test_two_names_of_one_list_stay_one_list(tmp_path: Path) -> None:
+    packed = pack(tmp_path, "A = [1]\nB = A\ndef f():\n    A.append(2)\n    return B\n")
+    assert packed.run() == [1, 2]
+
+
+def test_classes_made_by_calls_and_lambdas_at_module_level_come_as_their_assignment(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        from collections import namedtuple
+        from typing import Generic, TypeVar
+        T = TypeVar("T")
+        Pair = namedtuple("Pair", "left right")
+        add = lambda a, b: a + b
+        class Box(Generic[T]):
+            def __init__(self, value): self.value = value
+        def f(): return Box(add(*Pair(1, 2))).value
+        """,
+    )
+    assert packed.run() == 3
+
+
+def test_a_nested_function_brings_what_it_closes_over(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        '''
+        def outer(base):
+            import math
+            table = {"base": base}
+            def helper(x): return x + table["base"]
+            def inner(x):
+                text = """A text
+            with its own margin."""
+                return math.floor(helper(x)), len(text)
+            return inner
+        f = outer(10)
+        ''',
+    )
+    assert packed.run(1.5) == [11, len("A text\n    with its own margin.")]
+
+
+def test_async_functions_and_generators_are_packed(tmp_path: Path) -> None:
+    packed = pack(
+        tmp_path,
+        """
+        import asyncio
+        def numbers(n):
+            yield from range(n)
+        async def total(n): return sum(numbers(n))
+        def f(n): return asyncio.get_event_loop_policy().new_event_loop().run_until_complete(total(n))
+        """,
+    )
+    assert packed.run(4) == 6
+
+
+def test_future_annotations_stay_unevaluated(tmp_path: Path) -> None:
+    packed = pack(tmp_path, "from __future__ import annotations\ndef f(x: NotThere) -> Nor[This]:\n    return x\n")
+    assert packed.run(1) == 1
+    assert packed.answer["warnings"] == []
+
+
+def test_a_name_defined_nowhere_is_a_warning(tmp_path: Path) -> None:
+    packed = pack(tmp_path, "def f(x):\n    return nowhere if x else 1\n")
+    assert packed.run(0) == 1
+    assert "f() reads 'nowhere'" in packed.answer["warnings"][0]
+
+
+def test_data_files_that_are_read_by_literal_relative_paths_come_along(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("alpha")
+    (tmp_path / "b.txt").write_text("beta")
+    (tmp_path / "c.txt").write_text("gamma")
+    (tmp_path / "out.txt").write_text("old")
+    packed = pack(
+        tmp_path,
+        """
+        from pathlib import Path
+        import clustrix
+        B = "b.txt"
+        def f():
+            place = Path("in") / "a.txt"
+            if B != "b.txt":
+                clustrix.cluster_ls("c.txt")
+            with open("out.txt", "w") as stream:
+                stream.write("new")
+            return place.read_text() + open(B).read()
+        """,
+    )
+    assert [name for name in packed.names if name.startswith("data/")] == ["data/b.txt", "data/in/a.txt"]
+    assert packed.metadata["execution_info"]["data_files"] == ["b.txt", "in/a.txt"]
+    assert packed.metadata["dependencies"]["requires_cluster_filesystem"]
+
+
+def test_a_data_file_that_is_too_large_is_an_error_with_its_name_and_size(tmp_path: Path) -> None:
+    with (tmp_path / "big.bin").open("wb") as stream:
+        stream.truncate((64 << 20) + 1)
+    packed = pack(tmp_path, "def f(): return open('big.bin', 'rb').read()\n")
+    assert "big.bin" in packed.error
+    assert str((64 << 20) + 1) in packed.error
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("f = lambda x: x\n", "lambda"),
+        ("import functools\nf = functools.partial(int, base=2)\n", "partial"),
+        ("f = [].append\n", "built-in"),
+        ("class C:\n    def m(self): return 1\nf = C().m\n", "bound method"),
+        ("class C:\n    def __call__(self): return 1\nf = C()\n", "not a function"),
+        ("exec('def f(): return 1')\n", "has no source"),
+        (
+            "def make(n):\n    def inner(): return n\n    return inner\nthree = make(3)\ndef f(): return three()\n",
+            "'three'",
+        ),
+        ("VALUE = object()\ndef f(x=VALUE): return x\n", "'VALUE'"),
+        ("def g(): return 1\nold = g\ndef g(): return 2\ndef f(): return old() + g()\n", "'g'"),
+        ("def f():\n    from . import other\n", "relative import"),
+    ],
+)
+def test_what_cant_come_along_is_an_error_that_names_it(tmp_path: Path, script: str, says: str) -> None:
+    packed = pack(tmp_path, script)
+    assert packed.answer.get("kind") == "PackagingError"
+    assert says in packed.error
+
+
+def test_the_id_does_not_depend_on_the_order_of_definition(tmp_path: Path) -> None:
+    one = "import math\nimport json as j\nA = 1\n"
+    two = "def g(x): return math.floor(x) + A\n\n\ndef h(x): return j.dumps(g(x))\n"
+    first = pack(tmp_path / "1", one + two + "def f(x): return h(x)\n")
+    second = pack(
+        tmp_path / "2",
+        "def f(x): return h(x)\n" + "def h(x): return j.dumps(g(x))\n" + one + two.splitlines()[0] + "\n",
+    )
+    assert first.id == second.id
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
+def test_two_functions_of_one_module_have_two_packages(tmp_path: Path) -> None:
+    script = "def f(x): return g(x - 1) if x else 'f'\ndef g(x): return f(x - 1) if x else 'g'\n"
+    first, second = pack(tmp_path, script, "f"), pack(tmp_path, script, "g")
+    assert first.read("main.py") == second.read("main.py")
+    assert first.id != second.id
+    assert [first.run(2), second.run(2)] == ["f", "g"]
+
+
+def test_every_client_python_makes_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "helpers.py").write_text("import json\ndef h(x): return json.dumps(x)\n")
+    (tmp_path / "table.csv").write_text("1,2\n")
+    script = """
+        import math
+        from helpers import h
+        WORDS = {"ä", "b", "\\U0001fae0", (1, 2.5), b"x"}
+        class Shape:
+            sides: int = len(WORDS)
+            def area(self, r): return [math.pi * s for s in range(self.sides) if (t := s) > r]
+        def f(x):
+            with open("table.csv") as stream:
+                return h([x, Shape().area(x), f"{x!r:>{10}}", stream.read()])
+        """
+    packages = [
+        pack(tmp_path / v, script, python=interpreter(v), name="../script.py") for v in ("3.10", "3.11", "3.12", "3.13")
+    ]
+    contents = {packed.path.read_bytes() for packed in packages}
+    assert len({packed.id for packed in packages}) == 1
+    assert len(contents) == 1
+
+
+def test_the_data_classes_have_the_fields_of_the_contract_in_order() -> None:
+    assert [item.name for item in dataclasses.fields(PackageInfo)][:8] == [
+        "package_id", "package_path", "function_name", "dependencies", "size_bytes", "created_at", "config_hash", "metadata",
+    ]  # fmt: skip
+    assert [item.name for item in dataclasses.fields(ExecutionContext)] == [
+        "working_directory", "python_version", "environment_variables", "cluster_config", "function_args", "function_kwargs",
+    ]  # fmt: skip
+
+
+def test_the_package_is_named_by_its_id_and_described_by_its_metadata(config: Config) -> None:
+    info = package_function_for_execution(module_function, config, (1,), {"y": 2})
+    path = Path(info.package_path)
+    assert path.name == f"clustrix_package_{info.package_id}.zip"
+    assert path.parent == Path(config.local_cache_dir) / "packages"
+    assert len(info.package_id) == 16
+    assert info.size_bytes == path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        metadata = json.loads(archive.read("metadata.json"))
+    assert metadata["package_id"] == info.package_id
+    assert metadata["function_info"]["name"] == "module_function"
+    assert set(metadata["function_info"]) == {"name", "qualname", "module", "source"}
+    assert set(metadata["dependencies"]) == {
+        "requires_dependencies", "requires_cluster_filesystem", "imports", "local_functions", "file_references",
+        "filesystem_calls", "external_dependencies",
+    }  # fmt: skip
+    for key in (
+        "has_dependencies",
+        "has_filesystem_ops",
+        "external_dependencies",
+        "python_version",
+        "working_directory",
+    ):
+        assert key in info.metadata
+    assert info.metadata["has_dependencies"] == metadata["dependencies"]["requires_dependencies"]
+
+
+def module_function(x: int, y: int = 2) -> int:
+    return x + y
+
+
+def test_arguments_are_no_part_of_the_package(config: Config) -> None:
+    first = package_function_for_execution(module_function, config, (1,))
+    second = FilePackager().package_function(module_function, create_execution_context(config, (2,), {"y": 3}))
+    assert first.package_id == second.package_id
+
+
+def test_the_configurations_hash_leaves_the_password_out(config: Config) -> None:
+    plain = package_function_for_execution(module_function, config).config_hash
+    secret = package_function_for_execution(module_function, dataclasses.replace(config, password="x")).config_hash
+    other = package_function_for_execution(module_function, dataclasses.replace(config, cluster_host="h")).config_hash
+    assert plain == secret
+    assert plain != other
+
+
+def test_the_package_directory_of_the_environment_is_read_at_each_call(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        monkeypatch.setenv("CLUSTRIX_PACKAGE_DIR", str(tmp_path / name))
+        assert Path(package_function_for_execution(module_function, config).package_path).parent == tmp_path / name
+
+
+def test_a_package_that_is_there_is_never_written_again(config: Config) -> None:
+    path = Path(package_function_for_execution(module_function, config).package_path)
+    path.write_bytes(b"kept")
+    package_function_for_execution(module_function, config)
+    assert path.read_bytes() == b"kept"
+
+
+def test_packages_are_pruned_by_age_when_another_is_written(config: Config) -> None:
+    directory = Path(config.local_cache_dir) / "packages"
+    directory.mkdir(parents=True)
+    for name, days in (("old", 31), ("used", 2)):
+        path = directory / f"clustrix_package_{name}.zip"
+        path.write_bytes(b"")
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    package_function_for_execution(module_function, config)
+    left = {path.name for path in directory.iterdir()}
+    assert "clustrix_package_old.zip" not in left
+    assert "clustrix_package_used.zip" in left
+
+
+def test_decisions_are_logged_on_request(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fresh() -> int:
+        return 1
+
+    monkeypatch.setenv("CLUSTRIX_DEBUG_PACKAGING", "1")
+    with caplog.at_level("INFO", logger="clustrix"):
+        package_function_for_execution(fresh, config)
+    assert any("ships main.py" in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize("builtin", [len, print, [].append, str.join, functools.reduce, hashlib.sha256, int.__add__])
+def test_builtins_are_a_value_error(builtin: Any, config: Config) -> None:
+    with pytest.raises(ValueError, match="built-in or C function"):
+        package_function_for_execution(builtin, config)
+
+
+def test_a_function_of_the_standard_library_needs_no_files(config: Config) -> None:
+    info = package_function_for_execution(textwrap.dedent, config)
+    with zipfile.ZipFile(info.package_path) as archive:
+        assert archive.namelist() == ["metadata.json"]
+    assert info.metadata["entry"] == {"kind": "module", "module": "textwrap", "name": "dedent"}
+
+
+WARM = """
+import sys
+from clustrix.file_packaging import package_function_for_execution
+class Config:
+    local_work_dir = None
+    local_cache_dir = sys.argv[1]
+    environment_variables = {}
+LIMIT = 1
+TABLE = [1]
+BINDING = {"x": object}
+def helper(): return 1
+def f(): return helper() + LIMIT + len(TABLE) + len(BINDING)
+def packed(): return package_function_for_execution(f, Config())
+ids = [packed().package_id, packed().package_id]
+LIMIT = 2; ids.append(packed().package_id)
+TABLE.append(2); ids.append(packed().package_id)
+def helper(): return 2
+ids.append(packed().package_id)
+BINDING["y"] = Config
+ids.append(packed().package_id)
+with open("in.txt", "w") as stream: stream.write("1")
+def helper(): return open("in.txt").read()
+ids.append(packed().package_id)
+with open("in.txt", "w") as stream: stream.write("12")
+ids.append(packed().package_id)
+for number, one in enumerate(ids): print(ids.index(one))
+"""
+
+
+def test_a_warm_package_notices_each_change_of_what_it_was_made_from(tmp_path: Path) -> None:
+    (tmp_path / "warm.py").write_text(WARM)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "warm.py", str(tmp_path / "cache")]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60
+    )
+    assert done.stdout.split() == ["0", "0", "2", "3", "4", "5", "6", "7"], done.stderr
+
+
+def test_an_edited_file_is_noticed_before_it_is_shipped(tmp_path: Path) -> None:
+    script = "import pathlib\ndef f(): return 1\npath = pathlib.Path(__file__)\npath.write_text(path.read_text().replace('return 1', 'return 2'))\n"
+    packed = pack(tmp_path, script)
+    assert "edited" in packed.error
+    assert "script.py, line 2" in packed.error
+
+
+def test_main_files_parse_and_hold_no_calls_but_the_loading_of_bindings(tmp_path: Path) -> None:
+    packed = pack(tmp_path, "import fractions\nX = fractions.Fraction(1)\ndef f(): return X\n")
+    last = ast.parse(packed.read("main.py")).body[-1]
+    assert ast.unparse(last) == "_clustrix_load_bindings(globals())"
+
+
+def test_an_error_is_both_ours_and_a_value_error(config: Config) -> None:
+    with pytest.raises(PackagingError):
+        package_function_for_execution(lambda: 1, config)
