@@ -211,15 +211,11 @@ class ProfileManager:
 
     def save(self, name: str, config: ClusterConfig) -> None:
         """Add or replace a profile: what differs from the defaults, secrets apart."""
-        if not re.fullmatch(r"\w[\w.+-]*", name):
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
             raise ConfigurationError(
                 f"profile {name!r}: a name is letters, digits and . + - _, and begins with neither of . + -"
             )
         file = self._file()
-        if file.flat:
-            raise ConfigurationError(
-                f"{self.path} holds one configuration without a name; put its lines under 'profiles: {{name: ...}}' first"
-            )
         self._write(file, {**file.checked_profiles(), name: _differing(config)}, file.active)
 
     def remove(self, name: str) -> None:
@@ -245,6 +241,10 @@ class ProfileManager:
         return _read(self.path) if self.path.expanduser().exists() else _ConfigFile(self.path, _Lines(), {}, None)
 
     def _write(self, file: _ConfigFile, profiles: dict[str, Any], active: str | None) -> None:
+        if file.flat:
+            raise ConfigurationError(
+                f"{self.path} holds one configuration without a name; put its lines under 'profiles: {{name: ...}}' first"
+            )
         _write(file.path, {"active": active, "profiles": profiles})
 
 
@@ -447,16 +447,17 @@ def _text_loader() -> type[Any]:
     }
 
     def mapping(loader: Any, node: Any) -> _Lines:
-        own_keys = [key.value for key, _ in node.value]
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value in seen:
+                problem = "a name is there twice" if isinstance(key_node, yaml.ScalarNode) else "a name has to be text"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key_node.value)
         loader.flatten_mapping(node)
         result = _Lines()
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            if not isinstance(key, str) or own_keys.count(key) > 1:
-                problem = "a name is there twice" if isinstance(key, str) else "a name has to be text"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            result[key] = loader.construct_object(value_node, deep=True)
-            result.line_of[key] = key_node.start_mark.line + 1
+            result[key_node.value] = loader.construct_object(value_node, deep=True)
+            result.line_of[key_node.value] = key_node.start_mark.line + 1
         return result
 
     TextLoader.add_constructor("tag:yaml.org,2002:map", mapping)
@@ -535,7 +536,7 @@ def _checked(name: str, value: Any, origin: str = "") -> Any:
             value = None if value == "" and kind.takes_none else kind.parse(value) if isinstance(value, str) else value
         kept = None if value is None and kind.takes_none else kind.check(value)
     except (ValueError, TypeError, OverflowError) as error:
-        shown = "..." if name in SECRET_FIELDS else _brief.repr(value)
+        shown = "..." if name in SECRET_FIELDS else _brief.repr(value)[:500]
         words = f"{name}={shown}: allowed is {kind.allowed}{' or None' if kind.takes_none else ''}"
         raise ConfigurationError(_said(origin, words)) from (None if name in SECRET_FIELDS else error)
     if name in _SUPPORTED and kept not in _SUPPORTED[name]:
