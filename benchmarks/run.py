@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from identity import identity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -122,7 +124,7 @@ def calls(rounds: int = 40) -> list[Row]:
             cluster_host=ssh.host, cluster_port=ssh.port, username=ssh.username,
             key_file=str(ssh.key_file), known_hosts_file=str(ssh.known_hosts_file),
         )  # fmt: skip
-        remote = clustrix.cluster(cores=1, memory="300MB", time="00:05:00", python="3.6")(_identity)
+        remote = clustrix.cluster(cores=1, memory="300MB", time="00:05:00", python="3.6")(identity)
         cluster.run("cat > bare.py", input=BARE, check=True)
 
         def pause() -> None:
@@ -139,10 +141,6 @@ def calls(rounds: int = 40) -> list[Row]:
 
         medians = in_turns(ours, bare, rounds)
     return [Row("warm call, submission to value", medians[0], "bare sbatch, wait for its file", medians[1], 1.15)]
-
-
-def _identity(value: int) -> int:
-    return value
 
 
 TABLES = {"imports": imports, "packaging": packaging, "calls": calls}

@@ -8,12 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any, overload
 
 from clustrix.config import ClusterConfig, effective_config
-from clustrix.executor import executor_for
 from clustrix.resources import split_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clustrix.executor import ClusterExecutor
     from clustrix.future import ClusterFuture
 
 __all__ = ["ClusterFunction", "cluster"]
@@ -33,7 +33,7 @@ class ClusterFunction:
         config = self._config()
         if _runs_here(config):
             return self.undecorated(*args, **kwargs)
-        future = executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
+        future = _executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
         wants_future = config.async_submit if self.job_options.async_submit is None else self.job_options.async_submit
         return future if wants_future else _wait(future)
 
@@ -42,7 +42,7 @@ class ClusterFunction:
         config = self._config()
         if _runs_here(config):
             return _local_threads().submit(self.undecorated, *args, **kwargs)
-        return executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
+        return _executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
 
     def local(self, *args: Any, **kwargs: Any) -> Any:
         """Run the undecorated function here."""
@@ -80,6 +80,13 @@ def cluster(function: Callable[..., Any] | None = None, /, **keywords: Any) -> A
         return ClusterFunction(function, {})
     split_keywords(keywords)
     return lambda decorated: ClusterFunction(decorated, keywords)
+
+
+def _executor_for(config: ClusterConfig) -> ClusterExecutor:
+    # Decorating alone needs neither the packaging nor a connection: a script that only imports stays fast.
+    from clustrix.executor import executor_for  # noqa: PLC0415
+
+    return executor_for(config)
 
 
 def _runs_here(config: ClusterConfig) -> bool:

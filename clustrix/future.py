@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,4 +63,6 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         return self._control.job_output(self.job_id, "stderr")
 
     def __await__(self) -> Generator[Any, None, Any]:
+        import asyncio  # noqa: PLC0415 - 15 ms for those who do not await
+
         return asyncio.wrap_future(self).__await__()

@@ -23,6 +23,7 @@ _ERRORS = (
     (interpreters.InterpreterNotFoundError, "EnvironmentSetupError"),
     (environments.EnvironmentBuildError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
+    (packages.SyntaxRefusedError, "UnsupportedSyntaxError"),
     (SchedulerError, "SubmissionError"),
     (ValueError, "SubmissionError"),
     (OSError, "SubmissionError"),
@@ -144,6 +145,13 @@ class Agent:
             spec["setup_timeout"],
             lambda line: request.say(progress=line),
         )
+        try:
+            packages.check_syntax(self._state, spec["package"], python, interpreter.version_text)
+        except packages.SyntaxRefusedError as error:
+            raise packages.SyntaxRefusedError(
+                "Python %s on the cluster rejects the function's package: %s. Write it for that Python, or ask for a newer one "
+                "with @cluster(python=...); there are: %s" % (interpreter.version_text, error, interpreters.listing())
+            ) from None
         return jobs.JobRequest(spec, python, work_dir, self._runner)
 
     def _watch_jobs(self, request: _Request) -> Dict[str, Any]:

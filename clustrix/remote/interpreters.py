@@ -6,7 +6,7 @@ import re
 import subprocess
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-__all__ = ["Interpreter", "InterpreterNotFoundError", "choose_interpreter", "inspect_interpreter"]
+__all__ = ["Interpreter", "InterpreterNotFoundError", "choose_interpreter", "inspect_interpreter", "listing"]
 
 _QUESTION = "import sys,platform,sysconfig;print('\\n'.join(['%d.%d.%d'%sys.version_info[:3],sysconfig.get_platform(),platform.python_implementation()]))"
 _ROOTS = (
@@ -57,7 +57,7 @@ def choose_interpreter(python: Optional[str], python_executable: Optional[str], 
             found = inspect_interpreter(path)
             if found and found.version[: len(wanted)] == wanted:
                 return found
-        raise InterpreterNotFoundError("no Python %s on the cluster; found: %s" % (python, _listing() or "none"))
+        raise InterpreterNotFoundError("no Python %s on the cluster; found: %s" % (python, listing() or "none"))
     found_all = _all()
     if not found_all:
         raise InterpreterNotFoundError("no Python 3.6 or newer on the cluster: set python_executable")
@@ -114,5 +114,6 @@ def _all() -> List[Interpreter]:
     return [found[version] for version in sorted(found)]
 
 
-def _listing() -> str:
+def listing() -> str:
+    """The Pythons of the cluster in words."""
     return ", ".join("%s (%s)" % (item.version_text, item.path) for item in _all())

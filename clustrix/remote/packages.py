@@ -5,19 +5,59 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 import zipfile
 from typing import Any, Dict
 
-from .paths import StatePaths, remove_tree
+from .paths import StatePaths, remove_tree, write_aside
 
-__all__ = ["PackageError", "has_package", "place_data_files", "read_metadata", "store_package"]
+__all__ = ["PackageError", "SyntaxRefusedError", "check_syntax", "has_package", "place_data_files", "store_package"]
 
 MAX_UNPACKED = 1 << 30
 
 
 class PackageError(Exception):
     """The package is not what it should be, or can't be used here."""
+
+
+class SyntaxRefusedError(Exception):
+    """The job's Python can't compile a file of the package; the message names file, line and reason."""
+
+
+# Compiles every file of a package in the job's own Python: no rule about versions is as right as that.
+_COMPILE_ALL = """
+import os, sys
+for directory, _, names in sorted(os.walk(sys.argv[1])):
+    for name in sorted(names):
+        path = os.path.join(directory, name)
+        if name.endswith(".py"):
+            try:
+                with open(path, "rb") as stream:
+                    compile(stream.read(), path, "exec", dont_inherit=True)
+            except SyntaxError as error:
+                where = os.path.relpath(path, sys.argv[1])
+                print("%s, line %s: %s: %s" % (where, error.lineno, error.msg, (error.text or "").strip()))
+                sys.exit(3)
+"""
+
+
+def check_syntax(state: StatePaths, package_id: str, python: str, version: str) -> None:
+    """Have ``python`` compile the package; the verdict "yes" is kept for each version, so it is asked once.
+
+    Raises SyntaxRefusedError.
+    """
+    root = state.package(package_id)
+    verdict = os.path.join(root, ".compiles-" + version)
+    if os.path.exists(verdict):
+        return
+    command = [python, "-I", "-S", "-c", _COMPILE_ALL, root]
+    answer = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if answer.returncode != 0:
+        raise SyntaxRefusedError(answer.stdout.decode("utf-8", "replace").strip())
+    write_aside(verdict)
 
 
 def has_package(state: StatePaths, package_id: str) -> bool:
@@ -45,11 +85,6 @@ def store_package(state: StatePaths, package_id: str, archive: bytes) -> None:
             raise
     finally:
         remove_tree(aside)
-
-
-def read_metadata(state: StatePaths, package_id: str) -> Dict[str, Any]:
-    """The package's ``metadata.json``."""
-    return _metadata(state.package(package_id))
 
 
 def place_data_files(state: StatePaths, package_id: str, work_dir: str) -> None:

@@ -78,14 +78,16 @@ def test_the_cause_of_an_exception_comes_back_too(configured):
 
 
 def test_environment_variables_reach_the_function_as_they_are(configured):
-    tricky = {"A": "it's \"$HOME\" `x`\n2", "B_1": "ü"}
+    tricky = {"A": 'it\'s "$HOME" `x`\n2', "B_1": "ü"}
     asked = cluster(**SMALL, environment_variables=tricky)(workload.environment)
     assert asked("A", "B_1", "CLUSTRIX_JOB_ID")["A"] == tricky["A"]
     assert asked("B_1") == {"B_1": "ü"}
 
 
 def test_modules_are_loaded_and_commands_run_before_the_function(configured):
-    asked = cluster(**SMALL, modules=["python/3.12"], pre_execution_commands=["export SEEN=$(python3 -V)"])(workload.environment)
+    asked = cluster(**SMALL, modules=["python/3.12"], pre_execution_commands=["export SEEN=$(python3 -V)"])(
+        workload.environment
+    )
     value = asked("SEEN", "LOADEDMODULES")
     assert value["SEEN"].startswith("Python 3.12")
     assert "python/3.12" in value["LOADEDMODULES"]

@@ -39,7 +39,11 @@ def test_a_job_over_its_time_is_its_own_error_and_a_timeout_error(configured):
 
 def test_a_job_that_an_administrator_cancels_is_cancelled(configured, slurm):
     future = cluster(**SMALL)(workload.sleeps).submit(60)
-    slurm.run(f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done; scancel -n {future.job_id}", check=True, timeout=60)
+    slurm.run(
+        f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done; scancel -n {future.job_id}",
+        check=True,
+        timeout=60,
+    )
     with pytest.raises(clustrix.JobCancelledError, match="cancelled"):
         future.result(60)
 
@@ -49,7 +53,10 @@ def test_cancelling_a_future_cancels_the_schedulers_job(configured, slurm):
     slurm.run(f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done", check=True, timeout=60)
     assert future.cancel()
     assert future.cancelled()
-    gone = slurm.run(f"for i in $(seq 100); do squeue -h -n {future.job_id} | grep -q . || exit 0; sleep 0.1; done; exit 1", timeout=60)
+    gone = slurm.run(
+        f"for i in $(seq 100); do squeue -h -n {future.job_id} | grep -q . || exit 0; sleep 0.1; done; exit 1",
+        timeout=60,
+    )
     assert gone.returncode == 0
 
 
@@ -61,7 +68,9 @@ def test_a_result_that_cannot_be_sent_back_is_an_error_that_names_the_place(conf
 def test_a_lost_node_is_its_own_error(slurm_to_break, configure_for):
     configure_for(slurm_to_break)
     future = cluster(**SMALL)(workload.sleeps).submit(300)
-    slurm_to_break.run(f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done", check=True, timeout=60)
+    slurm_to_break.run(
+        f"until squeue -h -n {future.job_id} -t R | grep -q .; do sleep 0.1; done", check=True, timeout=60
+    )
     node = slurm_to_break.run(f"squeue -h -n {future.job_id} -o %N", check=True).stdout.strip()
     slurm_to_break.nodes[node].kill()
     with pytest.raises(clustrix.NodeFailureError) as caught:

@@ -82,5 +82,3 @@ def returns_a_lock():
     import threading
 
     return {"ok": 1, "locks": [threading.Lock()]}
-
-
