@@ -43,7 +43,11 @@ _BASES = {"22.05": "debian:bookworm-slim", "24.11": "debian:trixie-slim"}
 _SSH_PORT = 22
 _START_DEADLINE = 60.0
 
+# Slurm's commands sleep for a second when the controller does not listen yet, so its port is asked first.
 _READY = """\
+until (: > /dev/tcp/login/6817) 2>/dev/null; do
+    sleep 0.02
+done
 until [ "$(sinfo --noheader --Node --states=idle --format=%N 2>/dev/null | sort -u | wc -l)" = {nodes} ]; do
     sleep 0.02
 done

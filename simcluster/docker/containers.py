@@ -16,6 +16,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
 import docker
+from simcluster.docker.engine import proxies
 from simcluster.docker.ownership import ROLE, RUN
 from simcluster.errors import ClusterStartError
 
@@ -69,7 +70,7 @@ def _start(
     container = DockerContainer(image)
     container.image = image  # whatever prefix for public images the user's testcontainers have
     container.with_name(f"simcluster-{labels[RUN]}-{machine.name}").with_command(machine.command)
-    container.with_network(network).with_network_aliases(machine.name)
+    container.with_envs(**proxies()).with_network(network).with_network_aliases(machine.name)
     for volume, path in volumes.items():
         container.with_volume_mapping(volume, path, "rw,nocopy")
     options: dict[str, Any] = {"labels": {**labels, ROLE: machine.name}, "hostname": machine.name, "init": True}

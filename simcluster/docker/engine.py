@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import docker.errors
 
 import docker
 from simcluster.errors import BackendUnavailableError
 
-__all__ = ["connect"]
+__all__ = ["connect", "proxies"]
+
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 
 
 def connect() -> docker.DockerClient:
@@ -18,6 +22,12 @@ def connect() -> docker.DockerClient:
     except (docker.errors.DockerException, OSError) as error:
         raise BackendUnavailableError(f"no Docker engine: {_way_out(str(error))}") from error
     return client
+
+
+def proxies() -> dict[str, str]:
+    """The caller's proxy settings, for builds and for what runs in containers."""
+    names = [*_PROXIES, *(name.upper() for name in _PROXIES)]
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def _way_out(reason: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 import docker
+from simcluster.docker.engine import proxies
 from simcluster.docker.local_images import find_interpreters, make_base, make_interpreter
 from simcluster.errors import ImageBuildError
 from simcluster.spec import PYTHONS
@@ -28,7 +28,6 @@ _FAMILY = "simcluster.family"
 _PYTHONS = "simcluster.pythons"
 
 _BUILD_ARGUMENTS = {version: f"PYTHON{version.replace('.', '')}" for version in PYTHONS}
-_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY")
 
 
 def ensure_image(client: docker.DockerClient, recipe: ImageRecipe, pythons: tuple[str, ...] | None) -> Image:
@@ -61,7 +60,7 @@ def build_image(
             return client.images.get(recipe.tag)
         say(f"building {recipe.tag} (once; it takes a minute or two)")
         arguments, pythons = _parts(client, recipe, say)
-        arguments |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
+        arguments |= proxies()
         arguments["MIRROR"] = recipe.mirror
         labels = {_FAMILY: recipe.family, _PYTHONS: " ".join(pythons)}
         _run_build(client, recipe, arguments, labels, log)

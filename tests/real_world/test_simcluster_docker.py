@@ -202,7 +202,8 @@ def test_a_killed_node_is_seen_and_comes_back():
         assert "node1" in output_of(cluster, "#!/bin/bash\nhostname\n", "--nodelist=node1")
 
 
-def test_partitions_and_gpus_are_as_asked():
+def test_partitions_gpus_and_proxies_are_as_asked(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "of.this, & that")
     partitions = [{"name": "short", "nodes": ["node1"], "max_time": "10"}]
     with simcluster.start(
         "slurm", nodes=2, pythons=["3.6"], accounting=False, partitions=partitions, gpus_per_node=2
@@ -214,6 +215,8 @@ def test_partitions_and_gpus_are_as_asked():
         ]
         script = "#!/bin/bash\nhostname; echo $CUDA_VISIBLE_DEVICES\n"
         assert output_of(cluster, script, "--partition=short", "--gres=gpu:2").split() == ["node1", "0,1"]
+        script = "#!/bin/bash -l\necho $NO_PROXY\n"
+        assert output_of(cluster, script, "--export=NONE") == "of.this, & that\n"
 
 
 def test_the_newer_slurm_runs_jobs_too():

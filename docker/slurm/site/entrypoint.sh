@@ -52,6 +52,14 @@ show_pythons() {
     chmod 0755 /usr/bin/python3
 }
 
+# The container's environment does not reach what sshd starts, so proxies go where shells look.
+show_proxies() {
+    local name
+    for name in {http,https,ftp,no}_proxy {HTTP,HTTPS,FTP,NO}_PROXY; do
+        [ -z "${!name:-}" ] || printf 'export %s=%q\n' "$name" "${!name}"
+    done > /opt/simcluster/proxies.sh
+}
+
 start_munge() {
     install -d -o munge -g munge -m 0700 /etc/munge /var/lib/munge /var/log/munge
     install -d -o munge -g munge -m 0755 /run/munge
@@ -90,6 +98,7 @@ install -d -o slurm -g slurm -m 0755 /run/slurm /var/log/slurm /var/spool/slurmc
 mkdir -p /var/spool/slurmd
 read -ra pythons < $setup/pythons
 show_pythons "${pythons[@]}"
+show_proxies
 
 case $role in
     login)
