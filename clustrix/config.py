@@ -15,6 +15,7 @@ import os
 import re
 import reprlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -262,6 +263,7 @@ _process = _Process()
 
 _USER_FILES = ("~/.clustrix/config.yaml", "~/.clustrix/config.yml")
 _PROJECT_FILES = ("clustrix.yml", "clustrix.yaml")
+_SETTLED = 2_000_000_000  # nanoseconds, the coarsest time stamp of any file system in use (FAT)
 _ALIASES = {"CLUSTRIX_REMOTE_PYTHON_PATH": "python_executable"}
 
 
@@ -279,6 +281,8 @@ def _stamp(name: str) -> Any:
         return None
     except OSError as error:  # it is there, and reading it will say what is wrong
         return error.errno
+    if abs(time.time_ns() - facts.st_mtime_ns) < _SETTLED:
+        return object()  # equal to nothing: a second change now may leave size and time as they are
     return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
