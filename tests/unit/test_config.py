@@ -85,7 +85,7 @@ REFUSED = {
     **dict.fromkeys(("auto_parallel", "async_submit", "cleanup_on_success", "provision_python"), NO_TRUTHS),
     "host_key_policy": ["off", "Strict", "strict\n", None],
     "cluster_host": ["", "-oProxyCommand=x", "two words", "h;ls", "h\n", "$(id)", "me@host", b"h"],
-    "username": ["", "-l", "a b", "a;b", "a\n", "`id`", "$x"],
+    "username": ["", "-l", "a b", "a;b", "a\n", "`id`", "$x"], "password": [5],
     "cluster_port": [0, 65536, -1, "22", 22.0, True, None],
     "default_cores": [0, -1, 2.0, "4", True, None],
     "default_memory": [8, 8.0, "8", "0GB", "GB", "-1GB", "1e3GB", "8GB\n--x", "\u0668GB", "nan", "1,5GB", None],
@@ -95,7 +95,6 @@ REFUSED = {
     "environment_variables": [{"A B": ""}, {"1A": ""}, {"A": 1}, {"A": "\0"}, {"A\n": ""}, {"": ""}, {1: ""}, [], None],
     "pre_execution_commands": ["module purge", ["\0"], [b"x"], ["\ud800"], None],
     "use_two_venv": ["Auto", 1, 0, None, "false"], "max_parallel_jobs": [0, "3", None], "local_parallel_threshold": [-1],
-    "password": [5],
 }  # fmt: skip
 
 
@@ -121,7 +120,9 @@ class TestAValueIsCheckedWhenItIsSet:
         assert getattr(config, name) == before
 
     def test_the_message_names_value_and_what_is_allowed(self):
-        with pytest.raises(ConfigurationError, match="^cluster_port=70000: allowed is a whole number from 1 to 65535$"):
+        with pytest.raises(
+            ConfigurationError, match=r"^cluster_port=70000: allowed is a whole number from 1 to 65535$"
+        ):
             ClusterConfig(cluster_port=70000)
 
     @pytest.mark.parametrize(
