@@ -41,38 +41,55 @@ class JobOptions:
     parallel: bool | None = None
 
     def __post_init__(self) -> None:
-        for name in ("cores", "gpus", "nodes"):
+        for name in ("gpus", "nodes"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ConfigurationError(f"{name}={value!r}: allowed is a whole number of 1 or more")
-        if self.python is not None and not re.fullmatch(r"3\.\d{1,2}(\.\d{1,2})?", str(self.python)):
+        if self.python is not None and not (isinstance(self.python, str) and _VERSION.fullmatch(self.python)):
             raise ConfigurationError(f'python={self.python!r}: allowed is a version such as "3.6" or "3.6.15", as text')
         if self.parallel:
             raise ConfigurationError("parallel=True is not supported by this version yet: leave it out")
         for name in ("constraint", "reservation"):
             value = getattr(self, name)
-            if value is not None and not re.fullmatch(r"[\w.,:;&|*()\[\]@+/=-]+", value):
+            if value is not None and not _WORD.fullmatch(value):
                 raise ConfigurationError(f"{name}={value!r}: allowed is one word without spaces and quotes")
-        self.applied_to(ClusterConfig())
+        for name, field in _SAME_AS_FIELD.items():
+            value = getattr(self, name)
+            if value is not None:
+                _check_as_field(name, field, value)
 
     def applied_to(self, config: ClusterConfig) -> ClusterConfig:
-        """``config`` with this job's values in the fields that are defaults for jobs; they are checked there."""
-        given = {
-            "default_cores": self.cores,
-            "default_memory": self.memory,
-            "default_time": self.time,
-            "default_partition": self.partition,
-            "account": self.account,
-            "qos": self.qos,
-            "extra_directives": self.extra_directives,
-            "module_loads": self.modules,
-            "pre_execution_commands": self.pre_execution_commands,
-            "async_submit": self.async_submit,
-        }
-        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        """``config`` with this job's values in the fields that are defaults for jobs."""
+        given = {field: getattr(self, name) for name, field in _SAME_AS_FIELD.items()}
+        changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
         if self.environment_variables is not None:
             changes["environment_variables"] = {**config.environment_variables, **self.environment_variables}
         return dataclasses.replace(config, **changes) if changes else config
+
+
+_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
+_WORD = re.compile(r"[\w.,:;&|*()\[\]@+/=-]+")
+# The keywords that stand for a field of the configuration, and are checked as that field is.
+_SAME_AS_FIELD = {
+    "cores": "default_cores",
+    "memory": "default_memory",
+    "time": "default_time",
+    "partition": "default_partition",
+    "account": "account",
+    "qos": "qos",
+    "extra_directives": "extra_directives",
+    "modules": "module_loads",
+    "environment_variables": "environment_variables",
+    "pre_execution_commands": "pre_execution_commands",
+    "async_submit": "async_submit",
+}
+
+
+def _check_as_field(name: str, field: str, value: Any) -> None:
+    try:
+        ClusterConfig(**{field: value})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"@cluster({name}={value!r}): {error}") from None
 
 
 # Words of the contract that this version does not act on yet: refused, never ignored.

@@ -1,0 +1,57 @@
+import pytest
+
+from clustrix import errors
+from clustrix.remote import wire
+from clustrix.serialization import dump_arguments, open_result
+
+KEY = bytes(range(32))
+EXPECTED = {"job_id": "cx1", "attempt": 0, "task": 0, "package": "p"}
+
+
+def sealed(outcome, body, **changes):
+    return wire.seal(KEY, {**EXPECTED, "outcome": outcome, "python": "3.6.15", **changes}, body)
+
+
+def test_arguments_are_read_back_as_they_were():
+    assert wire.loads(dump_arguments((1, "ä"), {"k": [2]}, None)) == ((1, "ä"), {"k": [2]})
+
+
+def test_a_value_comes_back():
+    assert open_result(sealed("value", wire.dumps({"a": 1})), KEY, EXPECTED).value == {"a": 1}
+
+
+def test_an_exception_comes_back_as_itself():
+    outcome = open_result(sealed("exception", wire.dumps(KeyError("k"))), KEY, EXPECTED)
+    assert isinstance(outcome.exception, KeyError)
+
+
+def test_an_exception_of_a_class_that_is_not_here_is_a_remote_error_and_its_builtin_base():
+    program = "class Gone(ValueError): pass\nGone.__module__ = 'not_here'"
+    scope = {}
+    exec(program, scope)
+    outcome = open_result(sealed("exception", wire.dumps(scope["Gone"]("x"))), KEY, EXPECTED)
+    assert isinstance(outcome.exception, errors.RemoteError)
+    assert isinstance(outcome.exception, ValueError)
+    assert outcome.exception.type_name == "not_here.Gone"
+
+
+def test_a_refused_result_is_a_serialization_error_with_its_place():
+    outcome = open_result(sealed("refused", b"result[0]: cannot pickle lock"), KEY, EXPECTED)
+    assert isinstance(outcome.exception, errors.SerializationError)
+    assert "result[0]" in str(outcome.exception)
+
+
+@pytest.mark.parametrize("changes", [{"job_id": "cx2"}, {"attempt": 1}, {"task": 1}, {"package": "q"}])
+def test_the_result_of_something_else_is_refused(changes):
+    with pytest.raises(errors.ResultLostError, match="not the job's own"):
+        open_result(sealed("value", wire.dumps(1), **changes), KEY, EXPECTED)
+
+
+def test_a_result_under_another_key_is_refused():
+    with pytest.raises(errors.ResultLostError, match="not the job's own"):
+        open_result(wire.seal(bytes(32), {**EXPECTED, "outcome": "value"}, wire.dumps(1)), KEY, EXPECTED)
+
+
+def test_a_value_that_cannot_be_read_here_is_an_error_that_says_who_wrote_it():
+    with pytest.raises(errors.SerializationError, match=r"written by Python 3\.6\.15"):
+        open_result(sealed("value", b"cnot_here\nThing\n."), KEY, EXPECTED)
