@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib.machinery
 import importlib.util
+import pkgutil
 import sys
 import sysconfig
 from dataclasses import dataclass, field
@@ -136,6 +137,8 @@ def modules_reached(imports: Iterable[Import]) -> ModuleSet:
         for name in names:
             if not name or name.partition(".")[0] in _OWN_PACKAGES:
                 continue
+            if wanted.is_optional and _is_extension(name):
+                continue  # the job does without it
             place = locate(name)
             if place is None:
                 if name == wanted.module and not _is_below_local_package(name):
@@ -158,7 +161,7 @@ def locate(name: str) -> LocalModule | None:
     path, is_package = _file_of(name)
     if not path or not is_local_path(path):
         return None
-    if not path.endswith(_SOURCE_SUFFIXES):
+    if _is_extension(name):
         raise PackagingError(
             f"module {name!r} ({path}) is a compiled extension, which runs on this Python and platform only. "
             "Install it on the cluster as a distribution, or import it within try/except ImportError."
@@ -279,6 +282,11 @@ def _with_parents(name: str) -> Iterator[LocalModule]:
             yield module
 
 
+def _is_extension(name: str) -> bool:
+    path, _ = _file_of(name)
+    return bool(path) and is_local_path(path) and not path.endswith(_SOURCE_SUFFIXES)
+
+
 def _is_below_local_package(name: str) -> bool:
     top = name.partition(".")[0]
     if locate(top) is not None:
@@ -314,7 +322,23 @@ def _spec_of(name: str) -> importlib.machinery.ModuleSpec | None:
     else:
         above = _spec_of(parent)
         search = above.submodule_search_locations if above is not None else None
-    return None if search is None else importlib.machinery.PathFinder.find_spec(name, list(search))
+    return None if search is None else _spec_below(name, search)
+
+
+def _spec_below(name: str, search: Iterable[str]) -> importlib.machinery.ModuleSpec | None:
+    """What PathFinder does, which for namespaces insists on the package above being imported."""
+    portions: list[str] = []
+    for directory in search:
+        finder = pkgutil.get_importer(directory)
+        spec = finder.find_spec(name) if finder is not None else None
+        if spec is not None and spec.loader is not None:
+            return spec
+        portions += (spec.submodule_search_locations or ()) if spec is not None else ()
+    if not portions:
+        return None
+    namespace = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    namespace.submodule_search_locations = portions
+    return namespace
 
 
 @cache

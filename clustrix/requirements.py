@@ -114,12 +114,12 @@ def _providers(top: str, name: str) -> tuple[importlib.metadata.Distribution, ..
     """The distributions that installed a module: of several that share a top-level name, those which have the rest."""
     package = re.compile(rf"\n{re.escape(top)}(/|\.py,|\.[^/\n]*\.(so|pyd),)")
     having = [(found, record) for found, record in _installed() if package.search(record)]
-    if len(having) > 1 and "." in name:
-        path = re.escape(name.replace(".", "/"))
-        exact = [item for item in having if re.search(rf"\n{path}(/|\.py,|\.[^/\n]*\.(so|pyd),)", item[1])]
-        having = exact or having
-    elif len(having) > 1:
-        owners = [item for item in having if f"\n{top}/__init__.py," in item[1] or f"\n{top}.py," in item[1]]
-        having = owners or having
+    path = name.replace(".", "/")
+    while len(having) > 1 and "/" in path:
+        exact = re.compile(rf"\n{re.escape(path)}(/|\.py,|\.[^/\n]*\.(so|pyd),)")
+        having = [item for item in having if exact.search(item[1])] or having
+        path = path.rpartition("/")[0]
+    if len(having) > 1:
+        having = [item for item in having if f"\n{top}/__init__.py," in item[1] or f"\n{top}.py," in item[1]] or having
     unique = {_canonical(found.metadata["Name"]): found for found, _ in reversed(having)}
     return tuple(unique[key] for key in sorted(unique))

@@ -51,6 +51,7 @@ class _Scope:
     kind: str  # "function", "class", "comprehension", or "types": the parameters in brackets of 3.12
     bound: set[str] = field(default_factory=set)
     from_module: set[str] = field(default_factory=set)  # declared global
+    bound_later: set[str] = field(default_factory=set)  # by a class: until then they are the module's
     class_name: str = ""
 
 
@@ -129,7 +130,7 @@ class _Reader(ast.NodeVisitor):
     def _class(self, node: ast.ClassDef) -> None:
         for expression in [*node.bases, *(keyword.value for keyword in node.keywords)]:
             self.visit(expression)
-        scope = _Scope("class", class_name=node.name)
+        scope = _Scope("class", bound_later=_bindings(node.body)[0], class_name=node.name)
         self.scopes.append(scope)
         self._class_statements(node.body, scope)
         self.scopes.pop()
@@ -189,6 +190,8 @@ class _Reader(ast.NodeVisitor):
                     return
                 if innermost and name in scope.bound:
                     return
+                if innermost and name in scope.bound_later:
+                    break
             elif name in scope.from_module:
                 break
             elif name in scope.bound:
@@ -219,10 +222,10 @@ def _bindings(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]:
                 bound.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             bound.add(node.name)
-            outside = [*node.decorator_list, *getattr(node, "bases", [])]
-            pending += [(item, in_comprehension) for item in outside]
+            pending += [(item, in_comprehension) for item in _evaluated_outside(node)]
             continue
         elif isinstance(node, ast.Lambda):
+            pending += [(item, in_comprehension) for item in _evaluated_outside(node)]
             continue
         elif isinstance(node, ast.NamedExpr):
             bound.add(node.target.id)  # also from within a comprehension
@@ -241,3 +244,11 @@ def _bindings(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]:
         inside = in_comprehension or isinstance(node, _COMPREHENSIONS)
         pending += [(child, inside) for child in ast.iter_child_nodes(node)]
     return bound, declared, free
+
+
+def _evaluated_outside(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda) -> list[ast.expr]:
+    """What of a nested scope is evaluated in the scope around it, where ``:=`` may bind names."""
+    decorators = getattr(node, "decorator_list", [])
+    if isinstance(node, ast.ClassDef):
+        return [*decorators, *node.bases, *(keyword.value for keyword in node.keywords)]
+    return [*decorators, *node.args.defaults, *(item for item in node.args.kw_defaults if item is not None)]

@@ -278,11 +278,13 @@ def _global_name(function: FunctionType) -> str | None:
 
 
 def _decorated_definition(function: FunctionType) -> Source | None:
+    """The definition whose name the wrapper has taken, or is known by in its module."""
+    names = {_global_name(function)} | ({function.__name__} - {function.__code__.co_name})
     for inner in objects_inside(function):
         if inner is function or not isinstance(inner, FunctionType):
             continue
         source = _proven(inner)
-        if source is not None and source.name in (function.__name__, _global_name(function)):
+        if source is not None and source.name in names:
             return source
     return None
 
