@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
+import docker.errors
 
 from simcluster.docker.backend import start
 from simcluster.docker.engine import connect
@@ -40,6 +41,8 @@ class _Group(click.Group):
             raise click.UsageError(str(error)) from error
         except SimclusterError as error:
             raise click.ClickException(str(error)) from error
+        except docker.errors.DockerException as error:
+            raise click.ClickException(f"the Docker engine refused: {error}") from error
 
 
 class _Pythons(click.ParamType[Any]):

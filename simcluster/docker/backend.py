@@ -194,7 +194,7 @@ def image_recipe(spec: ClusterSpec) -> ImageRecipe:
 def published_port(login: Container) -> int:
     """The port of this machine behind which the login host's SSH server is."""
     login.reload()
-    bindings = login.ports[f"{_SSH_PORT}/tcp"]
+    bindings = login.ports.get(f"{_SSH_PORT}/tcp")
     if not bindings:
         raise ClusterStartError(f"the login host ended at once:\n{login.logs(tail=15).decode()}")
     return int(bindings[0]["HostPort"])

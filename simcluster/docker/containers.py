@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+import base64
+import io
+import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
@@ -70,7 +71,9 @@ def _start(
     container = DockerContainer(image)
     container.image = image  # whatever prefix for public images the user's testcontainers have
     container.with_name(f"simcluster-{labels[RUN]}-{machine.name}").with_command(machine.command)
-    container.with_envs(**proxies()).with_network(network).with_network_aliases(machine.name)
+    container.with_envs(SIMCLUSTER_SETUP=_packed(machine.setup), **proxies()).with_network(
+        network
+    ).with_network_aliases(machine.name)
     for volume, path in volumes.items():
         container.with_volume_mapping(volume, path, "rw,nocopy")
     options: dict[str, Any] = {"labels": {**labels, ROLE: machine.name}, "hostname": machine.name, "init": True}
@@ -80,17 +83,22 @@ def _start(
     if machine.published_port is not None:
         ports: dict[str, Any] = {f"{machine.published_port}/tcp": ("127.0.0.1", None)}
         container.ports = ports
-    with tempfile.TemporaryDirectory(prefix="simcluster-setup-") as directory:
-        setup = Path(directory, "simcluster")
-        setup.mkdir()
-        for name, text in machine.setup.items():
-            (setup / name).write_text(text, encoding="utf-8", newline="\n")
-        container.with_copy_into_container(setup, "/run")
-        try:
-            return container.start().get_container_id()
-        finally:
-            # Each of testcontainers' objects has a connection of its own, and does not close it.
-            container.get_docker_client().client.close()
+    try:
+        return str(container.start().get_wrapped_container().id)
+    finally:
+        # Each of testcontainers' objects has a connection of its own, and does not close it.
+        container.get_docker_client().client.close()
+
+
+def _packed(files: Mapping[str, str]) -> str:
+    """Files as text for the environment: the engine may be elsewhere, so there is nothing to mount."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(text.encode()), 0o600
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return base64.b64encode(archive.getvalue()).decode("ascii")
 
 
 _ryuk_lock = threading.Lock()

@@ -1,7 +1,7 @@
 #!/bin/bash
 # entrypoint.sh login|node [accounting]
 #
-# /run/simcluster holds what is this cluster's own, put there before the start: slurm.conf, cgroup.conf, gres.conf,
+# SIMCLUSTER_SETUP is what is this cluster's own, a tar archive in base64: slurm.conf, cgroup.conf, gres.conf,
 # munge.key, pythons (versions, the oldest first), and on the login host ssh_host_ed25519_key, alice.pub and bob.pub.
 set -euo pipefail
 umask 022
@@ -85,9 +85,9 @@ start_database() {
     wait_for_port localhost 6819
 }
 
-chown -R root:root $setup
-chmod 0700 $setup
-chmod 0600 $setup/*
+mkdir -p -m 0700 $setup
+base64 --decode <<< "$SIMCLUSTER_SETUP" | tar --extract --gzip --directory $setup
+unset SIMCLUSTER_SETUP # no daemon and no job has to know it
 mkdir -p /etc/slurm
 install -m 0644 $setup/*.conf /etc/slurm/
 # slurmd wants a device for each GPU: further names of /dev/null.
@@ -121,6 +121,6 @@ esac
 
 # The container is for one of its daemons, and ends with that.
 trap 'kill $(jobs -p) 2> /dev/null; wait; exit 0' TERM INT
-wait $main
+wait "$main" || true
 echo "$role: the main daemon has ended" >&2
 exit 1
