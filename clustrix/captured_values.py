@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import pickle
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["globals_in", "is_mutable", "literal_source"]
 
@@ -99,12 +102,10 @@ def _rendered_container(value: Any, containers: set[int], depth: int) -> str:
             raise _NotLiteral
         containers.add(id(value))
     if isinstance(value, dict):
-        items = [
-            f"{_rendered(key, containers, depth + 1)}: {_rendered(item, containers, depth + 1)}"
-            for key, item in value.items()
-        ]
-        return "{" + ", ".join(items) + "}"
-    items = [_rendered(item, containers, depth + 1) for item in value]
+        pairs = ((_rendered(key, containers, depth + 1), key) for key in value)
+        rendered = (f"{text}: {_rendered(value[key], containers, depth + 1)}" for text, key in pairs)
+        return "{" + ", ".join(_short(rendered)) + "}"
+    items = _short(_rendered(item, containers, depth + 1) for item in value)
     if isinstance(value, list):
         return "[" + ", ".join(items) + "]"
     if isinstance(value, tuple):
@@ -113,3 +114,14 @@ def _rendered_container(value: Any, containers: set[int], depth: int) -> str:
     if isinstance(value, set):
         return braces or "set()"
     return f"frozenset({braces})"
+
+
+def _short(texts: Iterable[str]) -> list[str]:
+    """All of the texts, given up as soon as they are too long together."""
+    kept, length = [], 0
+    for text in texts:
+        length += len(text)
+        if length > _LONGEST_LITERAL:
+            raise _NotLiteral
+        kept.append(text)
+    return kept

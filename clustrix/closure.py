@@ -59,7 +59,8 @@ class Definition:
 class Closure:
     """All that a function reaches.
 
-    ``undefined`` are names that nothing defines here; ``is_unchanged()`` turns false once a global or a cell that was
+    ``undefined`` are names that nothing defines here; ``bindings`` names of values that travel beside the package, which
+    ``current_bindings()`` gives as they are now; ``is_unchanged()`` turns false once a global or a cell that was
     looked up means something else.
     """
 
@@ -68,7 +69,7 @@ class Closure:
     futures: tuple[str, ...]
     definitions: dict[str, Definition] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
-    bindings: dict[str, Any] = field(default_factory=dict)
+    bindings: set[str] = field(default_factory=set)
     imports: dict[str, list[Import]] = field(default_factory=dict)
     inner_imports: list[Import] = field(default_factory=list)
     binding_imports: list[Import] = field(default_factory=list)
@@ -261,13 +262,15 @@ class _Search:
     def _bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
         refers_to = globals_in(value)
         kind = type(value)
-        self.closure.bindings[name] = value
+        self.closure.bindings.add(name)
         self.closure.checks.append(lambda: type(look()) is kind and globals_in(look()) == refers_to)
         for module, qualname in sorted(refers_to):
             if module == self.module_name and "<locals>" not in qualname:
                 self._resolve(qualname.partition(".")[0], {}, f"the value of {name!r}")
             elif module != self.module_name:
-                self.closure.binding_imports.append(Import(module))
+                self.closure.binding_imports.append(
+                    Import(module, is_optional=True)
+                )  # what isn't installed here was made up
 
     def _is_shared(self, name: str, value: Any) -> bool:
         """Two names of one list can't both be literals: then both are bindings, which keep that."""

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from clustrix.dependency_analysis import DependencyAnalyzer, DependencyGraph
 from clustrix.errors import PackagingError
@@ -39,14 +39,6 @@ LARGEST_DATA_FILE = 64 << 20  # bytes
 _REMEMBERED_FUNCTIONS = 256
 _SECRETS = ("password",)
 _log = logging.getLogger("clustrix")
-
-
-class PackagingConfig(Protocol):
-    """What packaging reads of a configuration; its other fields, if it is a dataclass, enter ``config_hash``."""
-
-    local_work_dir: str | None
-    local_cache_dir: str
-    environment_variables: dict[str, str]
 
 
 @dataclass
@@ -83,7 +75,13 @@ def package_function_for_execution(
     func_args: tuple[Any, ...] = (),
     func_kwargs: Mapping[str, Any] | None = None,
 ) -> PackageInfo:
-    """Pack a function; nothing is connected to. :raises PackagingError: (a ValueError) something can't come along"""
+    """Pack a function; nothing is connected to.
+
+    Of the configuration ``local_work_dir``, ``local_cache_dir`` and ``environment_variables`` are read; all its fields
+    but the secret ones enter ``config_hash``.
+
+    :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
+    """
     return FilePackager().package_function(func, create_execution_context(cluster_config, func_args, func_kwargs))
 
 
@@ -289,7 +287,7 @@ def _log_decisions(contents: _Contents) -> None:
     _log.info("package %s: entry %s", contents.package_id, graph.entry)
     for member in contents.members:
         _log.info("package %s: ships %s", contents.package_id, member.name)
-    for name, value in (graph.closure.bindings if graph.closure is not None else {}).items():
+    for name, value in (graph.closure.current_bindings() if graph.closure is not None else {}).items():
         _log.info("package %s: %r (%s) travels beside it", contents.package_id, name, type(value).__name__)
     for name in sorted(graph.external_dependencies):
         _log.info("package %s: imports %s of a distribution", contents.package_id, name)

@@ -343,5 +343,7 @@ def _spec_below(name: str, search: Iterable[str]) -> importlib.machinery.ModuleS
 
 @cache
 def _python_roots() -> tuple[Path, ...]:
-    names = ("stdlib", "platstdlib")
-    return tuple({Path(path).resolve() for name in names if (path := sysconfig.get_path(name))})
+    paths = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    if sys.platform == "win32":
+        paths.append(str(Path(sys.base_prefix) / "DLLs"))
+    return tuple({Path(path).resolve() for path in paths if path})

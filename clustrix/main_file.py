@@ -93,7 +93,7 @@ def _initial_values(closure: Closure) -> dict[str, str]:
     initial: dict[str, str] = {}
     for definition in closure.definitions.values():
         early = sorted(definition.names.early)
-        for name in {*early, *_called_by(closure, early)} & set(closure.bindings):
+        for name in {*early, *_called_by(closure, early)} & closure.bindings:
             text = _assigned_literal(closure, name)
             if text is not None:
                 initial[name] = text

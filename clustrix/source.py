@@ -329,17 +329,28 @@ def _defaults_match(function: FunctionType, node: ast.FunctionDef | ast.AsyncFun
 
 
 def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
+    """Whether the functions in a class are those that its body defines, or (``m = helper``) assigns."""
     bodies = [code for code in text.codes(node.name) if code.co_firstlineno == first_line_of(node)]
     known = [code for body in bodies for code in nested_codes(body)]
-    for value in vars(cls).values():
+    assigned = {
+        name.id for part in node.body for name in ast.walk(part) if isinstance(name, ast.Name) and _is_stored(name)
+    }
+    for attribute, value in vars(cls).items():
         functions = [getattr(value, name, None) for name in ("__func__", "fget", "fset", "fdel")]
         for function in (value, *functions):
             if not isinstance(function, FunctionType) or function.__code__.co_filename != text.path:
                 continue
             code = function.__code__
+            is_own = function.__qualname__.startswith(f"{cls.__qualname__}.")
+            if not is_own and attribute in assigned:
+                continue
             if not any(candidate.co_name == code.co_name and same_code(candidate, code) for candidate in known):
                 return False
     return True
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
 
 
 def _shape(code: CodeType) -> tuple[Any, ...]:
