@@ -6,8 +6,8 @@ what exactly is installed is decided for that interpreter when its environment i
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from clustrix.errors import PackagingError
 from clustrix.local_modules import is_standard_library
 
 if TYPE_CHECKING:
+    import importlib.metadata
     from collections.abc import Iterable
 
 __all__ = ["explicit_requirements", "requirements_for"]
@@ -78,8 +79,6 @@ def _validated(lines: list[str], origin: str) -> Iterable[str]:
 
 
 def _is_in_this_python(top: str) -> bool:
-    import sys  # noqa: PLC0415
-
     return top in sys.stdlib_module_names
 
 
@@ -99,6 +98,8 @@ def _installed() -> list[tuple[importlib.metadata.Distribution, str]]:
 
     packages_distributions() parses all of these lists, which takes 35 to 114 ms; to search the text takes 5.
     """
+    import importlib.metadata  # noqa: PLC0415 - 15 ms, and a function may import nothing
+
     found = []
     for distribution in importlib.metadata.distributions():
         record = distribution.read_text("RECORD")
