@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from typing_extensions import Self
 
+    import docker
     from simcluster.cluster import Job, SSHEndpoint
     from simcluster.spec import ClusterSpec
 
@@ -155,11 +156,12 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
         access = AccessDirectory.create(name, keep)
         undo.callback(shutil.rmtree, access.path, ignore_errors=True)
         labels = {RUN: run, NAME: name, SPEC: json.dumps(spec.to_dict()), DIRECTORY: str(access.path)}
+        watchdog = None
         if not keep:
             owner = Owner.this_process()
             labels |= owner.labels()
-            undo.enter_context(Watchdog(run, owner))
-        undo.callback(remove_run, client, run)
+            watchdog = Watchdog(run, access.path, owner)
+        undo.callback(_remove, client, run, watchdog)
 
         user_keys, host_key = access.add_users(), KeyPair.generate()
         machines = _machines(spec, pythons, user_keys, host_key)
@@ -198,6 +200,12 @@ def published_port(login: Container) -> int:
     if not bindings:
         raise ClusterStartError(f"the login host ended at once:\n{login.logs(tail=15).decode()}")
     return int(bindings[0]["HostPort"])
+
+
+def _remove(client: docker.DockerClient, run: str, watchdog: Watchdog | None) -> None:
+    remove_run(client, run)
+    if watchdog:  # had the removal failed, it would try again when this process has ended
+        watchdog.dismiss()
 
 
 def _checked_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Removes a run when its owner is gone: `python -m simcluster.docker.watchdog RUN PID STARTED`.
+"""Removes a run when its owner is gone: `python -m simcluster.docker.watchdog RUN DIRECTORY PID STARTED`.
 
 It holds the reading end of a pipe whose writing end is the owner's alone. The owner says "done" when it has cleaned
 up itself; if the pipe ends without that, the owner was killed.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simcluster.docker.ownership import start_time
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-
     from simcluster.docker.ownership import Owner
 
 __all__ = ["Watchdog"]
@@ -30,26 +28,21 @@ _DONE = b"done"
 class Watchdog:
     """The owner's end of the pipe."""
 
-    def __init__(self, run: str, owner: Owner) -> None:
+    def __init__(self, run: str, directory: Path, owner: Owner) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, run, str(owner.pid), owner.started],
+            [sys.executable, "-m", __name__, run, str(directory), str(owner.pid), owner.started],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
             # Not in the owner's session: whatever kills its process group must not kill this.
             start_new_session=True,
             cwd="/",
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Without an error there is nothing left to remove; otherwise let the watchdog look."""
-        self._process.communicate(b"" if kind else _DONE)
+    def dismiss(self) -> None:
+        """There is nothing left to remove."""
+        self._process.communicate(_DONE)
 
 
 def _wait_for_the_end(pid: int, started: str) -> bool:
@@ -62,13 +55,14 @@ def _wait_for_the_end(pid: int, started: str) -> bool:
             return False
 
 
-def _main(run: str, pid: str, started: str) -> None:
+def _main(run: str, directory: str, pid: str, started: str) -> None:
     if _wait_for_the_end(int(pid), started):
         return
     # Imported late: it costs memory and a third of a second, and mostly it is not needed.
     from simcluster.docker.engine import connect  # noqa: PLC0415
     from simcluster.docker.reaper import remove_run  # noqa: PLC0415
 
+    shutil.rmtree(directory, ignore_errors=True)
     client = connect()
     for _ in range(4):
         remove_run(client, run)
