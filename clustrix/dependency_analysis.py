@@ -115,11 +115,7 @@ class DependencyAnalyzer:
         graph.working_directory = str(Path(self.working_directory or Path.cwd()))
         graph.data_files = _data_files(graph)
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
-        own = graph.entry.get("module", "")
-        others = {name for name in graph.local_modules if name != own and not own.startswith(name + ".")}
-        graph.requires_dependencies = bool(graph.local_function_calls or others or graph.data_files) or (
-            graph.closure is not None and any(item.source for item in _other_definitions(graph.closure))
-        )
+        graph.requires_dependencies = _requires_dependencies(graph)
         return graph
 
 
@@ -179,6 +175,16 @@ def _of_module(function: FunctionType, module: str, qualname: str) -> Dependency
     names = (module, qualname)
     graph.is_unchanged = lambda: _importable_as(function) == names
     return graph
+
+
+def _requires_dependencies(graph: DependencyGraph) -> bool:
+    """Whether more comes along than the function itself, or the module that it is imported from."""
+    own = graph.entry.get("module", "")
+    name = graph.closure.source.name if graph.closure is not None else graph.function_name
+    calls = any(not (call.defined_in_scope and call.function_name == name) for call in graph.local_function_calls)
+    modules = any(module != own and not own.startswith(f"{module}.") for module in graph.local_modules)
+    defined = graph.closure is not None and any(item.source for item in _other_definitions(graph.closure))
+    return calls or modules or defined or bool(graph.data_files)
 
 
 def _describe(

@@ -232,6 +232,15 @@ def test_a_function_without_dependencies_has_none(project: Callable[..., ModuleT
     assert graph.closure is None
 
 
+def test_a_call_of_itself_is_no_dependency(project: Callable[..., ModuleType]) -> None:
+    def fib(n: int) -> int:
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    module = project({"recursive.py": "def f(x):\n    return f(x)\n"})
+    assert not analyze_function_dependencies(fib).requires_dependencies
+    assert not analyze_function_dependencies(module.f).requires_dependencies
+
+
 def test_a_decorated_function_of_a_module_is_that_module_s_attribute(project: Callable[..., ModuleType]) -> None:
     module = project(
         {
