@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import concurrent.futures
 import secrets
@@ -20,6 +21,7 @@ from clustrix.requirements import explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
 from clustrix.session import Session
+from clustrix.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["ClusterExecutor", "attach", "executor_for"]
 
 SUBMITTING_AT_ONCE = 8
+# Seconds that the interpreter's exit waits for fetched jobs to be cleaned up on the cluster.
+EXIT_PATIENCE = 5.0
 # A died job's message holds this many of its last lines.
 LOG_LINES = 20
 
@@ -49,8 +53,9 @@ class _Job:
         self._submitted.set()
 
     def wait_until_submitted(self) -> None:
-        """A quick job's end can be heard before the answer to its submission."""
-        self._submitted.wait(60)
+        """Wait until it was submitted, or has failed to be."""
+        while not self._submitted.wait(0.1) and not self.future.done():
+            continue
 
 
 class ClusterExecutor(concurrent.futures.Executor):
@@ -64,13 +69,11 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._session = Session(self._config, lambda: self._journal.client, self)
         self._guard = threading.Lock()
         self._jobs: dict[str, _Job] = {}
-        self._outputs: dict[str, tuple[str, str]] = {}
         self._is_shut_down = False
-        self._submitters = concurrent.futures.ThreadPoolExecutor(
-            SUBMITTING_AT_ONCE, thread_name_prefix="clustrix-submit"
-        )
+        self._submitters = Workers(SUBMITTING_AT_ONCE, "clustrix-submit")
         # Results have threads of their own: they never wait behind a submission that waits for its environment.
-        self._receivers = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="clustrix-result")
+        self._receivers = Workers(2, "clustrix-result")
+        atexit.register(self._finish)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ClusterFuture:
         """Submit ``fn(*args, **kwargs)`` as a job and return its future; ``fn`` may be decorated with ``@cluster``.
@@ -132,9 +135,10 @@ class ClusterExecutor(concurrent.futures.Executor):
                 future.cancel()
         if wait:
             concurrent.futures.wait(pending)
-            self._submitters.shutdown(wait=True)
-            self._receivers.shutdown(wait=True)
+            self._submitters.drain()
+            self._receivers.drain()
             self._session.disconnect()
+            atexit.unregister(self._finish)
 
     # What a future asks for.
 
@@ -153,8 +157,6 @@ class ClusterExecutor(concurrent.futures.Executor):
         return str(self._session.request("status", {"job": job_id})["state"])
 
     def job_output(self, job_id: str, stream: str) -> str:
-        if job_id in self._outputs:
-            return self._outputs[job_id][0 if stream == "stdout" else 1]
         return str(self._session.request("output", {"job": job_id, "stream": stream, "limit": 1 << 20})["text"])
 
     # What the session tells.
@@ -166,7 +168,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         job = self._jobs.get(head["job"])
         if job is None:
             return
-        self._outputs[head["job"]] = (head["stdout"], head["stderr"])
+        job.future.output = (head["stdout"], head["stderr"])
         self._receivers.submit(self._deliver, job, head, body)
 
     def on_lost(self, error: errors.ClusterConnectionError) -> None:
@@ -183,6 +185,14 @@ class ClusterExecutor(concurrent.futures.Executor):
             if job:
                 text = f"{self._session.host} knows no job {job_id}: it was never submitted, or its files were removed there"
                 self._end(job, exception=errors.ResultLostError(text))
+
+    def _finish(self) -> None:
+        """At the interpreter's exit: jobs that were asked for and not cancelled are still submitted; then all is closed."""
+        for job in list(self._jobs.values()):
+            if not job.is_cancelled:
+                job.wait_until_submitted()
+        self._receivers.drain(EXIT_PATIENCE)
+        self._session.disconnect()
 
     def _send(self, job: _Job, spec: dict[str, Any], package_path: str, arguments: bytes, bindings: bytes) -> None:
         """In a thread of its own: the first job may have to wait for its environment, the others don't wait for it."""
@@ -215,6 +225,7 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes) -> None:
         entry = job.entry
+        # A quick job's end can be heard before the answer to its submission.
         job.wait_until_submitted()
         if not head["has_result"]:
             self._end(job, exception=_death(entry, head, self._session.host))

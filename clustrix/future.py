@@ -28,7 +28,7 @@ class ClusterFuture(concurrent.futures.Future[Any]):
     """A ``concurrent.futures.Future`` of a job, which can also be awaited.
 
     ``job_id`` is clustrix's name of the job, ``scheduler_id`` the scheduler's (None until it is submitted).
-    When the job has ended, ``node`` is where it ran, ``python`` the Python version it ran under, and ``timings`` maps
+    When the job has ended, ``output`` is the end of its standard output and error (64 KiB each), ``node`` is where it ran, ``python`` the Python version it ran under, and ``timings`` maps
     each stage of the call, in order, to seconds.
     """
 
@@ -39,6 +39,7 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         self.node: str | None = None
         self.python: str | None = None
         self.timings: dict[str, float] = {}
+        self.output: tuple[str, str] | None = None
         self._control = control
 
     def cancel(self) -> bool:
@@ -55,12 +56,12 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         return self._control.job_status(self.job_id)
 
     def stdout(self) -> str:
-        """The end (1 MiB) of what the job wrote to its standard output."""
-        return self._control.job_output(self.job_id, "stdout")
+        """The end of what the job wrote to its standard output: 1 MiB while it runs, 64 KiB afterwards."""
+        return self.output[0] if self.output else self._control.job_output(self.job_id, "stdout")
 
     def stderr(self) -> str:
-        """The end (1 MiB) of what the job wrote to its standard error."""
-        return self._control.job_output(self.job_id, "stderr")
+        """The same of its standard error."""
+        return self.output[1] if self.output else self._control.job_output(self.job_id, "stderr")
 
     def __await__(self) -> Generator[Any, None, Any]:
         import asyncio  # noqa: PLC0415 - 15 ms for those who do not await

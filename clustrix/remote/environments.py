@@ -1,7 +1,7 @@
 """Execution environments: one virtual environment per content, built once, published whole.
 
 ``envs/<key>/<attempt>/`` is the environment where it was built (a virtual environment can't be moved), and
-``envs/<key>/current`` a link that is renamed into place when the build is complete. So an environment exists if and
+``envs/<key>/current`` a link that is made when the build is complete, by whoever is first. So an environment exists if and
 only if ``current`` does; two builders do no harm, and a failed one leaves its log and nothing that looks usable.
 """
 
@@ -90,9 +90,7 @@ def _build(root: str, interpreter: Interpreter, requirements: Sequence[str], tim
         with open(log, "wb") as stream:
             for step in steps:
                 _run(step, stream, deadline)
-        link = attempt + ".link"
-        os.symlink(os.path.basename(attempt), link)
-        os.rename(link, os.path.join(root, "current"))
+        _publish(attempt, os.path.join(root, "current"))
     except EnvironmentBuildError as error:
         remove_tree(attempt)
         raise EnvironmentBuildError(
@@ -101,6 +99,14 @@ def _build(root: str, interpreter: Interpreter, requirements: Sequence[str], tim
     except BaseException:
         remove_tree(attempt)
         raise
+
+
+def _publish(attempt: str, current: str) -> None:
+    try:
+        os.symlink(os.path.basename(attempt), current)
+    except FileExistsError:
+        # Another builder was first; a job may run in its environment already, so that one stays.
+        remove_tree(attempt)
 
 
 def _run(step: List[str], log: object, deadline: float) -> None:

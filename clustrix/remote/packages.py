@@ -25,20 +25,20 @@ class SyntaxRefusedError(Exception):
     """The job's Python can't compile a file of the package; the message names file, line and reason."""
 
 
-# Compiles every file of a package in the job's own Python: no rule about versions is as right as that.
+# Compiles every source file of a package (not its data) in the job's own Python: no rule about versions is as right as that.
 _COMPILE_ALL = """
 import os, sys
-for directory, _, names in sorted(os.walk(sys.argv[1])):
-    for name in sorted(names):
-        path = os.path.join(directory, name)
-        if name.endswith(".py"):
-            try:
-                with open(path, "rb") as stream:
-                    compile(stream.read(), path, "exec", dont_inherit=True)
-            except SyntaxError as error:
-                where = os.path.relpath(path, sys.argv[1])
-                print("%s, line %s: %s: %s" % (where, error.lineno, error.msg, (error.text or "").strip()))
-                sys.exit(3)
+root = sys.argv[1]
+walk = [(root, [], ["main.py"])] + sorted(os.walk(os.path.join(root, "modules")))
+paths = [os.path.join(directory, name) for directory, _, names in walk for name in sorted(names) if name.endswith(".py")]
+for path in filter(os.path.exists, paths):
+    try:
+        with open(path, "rb") as stream:
+            compile(stream.read(), path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        where = os.path.relpath(path, root)
+        print("%s, line %s: %s: %s" % (where, error.lineno, error.msg, (error.text or "").strip()))
+        sys.exit(3)
 """
 
 

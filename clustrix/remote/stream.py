@@ -43,6 +43,7 @@ class Stream:
         self._wake = threading.Condition()
         self._ready: Deque[_Outgoing] = collections.deque()
         self._parked: Dict[Any, _Outgoing] = {}
+        self._large: Dict[Any, _Outgoing] = {}  # all that are longer than one frame, wherever they are now
         self._incoming: Dict[Any, Tuple[Dict[str, Any], List[bytes]]] = {}
         self._closing = False
         self._failure: Optional[BaseException] = None
@@ -92,14 +93,13 @@ class Stream:
 
     def _grant(self, head: Dict[str, Any]) -> None:
         with self._wake:
-            message = self._parked.pop(head.get("id"), None)
+            message = self._large.get(head.get("id"))
             if message is None:
-                message = next((item for item in self._ready if item.head.get("id") == head.get("id")), None)
-            else:
+                return
+            message.allowed += int(head["credit"])
+            if self._parked.pop(head["id"], None):
                 self._ready.append(message)
-            if message is not None:
-                message.allowed += int(head["credit"])
-            self._wake.notify()
+                self._wake.notify()
 
     def _give_credit(self, message_id: Any, size: int) -> None:
         credit = _Outgoing({"id": message_id, "credit": size}, b"")
@@ -107,28 +107,37 @@ class Stream:
             self._ready.appendleft(credit)
             self._wake.notify()
 
-    def _next(self) -> Optional[_Outgoing]:
+    def _next_frame(self) -> Optional[Tuple[_Outgoing, List[Any]]]:
         with self._wake:
             while not self._ready:
                 if self._closing and not self._parked:
                     return None
                 self._wake.wait()
-            return self._ready.popleft()
+            message = self._ready.popleft()
+            frame = message.next_frame()
+            if len(message.rest):
+                self._large[message.head["id"]] = message
+            return message, frame
+
+    def _put_back(self, message: _Outgoing) -> None:
+        with self._wake:
+            if not len(message.rest):
+                self._large.pop(message.head.get("id"), None)
+            elif message.allowed > 0:
+                self._ready.append(message)
+            else:
+                self._parked[message.head["id"]] = message
 
     def _write_all(self) -> None:
         try:
             while True:
-                message = self._next()
-                if message is None:
+                following = self._next_frame()
+                if following is None:
                     return
-                for buffer in message.next_frame():
+                message, frame = following
+                for buffer in frame:
                     self._write(buffer)
-                if len(message.rest):
-                    with self._wake:
-                        if message.allowed > 0:
-                            self._ready.append(message)
-                        else:
-                            self._parked[message.head["id"]] = message
+                self._put_back(message)
         except Exception as error:  # noqa: BLE001 - kept, and raised by the next send()
             with self._wake:
                 self._failure = error

@@ -4,6 +4,7 @@ import os
 import tempfile
 import threading
 import time
+import traceback
 from typing import Any, Callable, Dict, NamedTuple, Optional, Set
 
 from . import jobs
@@ -73,7 +74,11 @@ class Watch:
                     self._changed.wait()
                 self._changed.wait(min(LONGEST_LOOK, max(SHORTEST_LOOK, (time.time() - self._added) / 50)))
                 watched = dict(self._jobs)
-            self._look(watched)
+            try:
+                self._look(watched)
+            except Exception:  # noqa: BLE001 - a full disk or a stale handle must not end the watch over all other jobs
+                traceback.print_exc()
+                time.sleep(LONGEST_LOOK)
 
     def _look(self, watched: Dict[str, _Watched]) -> None:
         marks = {client: self._marks(client) for client in {job.client for job in watched.values()}}

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    import docker
     from docker.models.containers import Container
     from typing_extensions import Self
 
-    import docker
     from simcluster.cluster import Job, SSHEndpoint
     from simcluster.spec import ClusterSpec
 

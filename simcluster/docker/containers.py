@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import docker
 import docker.errors
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-import docker
 from simcluster.docker.engine import proxies
 from simcluster.docker.ownership import ROLE, RUN
 from simcluster.errors import ClusterStartError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+import docker
 import docker.errors
 
-import docker
 from simcluster.errors import BackendUnavailableError
 
 __all__ = ["connect", "proxies"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import docker
 import docker.errors
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-import docker
 from simcluster.docker.engine import proxies
 from simcluster.docker.local_images import find_interpreters, make_base, make_interpreter
 from simcluster.errors import ImageBuildError

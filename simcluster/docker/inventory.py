@@ -15,6 +15,7 @@ from simcluster.spec import ClusterSpec
 
 if TYPE_CHECKING:
     import docker
+
     from simcluster.cluster import SSHEndpoint
 
 __all__ = ["RunningCluster", "find_cluster", "list_clusters"]

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker
 import docker.errors
 
-import docker
 from simcluster.docker.ownership import DIRECTORY, RUN, Owner, is_abandoned
 from simcluster.errors import SimclusterError
 

@@ -6,10 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import docker
 import pytest
 from click.testing import CliRunner
 
-import docker
 import simcluster
 from simcluster.commands import cli
 

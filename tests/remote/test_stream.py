@@ -2,7 +2,7 @@ import os
 import threading
 
 import pytest
-from clustrix_remote.frames import MAX_BODY
+from clustrix_remote.frames import MAX_BODY, encode_frame
 from clustrix_remote.stream import WINDOW, Stream
 
 
@@ -94,6 +94,44 @@ def test_messages_from_many_threads_all_arrive(ends):
         thread.join()
     received = {head["id"]: body for head, body in ends.wait_for("right", 40)}
     assert received == {number: bytes([number]) * (number * 50000) for number in range(40)}
+
+
+def test_credit_that_comes_while_a_frame_is_being_written_is_not_lost():
+    """The other side answers each frame before its writing has returned: the sender must not wait for that answer again."""
+    answering, granted = os.pipe(), os.pipe()
+    incoming, answers = os.fdopen(answering[0], "rb"), os.fdopen(answering[1], "wb", 0)
+    sent, done = [], threading.Event()
+
+    def write(buffer):
+        sent.append(bytes(buffer))
+        if len(buffer) == MAX_BODY:
+            for part in encode_frame({"id": 1, "credit": MAX_BODY}):
+                answers.write(part)
+            # The reader has taken the credit when it has also taken what came behind it.
+            for part in encode_frame({"id": 99}):
+                answers.write(part)
+            os.read(granted[0], 1)
+        if sum(map(len, sent)) > 3 * WINDOW:
+            done.set()
+
+    stream = Stream(incoming.read, write)
+
+    def read():
+        while True:
+            if stream.receive() is None:
+                return
+            os.write(granted[1], b"x")
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    stream.send({"id": 1}, bytes(3 * WINDOW))
+    assert done.wait(30)
+    stream.close()
+    answers.close()
+    reader.join(10)
+    incoming.close()
+    os.close(granted[0])
+    os.close(granted[1])
 
 
 def test_sending_on_a_closed_stream_is_a_broken_pipe(ends):
