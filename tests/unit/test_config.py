@@ -66,10 +66,10 @@ ALLOWED = {
     "cluster_type": ["slurm", "local"], "connection": ["auto", "paramiko", "local"], "use_two_venv": [False, "auto"],
     "username": [None, "a.user@REALM", "DOMAIN\\user"], "cluster_port": [1, 65535], "default_cores": [1],
     "default_memory": ["1.5GB", "500MB", "16G"], "default_time": ["90", "05:00", "01:00:00", "2-12:00:00"],
-    "default_partition": [None, "short,long"], "default_queue": ["all.q@host"], "job_poll_interval": [None, 0.5],
+    "default_partition": [None, "short,long"], "job_poll_interval": [None],
     "extra_directives": [["--comment=two words"]], "module_loads": [["gcc/12.2.0", "python/3.11", "Foo_bar+x"]],
     "environment_variables": [{"_X1": "a\nb 'c' $d"}], "pre_execution_commands": [["ulimit -s unlimited; echo $HOME"]],
-    "host_key_policy": ["strict", "accept-new"], "connect_timeout": [0.1, 20], "local_parallel_threshold": [0],
+    "host_key_policy": ["strict", "accept-new"], "connect_timeout": [0.1, 20],
 }  # fmt: skip
 NO_WORDS = ["", "a b", "a'b", 'a"b', "a\nb", "a\n", "a\0", "a\x1b[0m", "$a", "`a`", "a;b", "a\\b", "a\u2028b", 1]
 NO_PATHS = ["", "a\0", "a\nb", "a\rb", "-x", 1, b"x"]
@@ -138,6 +138,7 @@ class TestAValueIsCheckedWhenItIsSet:
         pairs({
             "cluster_type": ["pbs", "sge", "ssh"], "connection": ["openssh"], "use_two_venv": [True], "build_on": ["compute"],
             "provision_python": [True], "package_manager": ["uv"], "conda_env_name": ["science"],
+            "default_queue": ["all.q@host"], "job_poll_interval": [0.5], "max_parallel_jobs": [5], "local_parallel_threshold": [0],
         }),
     )  # fmt: skip
     def test_what_this_release_cannot_do_yet_is_refused_and_says_what_it_can(self, name, value):
@@ -256,7 +257,7 @@ class TestTheEnvironment:
     @pytest.mark.parametrize(
         ("name", "text", "value"),
         [("cluster_port", "2222", 2222), ("async_submit", "1", True), ("auto_parallel", "False", False),
-         ("use_two_venv", "no", False), ("use_two_venv", "auto", "auto"), ("job_poll_interval", "0.5", 0.5),
+         ("use_two_venv", "no", False), ("use_two_venv", "auto", "auto"), ("connect_timeout", "0.5", 0.5),
          ("connect_timeout", "30", 30), ("default_time", "10:00:00", "10:00:00"), ("default_partition", "no", "no"),
          ("cluster_host", "", None), ("module_loads", "[gcc/12, python/3.10]", ["gcc/12", "python/3.10"]),
          ("environment_variables", "{A: 1, B: yes, C: 0x10, D: ''}", {"A": "1", "B": "yes", "C": "0x10", "D": ""})],
@@ -480,7 +481,7 @@ CONFIGS = st.builds(
     pre_execution_commands=st.lists(TEXTS),
     environment_variables=st.dictionaries(st.from_regex("[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), TEXTS),
     cluster_port=st.integers(1, 65535),
-    job_poll_interval=st.none() | st.floats(min_value=0, exclude_min=True, allow_infinity=False),
+    connect_timeout=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
     async_submit=st.booleans(),
     use_two_venv=st.sampled_from([False, "auto"]),
 )
