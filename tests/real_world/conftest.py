@@ -22,10 +22,8 @@ def slurm_accounting():
 
 
 def _started(**options):
-    try:
-        return simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.6", "3.12"], **options)
-    except simcluster.BackendUnavailableError as error:
-        pytest.skip(str(error))
+    # Without a Docker engine these tests fail, with simcluster's own words: whoever runs them wants to know.
+    return simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.6", "3.12"], **options)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import pytest
 import workload
+import workload_modern
 
 import clustrix
 from clustrix import cluster
@@ -63,6 +64,39 @@ def test_cancelling_a_future_cancels_the_schedulers_job(configured, slurm):
 def test_a_result_that_cannot_be_sent_back_is_an_error_that_names_the_place(configured):
     with pytest.raises(clustrix.SerializationError, match=r"result\[.locks.\]\[0\]"):
         cluster(**SMALL)(workload.returns_a_lock)()
+
+
+def test_a_site_with_accounting_runs_jobs_and_tells_how_they_died(slurm_accounting, configure_for):
+    configure_for(slurm_accounting)
+    assert cluster(**SMALL)(workload.doubled)(4) == 8
+    with pytest.raises(clustrix.JobFailedError) as caught:
+        cluster(**SMALL)(workload.leaves)(9)
+    assert (caught.value.state, caught.value.exit_code) == ("FAILED", 9)
+
+
+def test_syntax_that_the_jobs_python_rejects_is_refused_before_queueing(configured, slurm):
+    before = len(slurm.jobs())
+    with pytest.raises(clustrix.UnsupportedSyntaxError, match=r"(?s)workload_modern\.py, line 6.*3\.12\.1"):
+        cluster(**SMALL)(workload_modern.first_long)(["a", "long word"])
+    assert len(slurm.jobs()) == before
+    assert cluster(**{**SMALL, "python": "3.12"})(workload_modern.first_long)(["a", "long word"]) == "long word"
+
+
+def test_what_the_scheduler_refuses_is_an_error_in_its_words_and_leaves_nothing(configured, slurm):
+    future = cluster(**SMALL, partition="nosuch")(workload.doubled).submit(1)
+    with pytest.raises(clustrix.SubmissionError, match=r"[Ii]nvalid partition"):
+        future.result(60)
+    assert slurm.run(f"find ~/.clustrix -name '*{future.job_id}*'").stdout == ""
+
+
+def test_requirements_that_cannot_be_met_are_an_error_with_the_end_of_the_log(configured):
+    with pytest.raises(clustrix.EnvironmentSetupError, match="no-such-distribution-anywhere"):
+        cluster(**SMALL, requirements=["no-such-distribution-anywhere"])(workload.doubled)(1)
+
+
+def test_a_python_that_is_not_there_is_an_error_that_lists_those_that_are(configured):
+    with pytest.raises(clustrix.EnvironmentSetupError, match=r"no Python 3\.9 .*3\.6\.15.*3\.12\.1"):
+        cluster(**{**SMALL, "python": "3.9"})(workload.doubled)(1)
 
 
 def test_a_lost_node_is_its_own_error(slurm_to_break, configure_for):
