@@ -16,7 +16,7 @@ from clustrix import errors
 from clustrix.config import ClusterConfig, get_config
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.future import ClusterFuture
-from clustrix.journal import Entry, Journal
+from clustrix.journal import Entry, Journal, state_directory
 from clustrix.requirements import explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
@@ -274,7 +274,7 @@ _WHERE = (
 
 def executor_for(config: ClusterConfig) -> ClusterExecutor:
     """The executor of this process for the host of ``config``: all functions share one connection to one host."""
-    key = tuple(getattr(config, name) for name in _WHERE)
+    key = (state_directory(), *(getattr(config, name) for name in _WHERE))
     with _executors_guard:
         if key not in _executors:
             _executors[key] = ClusterExecutor(config)

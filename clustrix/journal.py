@@ -18,7 +18,7 @@ import platformdirs
 
 from clustrix.errors import ClustrixError
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Entry", "Journal", "state_directory"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,16 @@ class Entry:
     attempt: int = 0
 
 
+def state_directory() -> Path:
+    """Where this user's journal is on this machine: the platform's state directory."""
+    return Path(platformdirs.user_state_dir("clustrix", appauthor=False))
+
+
 class Journal:
     """The journal of this user on this machine."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._root = directory or Path(platformdirs.user_state_dir("clustrix", appauthor=False))
+        self._root = directory or state_directory()
         self._client: str | None = None
 
     @property

@@ -1,8 +1,10 @@
 """What a user reads when the cluster can't be reached: before anything is sent, with what to do."""
 
 import dataclasses
+import os
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -134,17 +136,35 @@ def test_a_connection_that_is_cut_is_made_again_and_the_result_arrives(configure
         assert future.result(60) is None
 
 
-def test_another_process_attaches_to_a_job_and_fetches_its_result(configured, slurm):
-    first = clustrix.ClusterExecutor(clustrix.get_config())
-    future = first.submit(workload.doubled, 21)
-    future.result(60)
-    left = clustrix.ClusterExecutor(clustrix.get_config())
-    running = left.submit(workload.sleeps, 2)
-    slurm.run(f"until squeue -h -n {running.job_id} | grep -q .; do sleep 0.1; done", check=True, timeout=60)
-    left.disconnect()
-    assert clustrix.attach(running.job_id).result(60) is None
+SUBMITTER = """
+import sys, clustrix, workload
+future = clustrix.ClusterExecutor().submit(workload.sleeps, 2)
+print(future.job_id, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_job_outlives_its_killed_client_and_its_result_is_fetched_once(configured, slurm):
+    settings = {
+        f"CLUSTRIX_{name.upper()}": str(value)
+        for name, value in clustrix.get_config().public_dict().items()
+        if isinstance(value, str)
+    }
+    settings |= {"CLUSTRIX_CLUSTER_PORT": str(slurm.ssh.port), "PYTHONPATH": str(Path(__file__).parent)}
+    client = subprocess.Popen(
+        [sys.executable, "-c", SUBMITTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | settings,
+    )
+    job_id = client.stdout.readline().strip()
+    slurm.run(f"until squeue -h -n {job_id} | grep -q .; do sleep 0.1; done", check=True, timeout=60)
+    client.kill()
+    client.communicate()
+    assert clustrix.attach(job_id).result(60) is None
     with pytest.raises(clustrix.ClustrixError, match="fetched already"):
-        clustrix.attach(future.job_id)
+        clustrix.attach(job_id)
 
 
 def test_the_password_is_in_no_file_on_either_side(configured, slurm, tmp_path):
