@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.docker.access import USERS, AccessDirectory, KeyPair
 from simcluster.docker.containers import LOGIN, Machine, start_machines
-from simcluster.docker.engine import connect
+from simcluster.docker.engine import connect, prompt_acknowledgements
 from simcluster.docker.images import ensure_image, pythons_in
 from simcluster.docker.inventory import list_clusters
 from simcluster.docker.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
@@ -164,7 +164,7 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
         undo.callback(_remove, client, run, watchdog)
 
         user_keys, host_key = access.add_users(), KeyPair.generate()
-        machines = _machines(spec, pythons, user_keys, host_key)
+        machines = _machines(spec, pythons, user_keys, host_key, prompt_acknowledgements(client))
         containers = start_machines(client, str(image.id), machines, labels)
         port = published_port(containers[LOGIN])
         access.write(name, port, host_key.public, spec)
@@ -226,7 +226,11 @@ def _choose_pythons(spec: ClusterSpec, available: tuple[str, ...]) -> tuple[str,
 
 
 def _machines(
-    spec: ClusterSpec, pythons: tuple[str, ...], users: Mapping[str, KeyPair], host_key: KeyPair
+    spec: ClusterSpec,
+    pythons: tuple[str, ...],
+    users: Mapping[str, KeyPair],
+    host_key: KeyPair,
+    sysctls: Mapping[str, str],
 ) -> list[Machine]:
     setup = {
         **render_conf_files(spec),
@@ -242,6 +246,7 @@ def _machines(
             **{f"{user}.pub": key.public + "\n" for user, key in users.items()},
         },
         published_port=_SSH_PORT,
+        sysctls=sysctls if spec.accounting else {},
     )
     # Without SYS_PTRACE slurmstepd can't read its job's memory, and limits would silently not be enforced.
     return [login, *(Machine(node, ["node"], setup, capabilities=("SYS_PTRACE",)) for node in spec.node_names)]

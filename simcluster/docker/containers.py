@@ -8,7 +8,7 @@ import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -41,6 +41,7 @@ class Machine:
     setup: Mapping[str, str]
     capabilities: tuple[str, ...] = ()
     published_port: int | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 def start_machines(
@@ -77,6 +78,8 @@ def _start(
     for volume, path in volumes.items():
         container.with_volume_mapping(volume, path, "rw,nocopy")
     options: dict[str, Any] = {"labels": {**labels, ROLE: machine.name}, "hostname": machine.name, "init": True}
+    if machine.sysctls:
+        options["sysctls"] = dict(machine.sysctls)
     if machine.capabilities:
         options["cap_add"] = list(machine.capabilities)
     container.with_kwargs(**options)
