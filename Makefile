@@ -1,6 +1,8 @@
 # Each target does its own set-up: a Python 3.10 or newer is all that has to be there.
 PYTHON ?= $(shell sh tools/find-python)
 BIN := .venv/bin
+# uv, too, shall trust whom this machine trusts.
+export UV_SYSTEM_CERTS ?= 1
 
 .PHONY: demo test lint realworld clean
 

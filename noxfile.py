@@ -20,6 +20,9 @@ CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
 
+# uv, too, shall trust whom this machine trusts.
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+
 
 def _add_pyenv_to_path() -> None:
     """pyenv's shims answer only for the versions that are switched on; the interpreters themselves always do."""
