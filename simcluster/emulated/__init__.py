@@ -1,0 +1,1 @@
+"""The backend without containers: an SSH server, a scheduler and processes of this machine."""

@@ -1,0 +1,226 @@
+"""A job: what was asked for, and what became of it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simcluster.emulated.dependencies import Dependency
+
+__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Request", "State"]
+
+
+class State(enum.Enum):
+    """The states that every scheduler has under some name. A job that has to leave its nodes first is `completing`."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUSPENDED = "SUSPENDED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    NODE_FAIL = "NODE_FAIL"
+    PREEMPTED = "PREEMPTED"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+
+
+ENDED = frozenset(State) - {State.PENDING, State.RUNNING, State.SUSPENDED}
+
+
+class Dialect(Protocol):
+    """What a job's process sees of its scheduler: names of variables, patterns in paths."""
+
+    def environment(self, job: Job) -> dict[str, str]:
+        """All of the variables of the job's process."""
+        ...
+
+    def path(self, pattern: str, job: Job) -> str:
+        """An absolute path from a pattern such as `slurm-%j.out`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asked for, in the core's own terms. Shared by all elements of an array.
+
+    `memory_mb` is for each node; `time_limit` is in seconds, None for the partition's; `begin` is Unix seconds.
+    `array` are the element numbers, `array_limit` how many of them may run at once, 0 for no limit.
+    `virtual_seconds` asks for a job that is simulated only: nothing is launched, and it ends by itself after that time.
+    `warning` is a signal to be sent before the time limit: number, seconds before it, whether the batch script alone
+    gets it. `options` is for the dialect: what its own commands show and the core does not care about.
+    """
+
+    name: str
+    user: str
+    script: bytes
+    cwd: str
+    dialect: Dialect
+    environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    stdout: str | None = None
+    stderr: str | None = None
+    stdin: str = "/dev/null"
+    open_mode: str = "truncate"
+    time_limit: int | None = None
+    tasks: int = 1
+    cpus_per_task: int = 1
+    tasks_per_node: int | None = None
+    min_nodes: int = 1
+    max_nodes: int | None = None
+    memory_mb: int | None = None
+    memory_per_cpu_mb: int | None = None
+    gpus: int = 0
+    is_exclusive: bool = False
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    priority: int | None = None
+    nice: int = 0
+    features: tuple[str, ...] = ()
+    nodelist: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    array: tuple[int, ...] | None = None
+    array_limit: int = 0
+    dependency: Dependency | None = None
+    is_killed_by_invalid_dependency: bool = False
+    begin: float | None = None
+    is_held: bool = False
+    is_requeueable: bool = True
+    warning: tuple[int, int, bool] | None = None
+    comment: str | None = None
+    virtual_seconds: float | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A run of a job that was put back into the queue afterwards."""
+
+    state: State
+    nodes: tuple[str, ...]
+    start: float | None
+    end: float
+    exit_code: int
+    signal: int
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A job, or an element of an array. Times are Unix seconds.
+
+    `id` is the number that the job has for itself. An element of an array that waits has its array's number, and gets
+    one of its own when it leaves the array; the last one keeps the array's. `array_id` and `task_id` are None for
+    a job that is no element. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
+    `limit` is in seconds. `exit_code` and `signal` are how the batch script ended.
+    """
+
+    id: int
+    request: Request
+    submitted: float
+    partition: str
+    priority: int
+    limit: int | None
+    cpus: int
+    memory_mb: int
+    gpus: int = 0
+    array_id: int | None = None
+    task_id: int | None = None
+    state: State = State.PENDING
+    reason: str = "None"
+    is_completing: bool = False
+    is_held: bool = False
+    is_held_by_admin: bool = False
+    nodes: tuple[str, ...] = ()
+    cpus_by_node: tuple[int, ...] = ()
+    eligible: float | None = None
+    begin: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    suspended: float | None = None
+    exit_code: int = 0
+    signal: int = 0
+    restarts: int = 0
+    wants_requeue: bool = False
+    cancelled_by: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    dependency: Dependency | None = None
+    ticket: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.request.name
+
+    @property
+    def user(self) -> str:
+        return self.request.user
+
+    @property
+    def script(self) -> bytes:
+        return self.request.script
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What follows the script on its own command line."""
+        return self.request.arguments
+
+    @property
+    def cwd(self) -> str:
+        return self.request.cwd
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All the variables of the job's process: the submitted ones as asked for, and the scheduler's own."""
+        return self.request.dialect.environment(self)
+
+    @property
+    def stdout(self) -> str:
+        return self.request.dialect.path(self.request.stdout or "", self)
+
+    @property
+    def stderr(self) -> str:
+        """The same path as `stdout` where both go into one file."""
+        return self.request.dialect.path(self.request.stderr or self.request.stdout or "", self)
+
+    @property
+    def stdin(self) -> str:
+        return self.request.dialect.path(self.request.stdin, self)
+
+    @property
+    def open_mode(self) -> str:
+        """`truncate` or `append`; a job that was put back into the queue appends."""
+        return "append" if self.restarts else self.request.open_mode
+
+    @property
+    def account(self) -> str | None:
+        return self.request.account
+
+    @property
+    def qos(self) -> str | None:
+        return self.request.qos
+
+    @property
+    def comment(self) -> str | None:
+        return self.request.comment
+
+    @property
+    def is_requeueable(self) -> bool:
+        return self.request.is_requeueable
+
+    @property
+    def virtual_seconds(self) -> float | None:
+        return self.request.virtual_seconds
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing more happens to it: also its processes are gone."""
+        return self.state in ENDED and not self.is_completing
+
+    @property
+    def full_id(self) -> str:
+        """`17`, or `17_3` for an element of an array."""
+        return str(self.id) if self.array_id is None else f"{self.array_id}_{self.task_id}"
