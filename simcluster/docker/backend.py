@@ -12,18 +12,18 @@ from subprocess import CalledProcessError, TimeoutExpired
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from simcluster.docker.access import USERS, AccessDirectory, KeyPair
+from simcluster.access import USERS, AccessDirectory, KeyPair
 from simcluster.docker.containers import LOGIN, Machine, start_machines
 from simcluster.docker.engine import connect, prompt_acknowledgements
 from simcluster.docker.images import ensure_image, pythons_in
 from simcluster.docker.inventory import list_clusters
-from simcluster.docker.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
 from simcluster.docker.slurm_conf import render_conf_files
 from simcluster.docker.slurm_jobs import COMPLETION_LOG, parse_jobs
 from simcluster.docker.watchdog import Watchdog
 from simcluster.errors import ClusterStartError, SpecError
+from simcluster.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.shell import Shell, wait_for_ssh
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
 from simcluster.docker.engine import proxies
-from simcluster.docker.ownership import ROLE, RUN
 from simcluster.errors import ClusterStartError
+from simcluster.ownership import ROLE, RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

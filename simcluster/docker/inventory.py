@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simcluster.docker.access import USERS, AccessDirectory
+from simcluster.access import USERS, AccessDirectory
 from simcluster.docker.containers import LOGIN
-from simcluster.docker.ownership import DIRECTORY, NAME, ROLE, RUN, SPEC, Owner
 from simcluster.errors import SimclusterError
+from simcluster.ownership import DIRECTORY, NAME, ROLE, RUN, SPEC, Owner
 from simcluster.spec import ClusterSpec
 
 if TYPE_CHECKING:

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING
 import docker
 import docker.errors
 
-from simcluster.docker.ownership import DIRECTORY, RUN, Owner, is_abandoned
+from simcluster.access import MARKER
 from simcluster.errors import SimclusterError
+from simcluster.ownership import DIRECTORY, RUN, Owner, is_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-__all__ = ["MARKER", "Resource", "abandoned_runs", "list_resources", "reap", "remove_run"]
-
-MARKER = "cluster.json"
-"""The file by which a directory is known to be a cluster's own, before it is removed."""
+__all__ = ["Resource", "abandoned_runs", "list_resources", "reap", "remove_run"]
 
 _GIVE_UP = 60.0
 

@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simcluster.docker.ownership import start_time
+from simcluster.ownership import start_time
 
 if TYPE_CHECKING:
-    from simcluster.docker.ownership import Owner
+    from simcluster.ownership import Owner
 
 __all__ = ["Watchdog"]
 

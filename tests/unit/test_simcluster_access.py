@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from simcluster import ClusterSpec
-from simcluster.docker.access import AccessDirectory, KeyPair
-from simcluster.docker.reaper import MARKER
+from simcluster.access import MARKER, AccessDirectory, KeyPair
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from simcluster.docker.ownership import RUN, Owner, is_abandoned, start_time
 from simcluster.docker.reaper import Resource, abandoned_runs
+from simcluster.ownership import RUN, Owner, is_abandoned, start_time
 
 HERE = Owner.this_process()
 GONE = replace(HERE, started="long ago")

@@ -16,12 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from platformdirs import user_state_path
 
 from simcluster.cluster import SSHEndpoint
-from simcluster.docker.reaper import MARKER
 
 if TYPE_CHECKING:
     from simcluster.spec import ClusterSpec
 
-__all__ = ["USERS", "AccessDirectory", "KeyPair", "clusters_directory"]
+__all__ = ["MARKER", "USERS", "AccessDirectory", "KeyPair", "clusters_directory"]
+
+MARKER = "cluster.json"
+"""The file by which a directory is known to be a cluster's own, before it is removed."""
 
 USERS = ("alice", "bob")
 """The user, and the other user."""
