@@ -88,7 +88,7 @@ class ClusterConfig:
     package_manager: str = "auto"
 
     module_loads: list[str] = field(default_factory=list)
-    environment_variables: dict[str, str] = field(default_factory=dict)
+    environment_variables: dict[str, str] = field(default_factory=dict, repr=False)
     pre_execution_commands: list[str] = field(default_factory=list)
     provision_python: bool = False
     build_on: str = "login"

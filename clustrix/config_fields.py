@@ -65,7 +65,7 @@ def check_field(name: str, value: Any, origin: str = "") -> Any:
         kept = None if value is None and kind.takes_none else kind.check(value)
     except (ValueError, TypeError, OverflowError) as error:
         shown = "..." if name in SECRET_FIELDS else _brief.repr(value)[:500]
-        words = f"{name}={shown}: allowed is {kind.allowed}{' or None' if kind.takes_none else ''}"
+        words = f"{name}={shown}: allowed is {kind.allowed}{'; or None' if kind.takes_none else ''}"
         raise ConfigurationError(_said(origin, words)) from (None if name in SECRET_FIELDS else error)
     if name in _SUPPORTED and kept not in _SUPPORTED[name]:
         from clustrix import __version__  # noqa: PLC0415 - the front door stands above this room

@@ -26,7 +26,7 @@ class ClusterFunction:
         functools.update_wrapper(self, function)
         self.undecorated = function
         self._keywords = keywords
-        self.job_options, self._overrides = split_keywords(keywords)
+        self.job_options, self.config_overrides = split_keywords(keywords)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function on the cluster and return its value (with ``async_submit``, a future at once)."""
@@ -59,7 +59,7 @@ class ClusterFunction:
         return f"<cluster function {self.undecorated.__module__}.{self.undecorated.__qualname__}>"
 
     def _config(self) -> ClusterConfig:
-        return effective_config(self._overrides)
+        return effective_config(self.config_overrides)
 
 
 @overload

@@ -5,15 +5,21 @@ from __future__ import annotations
 import atexit
 import base64
 import concurrent.futures
+import contextlib
+import dataclasses
+import inspect
+import logging
+import os
 import secrets
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors
 from clustrix.config import ClusterConfig, get_config
+from clustrix.deaths import death_of
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.future import ClusterFuture
 from clustrix.journal import Entry, Journal, state_directory
@@ -31,8 +37,7 @@ __all__ = ["ClusterExecutor", "attach", "executor_for"]
 SUBMITTING_AT_ONCE = 8
 # Seconds that the interpreter's exit waits for fetched jobs to be cleaned up on the cluster.
 EXIT_PATIENCE = 5.0
-# A died job's message holds this many of its last lines.
-LOG_LINES = 20
+_log = logging.getLogger("clustrix")
 
 
 class _Job:
@@ -42,6 +47,7 @@ class _Job:
         self.future = future
         self.entry = entry
         self.started = time.perf_counter()
+        self.is_sent = False
         self.is_cancelled = False
         self._submitted = threading.Event()
 
@@ -58,6 +64,16 @@ class _Job:
             continue
 
 
+class _Parts(NamedTuple):
+    """What is sent of a job; the package only if the cluster lacks it."""
+
+    spec: dict[str, Any]
+    package_path: str
+    arguments: bytes
+    bindings: bytes
+    python_wish: str
+
+
 class ClusterExecutor(concurrent.futures.Executor):
     """Runs functions as jobs on the cluster of ``config``. Constructing connects nowhere; the first submission does."""
 
@@ -72,8 +88,9 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._is_shut_down = False
         self._submitters = Workers(SUBMITTING_AT_ONCE, "clustrix-submit")
         # Results have threads of their own: they never wait behind a submission that waits for its environment.
-        self._receivers = Workers(2, "clustrix-result")
-        atexit.register(self._finish)
+        self._receivers = Workers(4, "clustrix-result")
+        # Registered after the session has imported paramiko, whose own exit closes connections: the last comes first.
+        atexit.register(self._finish, os.getpid())
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ClusterFuture:
         """Submit ``fn(*args, **kwargs)`` as a job and return its future; ``fn`` may be decorated with ``@cluster``.
@@ -81,7 +98,14 @@ class ClusterExecutor(concurrent.futures.Executor):
         What can fail before anything is sent is raised here: PackagingError, SerializationError, ConfigurationError.
         """
         options = getattr(fn, "job_options", None) or JobOptions()
-        return self.submit_job(getattr(fn, "undecorated", fn), args, kwargs, options, self._config)
+        overrides = getattr(fn, "config_overrides", {})
+        elsewhere = sorted(set(overrides) & set(_WHERE))
+        if elsewhere:
+            raise errors.ConfigurationError(
+                f"{fn!r} was decorated with {elsewhere[0]}=..., and this executor has its own: call the function, or leave that out"
+            )
+        config = dataclasses.replace(self._config, **overrides) if overrides else self._config
+        return self.submit_job(getattr(fn, "undecorated", fn), args, kwargs, options, config)
 
     def submit_job(
         self,
@@ -94,11 +118,13 @@ class ClusterExecutor(concurrent.futures.Executor):
         """As ``submit``, with the job's options, and a configuration that may differ from the executor's in all but where."""
         if self._is_shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
+        _refuse_what_never_returns(function)
         started = time.perf_counter()
         config = options.applied_to(config)
         package = package_function_for_execution(function, config)
         packaged = time.perf_counter()
-        reader = self._session.python_versions.get(_python_wish(options, config))
+        wish = options.python or config.python_executable or ""
+        reader = self._session.python_versions.get(wish)
         arguments, bindings = dump_arguments(args, kwargs, reader), dump_bindings(package.bindings, reader)
         entry = _new_entry(package, config)
         spec = _spec(entry, package, options, config, self._journal.client)
@@ -106,7 +132,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         future.timings = {"package": packaged - started, "encode arguments": time.perf_counter() - packaged}
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
-        self._submitters.submit(self._send, job, spec, package.package_path, arguments, bindings)
+        parts = _Parts(spec, package.package_path, arguments, bindings, wish)
+        self._submitters.submit(self._send, job, parts)
         return future
 
     def connect(self) -> None:
@@ -119,12 +146,19 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def attach(self, job_id: str) -> ClusterFuture:
         """A future for a job that an earlier process submitted and whose result was not fetched."""
-        entry = self._journal.read(job_id)
-        future = ClusterFuture(job_id, self)
-        job = self._jobs[job_id] = _Job(future, entry)
+        with self._guard:
+            known = self._jobs.get(job_id)
+            if known:
+                return known.future
+            job = self._jobs[job_id] = _Job(ClusterFuture(job_id, self), self._journal.read(job_id))
+        job.is_sent = True
         job.note_submitted()
-        self._session.watch([job_id])
-        return future
+        try:
+            self._session.watch([job_id])
+        except BaseException:
+            self._jobs.pop(job_id, None)
+            raise
+        return job.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more jobs; with ``wait``, return when all have ended, and close the connection."""
@@ -144,11 +178,11 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def cancel_job(self, job_id: str) -> None:
         job = self._jobs.get(job_id)
-        if job is None:
-            return
-        job.is_cancelled = True
-        if job.is_submitted:
-            self._session.request("cancel", {"jobs": [job_id]})
+        if job is not None:
+            job.is_cancelled = True
+            if job.is_sent:
+                # Elsewhere: whoever cancels may be an event loop, or may just have pressed Ctrl-C.
+                self._receivers.submit(self._cancel_there, job)
 
     def job_status(self, job_id: str) -> str:
         job = self._jobs.get(job_id)
@@ -172,47 +206,61 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._receivers.submit(self._deliver, job, head, body)
 
     def on_lost(self, error: errors.ClusterConnectionError) -> None:
-        for job_id in self.awaited():
-            job = self._jobs[job_id]
-            lost = errors.ClusterConnectionError(
-                f"{error}. Job {job_id} goes on without us: clustrix.attach({job_id!r}) finds it again"
-            )
-            self._end(job, exception=lost, is_over=False)
+        for job in [job for job in list(self._jobs.values()) if job.is_submitted]:
+            job_id = job.entry.job_id
+            text = f"{error}\nJob {job_id} may still be running: clustrix.attach({job_id!r}) finds it again"
+            self._end(job, exception=errors.ClusterConnectionError(text), is_over=False)
 
     def on_missing(self, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
             job = self._jobs.get(job_id)
             if job:
-                text = f"{self._session.host} knows no job {job_id}: it was never submitted, or its files were removed there"
-                self._end(job, exception=errors.ResultLostError(text))
+                text = (
+                    f"{self._session.host} knows no job {job_id}: it was never submitted, or its files were removed there. "
+                    f"If its submission was cut off just now, clustrix.attach({job_id!r}) may find it a little later"
+                )
+                self._end(job, exception=errors.ResultLostError(text), is_over=False)
 
-    def _finish(self) -> None:
-        """At the interpreter's exit: jobs that were asked for and not cancelled are still submitted; then all is closed."""
+    def _finish(self, pid: int) -> None:
+        """At the interpreter's exit: jobs that were asked for are still submitted, or cancelled; then all is closed."""
+        if pid != os.getpid():  # a forked child has neither the threads nor the connection
+            return
         for job in list(self._jobs.values()):
             if not job.is_cancelled:
                 job.wait_until_submitted()
         self._receivers.drain(EXIT_PATIENCE)
         self._session.disconnect()
 
-    def _send(self, job: _Job, spec: dict[str, Any], package_path: str, arguments: bytes, bindings: bytes) -> None:
+    def _send(self, job: _Job, parts: _Parts) -> None:
         """In a thread of its own: the first job may have to wait for its environment, the others don't wait for it."""
         job_id, started = job.entry.job_id, time.perf_counter()
         try:
             self._session.connect()
-            connected = time.perf_counter()
+        except BaseException as error:  # noqa: BLE001 - the future's owner gets whatever it was
+            if isinstance(error, errors.ClustrixError):
+                error = type(error)(f"{error}\nNothing was submitted.")
+            self._end(job, exception=error)
+            return
+        connected = time.perf_counter()
+        job.is_sent = not job.is_cancelled
+        if job.is_cancelled:
+            self._end(job)
+            return
+        try:
             answer = self._session.request(
                 "submit",
-                {"spec": spec, "key": job.entry.key, "arguments": len(arguments)},
-                arguments + bindings,
-                pieces={"package": Path(package_path).read_bytes},
-                on_progress=lambda line: sys.stderr.write(f"clustrix: {line}\n"),
+                {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.arguments)},
+                parts.arguments + parts.bindings,
+                pieces={"package": Path(parts.package_path).read_bytes},
+                on_progress=_show_progress,
             )
         except errors.ClusterConnectionError as error:
-            text = f"{error}. Whether job {job_id} was submitted is not known: clustrix.attach({job_id!r}) finds out"
-            self._end(job, exception=type(error)(text) if job_id not in str(error) else error, is_over=False)
-        except BaseException as error:  # noqa: BLE001 - the future's owner gets whatever it was
+            text = f"{error}\nWhether job {job_id} was submitted is not known: clustrix.attach({job_id!r}) finds out"
+            self._end(job, exception=type(error)(text), is_over=False)
+        except BaseException as error:  # noqa: BLE001 - likewise
             self._end(job, exception=error)
         else:
+            self._session.python_versions[parts.python_wish] = tuple(answer["python"])
             self._note_submitted(job, answer, connected - started)
 
     def _note_submitted(self, job: _Job, answer: dict[str, Any], connecting: float) -> None:
@@ -221,14 +269,24 @@ class ClusterExecutor(concurrent.futures.Executor):
         job.future.timings.update({f"{name} on the cluster": seconds for name, seconds in answer["times"].items()})
         job.note_submitted()
         if job.is_cancelled:
-            self.cancel_job(job.entry.job_id)
+            self._cancel_there(job)
+
+    def _cancel_there(self, job: _Job) -> None:
+        """Cancel the scheduler's job, or its submission if that is under way; its own thread then hears of it."""
+        try:
+            self._session.request("cancel", {"jobs": [job.entry.job_id]})
+        except errors.ClustrixError as error:
+            _log.warning("job %s may go on, for cancelling it failed: %s", job.entry.job_id, error)
+            return
+        if job.is_submitted:
+            self._end(job)
 
     def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes) -> None:
         entry = job.entry
         # A quick job's end can be heard before the answer to its submission.
         job.wait_until_submitted()
         if not head["has_result"]:
-            self._end(job, exception=_death(entry, head, self._session.host))
+            self._end(job, exception=death_of(entry, head, self._session.host))
             return
         expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": 0, "package": entry.package}
         try:
@@ -247,7 +305,10 @@ class ClusterExecutor(concurrent.futures.Executor):
             if self._jobs.pop(job.entry.job_id, None) is None:
                 return
         if is_over:
-            self._journal.remove(job.entry.job_id)
+            try:
+                self._journal.remove(job.entry.job_id)
+            except OSError as error:
+                _log.warning("the journal's entry of job %s can't be removed: %s", job.entry.job_id, error)
             if job.is_submitted and self._config.cleanup_on_success:
                 self._receivers.submit(self._acknowledge, job.entry.job_id)
         if job.future.set_running_or_notify_cancel():
@@ -259,9 +320,8 @@ class ClusterExecutor(concurrent.futures.Executor):
     def _acknowledge(self, job_id: str) -> None:
         try:
             self._session.request("acknowledge", {"jobs": [job_id]})
-        except errors.ClusterConnectionError:
-            # The result is here; its files on the cluster stay until the next clean-up there.
-            return
+        except errors.ClustrixError as error:
+            _log.warning("the files of job %s stay on the cluster: %s", job_id, error)
 
 
 _executors: dict[tuple[Any, ...], ClusterExecutor] = {}
@@ -274,7 +334,8 @@ _WHERE = (
 
 def executor_for(config: ClusterConfig) -> ClusterExecutor:
     """The executor of this process for the host of ``config``: all functions share one connection to one host."""
-    key = (state_directory(), *(getattr(config, name) for name in _WHERE))
+    # A forked child needs an executor of its own: it has neither the threads nor the connection of its parent's.
+    key = (os.getpid(), state_directory(), *(getattr(config, name) for name in _WHERE))
     with _executors_guard:
         if key not in _executors:
             _executors[key] = ClusterExecutor(config)
@@ -297,19 +358,15 @@ def _new_entry(package: PackageInfo, config: ClusterConfig) -> Entry:
         key=secrets.token_hex(32),
         package=package.package_id,
         function=package.function_name,
-        config=config.public_dict(),
+        config=_without_variables(config),
         created=time.time(),
     )
-
-
-def _python_wish(options: JobOptions, config: ClusterConfig) -> str:
-    return options.python or config.python_executable or ""
 
 
 def _spec(
     entry: Entry, package: PackageInfo, options: JobOptions, config: ClusterConfig, client: str
 ) -> dict[str, Any]:
-    """The job as the agent and the runner read it; it holds no secrets."""
+    """The job as the agent and the runner read it."""
     requirements = package.requirements if options.requirements is None else explicit_requirements(options.requirements)
     return {
         "job_id": entry.job_id,
@@ -329,8 +386,31 @@ def _spec(
         "python_executable": config.python_executable,
         "requirements": sorted(requirements),
         "setup_timeout": config.venv_setup_timeout,
-        "config": config.public_dict(),
+        "config": _without_variables(config),
     }
+
+
+def _without_variables(config: ClusterConfig) -> dict[str, Any]:
+    """The configuration as it is kept in files: variables may be tokens, and go where the job needs them only."""
+    return {name: value for name, value in config.public_dict().items() if name != "environment_variables"}
+
+
+def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
+    kinds = {
+        "a coroutine function": inspect.iscoroutinefunction,
+        "a generator function": inspect.isgeneratorfunction,
+        "an async generator function": inspect.isasyncgenfunction,
+    }
+    for kind, is_kind in kinds.items():
+        if is_kind(function):
+            raise errors.PackagingError(
+                f"{function.__qualname__} is {kind}, whose value can't leave the job: call it in a function that returns plain data"
+            )
+
+
+def _show_progress(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a closed stderr, or none at all
+        sys.stderr.write(f"clustrix: {line}\n")
 
 
 def _note_facts(job: _Job, outcome: Outcome) -> None:
@@ -339,50 +419,3 @@ def _note_facts(job: _Job, outcome: Outcome) -> None:
     known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
     future.timings["queue and notice"] = max(0.0, time.perf_counter() - job.started - known)
     future.timings.update({f"{name} in the job": seconds for name, seconds in stages})
-
-
-def _death(entry: Entry, head: dict[str, Any], host: str) -> errors.ClustrixError:
-    """The error for a job that ended without a result, by how the scheduler says it died."""
-    state = head["state"]
-    log = "\n".join(f"{head['stdout']}\n{head['stderr']}".strip().splitlines()[-LOG_LINES:])
-    where = f"job {entry.job_id} ({entry.function}) on {host}"
-    if state is None:
-        return errors.ResultLostError(f"{where} is unknown to the scheduler and left no result. {_quoted(log)}")
-    if state["state"] == "CANCELLED":
-        return errors.JobCancelledError(f"{where} was cancelled by its owner or an administrator. {_quoted(log)}")
-    if state["state"] == "COMPLETED":
-        return errors.ResultLostError(
-            f"{where} completed on {state['node']}, but its result did not appear. {_quoted(log)}"
-        )
-    kinds = {
-        "TIMEOUT": errors.JobTimeoutError,
-        "OUT_OF_MEMORY": errors.OutOfMemoryError,
-        "NODE_FAIL": errors.NodeFailureError,
-    }
-    kind = kinds.get(state["state"], errors.JobFailedError)
-    # Without cgroups slurmstepd kills the job and says so in its log, and the state is just FAILED.
-    if kind is errors.JobFailedError and "xceeded memory limit" in log:
-        kind = errors.OutOfMemoryError
-    advice = {
-        errors.JobTimeoutError: "ask for more with @cluster(time=...)",
-        errors.OutOfMemoryError: "ask for more with @cluster(memory=...)",
-        errors.NodeFailureError: "submit it again",
-    }.get(kind, "the log says more")
-    details = ", ".join(
-        f"{name} {state[key]}"
-        for name, key in (("exit code", "exit_code"), ("signal", "signal"), ("node", "node"), ("reason", "reason"))
-        if state[key]
-    )
-    return kind(
-        f"{where} died without a result: {state['state']} ({details}); {advice}. {_quoted(log)}",
-        job_id=entry.job_id,
-        state=state["state"],
-        exit_code=state["exit_code"],
-        signal=state["signal"],
-        node=state["node"],
-        log_tail=log,
-    )
-
-
-def _quoted(log: str) -> str:
-    return f"The end of its log:\n{log}" if log else "Its log is empty."

@@ -6,6 +6,7 @@ can check that a result is the job's own. An entry goes when its result was fetc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -23,7 +24,7 @@ __all__ = ["Entry", "Journal", "state_directory"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One submitted job. ``key`` is 32 bytes in hexadecimal; ``config`` holds no secrets; ``created`` is Unix seconds."""
+    """One submitted job. ``key`` is 32 bytes in hexadecimal; ``config`` holds no secrets: neither a password nor variables; ``created`` is Unix seconds."""
 
     job_id: str
     key: str
@@ -52,7 +53,7 @@ class Journal:
         if self._client is None:
             path = self._directory() / "client_id"
             if not path.exists():
-                _write(path, secrets.token_hex(8), is_new=True)
+                _write_first(path, secrets.token_hex(8))
             self._client = path.read_text(encoding="ascii").strip()
         return self._client
 
@@ -85,14 +86,23 @@ class Journal:
         return self._root
 
 
-def _write(path: Path, text: str, *, is_new: bool = False) -> None:
-    """Aside (0600), synced, then renamed; with ``is_new`` an existing file is left as it is."""
+def _write(path: Path, text: str) -> None:
+    """Aside (0600), synced, then renamed."""
+    _aside(path, text).replace(path)
+
+
+def _write_first(path: Path, text: str) -> None:
+    """The same, but of several processes that write at once the first one wins."""
+    aside = _aside(path, text)
+    with contextlib.suppress(FileExistsError):
+        os.link(aside, path)
+    aside.unlink()
+
+
+def _aside(path: Path, text: str) -> Path:
     handle, aside = tempfile.mkstemp(prefix=".", dir=path.parent)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    if is_new and path.exists():
-        Path(aside).unlink()
-    else:
-        Path(aside).replace(path)
+    return Path(aside)

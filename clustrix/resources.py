@@ -89,7 +89,7 @@ def _check_as_field(name: str, field: str, value: Any) -> None:
     try:
         ClusterConfig(**{field: value})
     except ConfigurationError as error:
-        raise ConfigurationError(f"@cluster({name}={value!r}): {error}") from None
+        raise ConfigurationError(str(error).replace(f"{field}=", f"{name}=", 1)) from None
 
 
 # Words of the contract that this version does not act on yet: refused, never ignored.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from clustrix.errors import RemoteError, ResultLostError, SerializationError
+from clustrix.errors import JobFailedError, RemoteError, ResultLostError, SerializationError
 from clustrix.remote import wire
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
             None,
             SerializationError(f"the result of job {expected['job_id']} can't be sent back: {text}; return plain data"),
         )
+    if head["outcome"] == "unreadable":
+        return Outcome(head, None, SerializationError(_unreadable(head, bytes(body).decode(errors="replace"))))
     try:
         value = wire.loads(body, unknown_base=RemoteError)
     except Exception as error:
@@ -62,7 +64,29 @@ def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
             f"the result of job {expected['job_id']} can't be read by Python {sys.version.split()[0]} here: {error}. "
             f"It was written by Python {head.get('python')}"
         ) from error
-    return Outcome(head, value, None) if head["outcome"] == "value" else Outcome(head, None, value)
+    if head["outcome"] == "value":
+        return Outcome(head, value, None)
+    return Outcome(head, None, value if isinstance(value, Exception) else _no_exit_of_ours(head, value))
+
+
+def _unreadable(head: dict[str, Any], reason: str) -> str:
+    return (
+        f"the arguments of job {head['job_id']} can't be read by Python {head.get('python')} there: {reason}. "
+        "A class or function of your script has to be named in the function, or it is not sent along; "
+        "libraries have to be there in a version that reads what yours wrote. Plain data always arrives"
+    )
+
+
+def _no_exit_of_ours(head: dict[str, Any], exit_there: BaseException) -> BaseException:
+    """SystemExit and KeyboardInterrupt were meant for the job's process, and shall not end this one."""
+    error = JobFailedError(
+        f"the function of job {head['job_id']} ended its process: {exit_there!r}",
+        job_id=head["job_id"],
+        exit_code=exit_there.code if isinstance(exit_there, SystemExit) and isinstance(exit_there.code, int) else None,
+        node=head.get("node", ""),
+    )
+    error.__cause__ = exit_there
+    return error
 
 
 def _dump(value: Any, root: str, reader: tuple[int, int] | None, names: dict[str, str], what: str) -> bytes:

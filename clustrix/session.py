@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener", "Session"]
 
-RECONNECT_AFTER = (0.5, 2.0, 5.0)  # seconds before each attempt to connect again
+RECONNECT_AFTER = (0.5, 2.0, 5.0, 10.0, 20.0)  # seconds before each attempt to connect again
+LEAST_START = 30.0  # seconds that the agent gets to start, however short connect_timeout is
 
 _log = logging.getLogger("clustrix")
 
@@ -46,8 +47,9 @@ class Session:
         self._client = client
         self._listener = listener
         self._guard = threading.RLock()
-        self._connection: Connection | None = None
+        self._connection = _connection(config)
         self._channel: Channel | None = None
+        # By what was asked for ("3.6", a path): the version that answered to it, once one has.
         self.python_versions: dict[str, tuple[int, int]] = {}
 
     @property
@@ -59,15 +61,17 @@ class Session:
         with self._guard:
             if self._channel is None or not self._channel.is_open:
                 self._close()
-                self._connection = _connection(self._config)
                 try:
                     self._channel = Channel(
                         self._connection,
                         self.host,
                         self._config.remote_state_dir,
-                        self._listener.on_ended,
-                        self._on_lost,
+                        timeout=max(self._config.connect_timeout, LEAST_START),
+                        on_event=self._listener.on_ended,
+                        on_lost=self._on_lost,
                     )
+                    # What was awaited over an earlier connection is awaited over this one.
+                    self._watch(self._channel, self._listener.awaited())
                 except BaseException:
                     self._close()
                     raise
@@ -75,41 +79,53 @@ class Session:
 
     def disconnect(self) -> None:
         """Close the connection; jobs go on."""
-        with self._guard:
+        # One that is just being made may not answer, and nobody who leaves shall wait for it.
+        has_guard = self._guard.acquire(timeout=1)
+        try:
             self._close()
+        finally:
+            if has_guard:
+                self._guard.release()
 
     def request(
         self, operation: str, head: dict[str, Any] | None = None, body: Any = b"", **more: Any
     ) -> dict[str, Any]:
         """One request to the agent; see Channel.request."""
-        about_host = {"client": self._client(), "scheduler": self._config.cluster_type}
-        return self.connect().request(operation, {**about_host, **(head or {})}, body, **more)
+        return self._request(self.connect(), operation, head or {}, body, **more)
 
     def watch(self, job_ids: list[str]) -> None:
         """Have the agent watch jobs that were submitted over another connection."""
-        missing = self.request("watch", {"jobs": job_ids})["missing"]
-        if missing:
-            self._listener.on_missing(missing)
+        self._watch(self.connect(), job_ids)
+
+    def _request(
+        self, channel: Channel, operation: str, head: dict[str, Any], body: Any = b"", **more: Any
+    ) -> dict[str, Any]:
+        about_host = {"client": self._client(), "scheduler": self._config.cluster_type}
+        return channel.request(operation, {**about_host, **head}, body, **more)
+
+    def _watch(self, channel: Channel, job_ids: list[str]) -> None:
+        if job_ids:
+            self._listener.on_missing(self._request(channel, "watch", {"jobs": job_ids})["missing"])
 
     def _close(self) -> None:
         if self._channel is not None:
             self._channel.close()
-        if self._connection is not None:
-            self._connection.close()
-        self._channel = self._connection = None
+            self._channel = None
+        self._connection.close()
 
     def _on_lost(self, error: errors.ClusterConnectionError) -> None:
         """Called by the lost channel's own thread: connect again as long as somebody waits for a job."""
         for pause in RECONNECT_AFTER:
-            awaited = self._listener.awaited()
-            if not awaited:
+            if not self._listener.awaited():
                 return
             _log.warning("%s; connecting again in %g s", error, pause)
             time.sleep(pause)
             try:
-                self.watch(awaited)
+                self.connect()
             except errors.ClusterConnectionError as failure:
                 error = failure
+            except Exception as failure:  # noqa: BLE001 - whatever it is, those who wait are told
+                error = errors.ClusterConnectionError(f"{self.host} can't be used any more: {failure}")
             else:
                 return
         self._listener.on_lost(error)

@@ -6,6 +6,7 @@ of an environment, the terminal would hang for as long as that takes.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
+_log = logging.getLogger("clustrix")
+
 
 class Workers:
-    """At most ``most`` daemon threads, started as they are needed. What they run handles its own exceptions."""
+    """At most ``most`` daemon threads, started as they are needed."""
 
     def __init__(self, most: int, name: str) -> None:
         self._most = most
@@ -51,5 +54,7 @@ class Workers:
             function, args = self._tasks.get()
             try:
                 function(*args)
+            except Exception:  # noqa: BLE001 - a thread that dies of one task would be missing for all others
+                _log.exception("a task in the background failed")
             finally:
                 self._tasks.task_done()

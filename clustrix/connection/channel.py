@@ -66,6 +66,8 @@ class Channel:
         connection: Connection,
         host: str,
         state_dir: str,
+        *,
+        timeout: float,
         on_event: Callable[[dict[str, Any], bytes], None],
         on_lost: Callable[[errors.ClusterConnectionError], None],
     ) -> None:
@@ -77,7 +79,7 @@ class Channel:
         self._lost: errors.ClusterConnectionError | None = None
         self._is_closing = False
         self._guard = threading.Lock()
-        self._pipe, self.facts = _start_agent(connection, host, state_dir)
+        self._pipe, self.facts = _start_agent(connection, host, state_dir, timeout)
         self._stream = Stream(self._pipe.read, self._pipe.write)
         threading.Thread(target=self._read_all, name="clustrix-channel", daemon=True).start()
 
@@ -111,7 +113,7 @@ class Channel:
                 if isinstance(answer, errors.ClusterConnectionError):
                     raise answer
                 if "need" in answer:
-                    self._send({"id": number, "piece": answer["need"]}, (pieces or {})[answer["need"]]())
+                    self._send_piece(number, answer["need"], pieces or {})
                 elif "progress" in answer:
                     if on_progress:
                         on_progress(answer["progress"])
@@ -128,6 +130,15 @@ class Channel:
         self._is_closing = True
         self._stream.close()
         self._pipe.close()
+
+    def _send_piece(self, number: int, name: str, pieces: dict[str, Callable[[], bytes]]) -> None:
+        try:
+            body = pieces[name]()
+        except BaseException:
+            # The agent waits for it; it shall not wait for as long as the connection lasts.
+            self._send({"id": number, "piece": None}, b"")
+            raise
+        self._send({"id": number, "piece": name}, body)
 
     def _send(self, head: dict[str, Any], body: Any) -> None:
         try:
@@ -189,16 +200,20 @@ def _launcher(nonce: str) -> str:
     names = ["python3", "/usr/libexec/platform-python", *(f"python3.{minor}" for minor in range(14, 5, -1))]
     return (
         f"exec /bin/sh -c '{UTF8_IF_UNSET}; for p in {' '.join(names)}; do "
-        'if "$p" -c "import sys; sys.exit(sys.version_info < (3, 6))" </dev/null 2>/dev/null; then '
-        f'exec "$p" -c "import sys; exec(sys.stdin.buffer.read({len(_bootstrap())}).decode()); start()"; fi; done; '
+        'if "$p" -I -c "import sys; sys.exit(sys.version_info < (3, 6))" </dev/null 2>/dev/null; then '
+        f'exec "$p" -I -c "import sys; exec(sys.stdin.buffer.read({len(_bootstrap())}).decode()); start()"; fi; done; '
         f'echo; echo {nonce} "{{}}"\''
     )
 
 
-def _start_agent(connection: Connection, host: str, state_dir: str) -> tuple[Pipe, dict[str, Any]]:
+def _start_agent(connection: Connection, host: str, state_dir: str, timeout: float) -> tuple[Pipe, dict[str, Any]]:
     nonce = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     pipe = connection.start(_launcher(nonce))
     digest, archive = agent_archive()
+    # A login shell that waits for input, or a home that hangs, would keep this thread for good.
+    give_up = threading.Timer(timeout, pipe.close)
+    give_up.daemon = True
+    give_up.start()
     try:
         hello = {"nonce": nonce, "digest": digest, "state_dir": state_dir}
         # A host that ends the command at once breaks this write; what it said is read below.
@@ -214,9 +229,13 @@ def _start_agent(connection: Connection, host: str, state_dir: str) -> tuple[Pip
             raise errors.ClusterConnectionError(
                 f"{host} has no Python 3.6 or newer on the PATH of its login node: ask for one to be installed there"
             )
-    except BaseException:
+    except BaseException as error:
         pipe.close()
+        if isinstance(error, OSError) and not isinstance(error, errors.ClustrixError):
+            raise errors.ClusterConnectionError(f"{host}: the agent did not start: {error}") from error
         raise
+    finally:
+        give_up.cancel()
     facts: dict[str, Any] = answer["ready"]
     return pipe, facts
 

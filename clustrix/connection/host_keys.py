@@ -6,6 +6,7 @@ import base64
 import binascii
 import fnmatch
 import hashlib
+import io
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -55,8 +56,11 @@ class KnownHosts:
         if self.policy != "accept-new":
             raise HostKeyError(self._unknown(name, host, port, key))
         self.files[0].parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.files[0].open("a", encoding="utf-8") as stream:
-            stream.write(f"{name} {key.get_name()} {key.get_base64()}\n")
+        with self.files[0].open("ab+") as stream:
+            # An editor may have left the last line without its end; two keys on one line would be none.
+            stream.seek(max(0, stream.seek(0, io.SEEK_END) - 1))
+            line_break = "" if stream.read(1) in (b"", b"\n") else "\n"
+            stream.write(f"{line_break}{name} {key.get_name()} {key.get_base64()}\n".encode())
 
     def _entries(self) -> Iterator[_Entry]:
         """The entries of all files; what is none, OpenSSH would not read either."""

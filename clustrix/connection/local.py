@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 from clustrix import errors
 
@@ -32,22 +33,30 @@ class _ProcessPipe:
     def __init__(self, command: list[str]) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
+            # Unbuffered: closing a buffered stdin waits for a write that is under way, which may be for good.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, start_new_session=True
+                command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                start_new_session=True,
             )
         except OSError as error:
             self._stderr.close()
             raise errors.ClusterConnectionError(f"the agent can't be started on this machine: {error}") from error
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         assert self._process.stdout is not None  # noqa: S101 - likewise
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._stdin = self._process.stdin
+        self._stdout = io.BufferedReader(cast("io.RawIOBase", self._process.stdout))
 
     def read(self, size: int) -> bytes:
         return self._stdout.read(size)
 
     def write(self, data: Any) -> None:
-        self._stdin.write(data)
-        self._stdin.flush()
+        view = memoryview(data)
+        while len(view):
+            view = view[self._stdin.write(view) :]
 
     def complaint(self) -> str:
         if self._stderr.closed:

@@ -11,11 +11,17 @@ import traceback
 from typing import Any, BinaryIO, Callable, Dict, Set, Tuple
 
 from . import environments, interpreters, jobs, packages, watch
+from .frames import FrameError
 from .paths import StateDirError, StatePaths
 from .schedulers import SchedulerError, scheduler
 from .stream import Stream
 
 __all__ = ["main"]
+
+
+class _CancelledError(Exception):
+    """The client cancelled the job while it was being submitted."""
+
 
 # The client's error class for each of ours; anything else is a defect of the agent and says so.
 _ERRORS = (
@@ -24,6 +30,7 @@ _ERRORS = (
     (environments.EnvironmentBuildError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
     (packages.SyntaxRefusedError, "UnsupportedSyntaxError"),
+    (_CancelledError, "JobCancelledError"),
     (SchedulerError, "SubmissionError"),
     (ValueError, "SubmissionError"),
     (OSError, "SubmissionError"),
@@ -61,6 +68,7 @@ class Agent:
         self._watch = watch.Watch(state, self._tell)
         self._requests: Dict[Any, _Request] = {}
         self._submitting: Set[threading.Thread] = set()
+        self._cancelled: Set[str] = set()
         self._events = 0
         self._operations: Dict[str, Callable[[_Request], Dict[str, Any]]] = {
             "submit": self._submit,
@@ -74,7 +82,10 @@ class Agent:
     def serve(self) -> None:
         """Answer requests until the stream ends; then let submissions that are under way come to their end."""
         while True:
-            message = self.stream.receive()
+            try:
+                message = self.stream.receive()
+            except FrameError:  # the client was killed in the middle of a frame
+                message = None
             if message is None:
                 break
             head, body = message
@@ -124,10 +135,18 @@ class Agent:
             view = memoryview(request.body)
             size = int(request.head["arguments"])
             jobs.prepare(self._state, job, bytes.fromhex(request.head["key"]), view[:size], view[size:])
+            self._refuse_cancelled(job.job_id)
             scheduler_id = jobs.submit(self._state, job)
+            if job.job_id in self._cancelled:
+                scheduler(spec["scheduler"]).cancel([scheduler_id])
         times["submit"] = time.time() - started - sum(times.values())
         self._watch.add(spec["job_id"], spec["client"], spec["scheduler"], scheduler_id)
-        return {"scheduler_id": scheduler_id, "times": times}
+        return {"scheduler_id": scheduler_id, "times": times, "python": spec.get("job_python")}
+
+    def _refuse_cancelled(self, job_id: str) -> None:
+        if job_id in self._cancelled:
+            jobs.discard(self._state, job_id)
+            raise _CancelledError("job %s was cancelled before it was submitted" % job_id)
 
     def _job_request(self, request: _Request, spec: Dict[str, Any]) -> jobs.JobRequest:
         work_dir = os.path.abspath(os.path.expanduser(spec["work_dir"]))
@@ -152,20 +171,23 @@ class Agent:
                 "Python %s on the cluster rejects the function's package: %s. Write it for that Python, or ask for a newer one "
                 "with @cluster(python=...); there are: %s" % (interpreter.version_text, error, interpreters.listing())
             ) from None
+        spec["job_python"] = list(interpreter.version[:2])
         return jobs.JobRequest(spec, python, work_dir, self._runner)
 
     def _watch_jobs(self, request: _Request) -> Dict[str, Any]:
         """Watch jobs of an earlier connection; those that are not here any more are named in the answer."""
         missing = []
         for job_id in request.head["jobs"]:
-            scheduler_id = jobs.known_scheduler_id(self._state, job_id)
-            if scheduler_id is None:
+            found = jobs.find(self._state, job_id)
+            if found is None:
                 missing.append(job_id)
             else:
-                self._watch.add(job_id, request.head["client"], request.head["scheduler"], scheduler_id)
+                self._watch.add(job_id, *found)
         return {"missing": missing}
 
     def _cancel(self, request: _Request) -> Dict[str, Any]:
+        # Those whose submission is still under way are stopped by its own thread.
+        self._cancelled.update(request.head["jobs"])
         known = [jobs.known_scheduler_id(self._state, job_id) for job_id in request.head["jobs"]]
         scheduler_ids = [scheduler_id for scheduler_id in known if scheduler_id]
         if scheduler_ids:

@@ -20,6 +20,8 @@ from .paths import StateDirError, open_state_dir, remove_tree
 
 __all__ = ["start"]
 
+LARGEST_LOG = 1 << 20  # bytes
+
 
 def start() -> None:
     """Read the client's hello from stdin, get the agent, run it until the stream closes."""
@@ -45,9 +47,20 @@ def start() -> None:
         "root": state.root,
     }
     _say(outgoing, nonce, {"ready": facts})
+    _log_to(os.path.join(os.path.dirname(root), "log"))
     sys.path.insert(0, root)
     agent = __import__("clustrix_remote.agent", fromlist=["main"])
     agent.main(incoming, outgoing, state, root)
+
+
+def _log_to(path: str) -> None:
+    """From now on stderr is a file: nobody reads the stream's own, and a full one would stop the agent."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    if os.fstat(log).st_size > LARGEST_LOG:
+        os.ftruncate(log, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
 
 
 def _say(outgoing: BinaryIO, nonce: str, answer: Dict[str, Any]) -> None:

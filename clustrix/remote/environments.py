@@ -27,6 +27,7 @@ class EnvironmentBuildError(Exception):
 
 _LOCKS: Dict[str, threading.Lock] = {}
 _LOCKS_GUARD = threading.Lock()
+_STOPPED = threading.Event()
 _BUILDS: "Set[subprocess.Popen[bytes]]" = set()
 
 
@@ -69,22 +70,35 @@ def ensure_environment(
 
 
 def stop_builds() -> None:
-    """End every build that is under way; its directory is removed by its own thread or by the next build."""
+    """End every build that is under way, and let none begin; each build's own thread removes its directory."""
+    _STOPPED.set()
     for process in list(_BUILDS):
         _kill(process)
 
 
 def _build(root: str, interpreter: Interpreter, requirements: Sequence[str], timeout: float) -> None:
+    if _STOPPED.is_set():
+        raise EnvironmentBuildError("the client has gone")
     os.makedirs(root, mode=0o700, exist_ok=True)
     attempt = tempfile.mkdtemp(prefix="build-", dir=root)
     log = os.path.join(root, "build.log")
     deadline = time.time() + timeout
     python = os.path.join(attempt, "bin", "python")
     without_pip = [] if requirements else ["--without-pip"]
-    steps = [[interpreter.path, "-m", "venv", *without_pip, attempt]]
+    steps = [[interpreter.path, "-I", "-m", "venv", *without_pip, attempt]]
     if requirements:
         # Nothing is compiled here: a source distribution would need a compiler and run its own code on the login node.
-        pip = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:"]
+        pip = [
+            python,
+            "-I",
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+        ]
         steps.append([*pip, *requirements])
     try:
         with open(log, "wb") as stream:
@@ -105,8 +119,13 @@ def _publish(attempt: str, current: str) -> None:
     try:
         os.symlink(os.path.basename(attempt), current)
     except FileExistsError:
-        # Another builder was first; a job may run in its environment already, so that one stays.
-        remove_tree(attempt)
+        if os.path.exists(os.path.join(current, "bin", "python")):
+            # Another builder was first; a job may run in its environment already, so that one stays.
+            remove_tree(attempt)
+        else:
+            # Somebody cleared away what the link points to, as scratch file systems do.
+            os.symlink(os.path.basename(attempt), attempt + ".link")
+            os.rename(attempt + ".link", current)
 
 
 def _run(step: List[str], log: object, deadline: float) -> None:

@@ -4,13 +4,13 @@ import contextlib
 import glob
 import json
 import os
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .paths import JobPaths, StatePaths, remove_tree, write_aside
 from .schedulers import scheduler
 from .script import ScriptParts, environment_file, job_script
 
-__all__ = ["JobRequest", "collect_output", "forget", "known_scheduler_id", "prepare", "submit"]
+__all__ = ["JobRequest", "collect_output", "discard", "find", "forget", "known_scheduler_id", "prepare", "submit"]
 
 
 class JobRequest(NamedTuple):
@@ -35,6 +35,25 @@ def known_scheduler_id(state: StatePaths, job_id: str) -> Optional[str]:
         return None
 
 
+def find(state: StatePaths, job_id: str) -> Optional[Tuple[str, str, str]]:
+    """(client, scheduler, scheduler_id) of a job that was submitted over any connection, or None.
+
+    An agent that was killed between the submission and its note of the number left a job that its name still finds.
+    """
+    try:
+        with open(state.job(job_id).spec, encoding="utf-8") as stream:
+            spec = json.load(stream)
+    except FileNotFoundError:
+        return None
+    scheduler_id = known_scheduler_id(state, job_id) or scheduler(spec["scheduler"]).find(job_id)
+    return (spec["client"], spec["scheduler"], scheduler_id) if scheduler_id else None
+
+
+def discard(state: StatePaths, job_id: str) -> None:
+    """Remove a prepared job that will not be submitted."""
+    remove_tree(state.job(job_id).root)
+
+
 def render_script(state: StatePaths, request: JobRequest) -> str:
     """The job script, as it is submitted."""
     spec, job = request.spec, state.job(request.job_id)
@@ -52,6 +71,14 @@ def render_script(state: StatePaths, request: JobRequest) -> str:
 
 def prepare(state: StatePaths, request: JobRequest, key: bytes, arguments: Any, bindings: Any) -> None:
     """Write the job's directory. Every file is 0600 and the directory 0700: they hold the user's data and the key."""
+    try:
+        _write_files(state, request, key, arguments, bindings)
+    except BaseException:
+        discard(state, request.job_id)
+        raise
+
+
+def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: Any, bindings: Any) -> None:
     job = state.job(request.job_id)
     for directory in (
         job.root,
@@ -64,6 +91,8 @@ def prepare(state: StatePaths, request: JobRequest, key: bytes, arguments: Any, 
     spec = dict(
         request.spec, done_dir=state.done(request.spec["client"]), package_dir=state.package(request.spec["package"])
     )
+    # Variables may be tokens: they are in one file only.
+    del spec["environment_variables"]
     write_aside(job.spec, json.dumps(spec).encode("utf-8"))
     write_aside(job.key, key)
     write_aside(job.arguments, arguments)
@@ -79,7 +108,7 @@ def submit(state: StatePaths, request: JobRequest) -> str:
     try:
         scheduler_id = scheduler(request.spec["scheduler"]).submit(job.script)
     except BaseException:
-        remove_tree(job.root)
+        discard(state, request.job_id)
         raise
     write_aside(job.scheduler_id, scheduler_id.encode("ascii"))
     return str(scheduler_id)
@@ -91,8 +120,8 @@ def collect_output(job: JobPaths, stream: str, limit: int) -> str:
     try:
         with open(path, "rb") as log:
             log.seek(max(0, os.path.getsize(path) - limit))
-            return log.read().decode("utf-8", "replace")
-    except FileNotFoundError:
+            return log.read(limit).decode("utf-8", "replace")
+    except OSError:  # not there yet, or not any more; a log is never worth losing a result
         return ""
 
 

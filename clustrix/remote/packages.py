@@ -1,5 +1,6 @@
 """The package store on the cluster: archives are checked, unpacked aside, and renamed into place."""
 
+import hashlib
 import io
 import json
 import os
@@ -8,7 +9,7 @@ import stat
 import subprocess
 import tempfile
 import zipfile
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from .paths import StatePaths, remove_tree, write_aside
 
@@ -88,25 +89,53 @@ def store_package(state: StatePaths, package_id: str, archive: bytes) -> None:
 
 
 def place_data_files(state: StatePaths, package_id: str, work_dir: str) -> None:
-    """Put the package's data files under ``work_dir``: equal ones are used, different ones are an error."""
+    """Put the package's data files under ``work_dir``: equal ones are used; one that is not ours is never replaced.
+
+    What was placed is remembered by content, so a file that was edited on the client replaces the one that came before.
+    """
     root = os.path.join(state.package(package_id), "data")
     for directory, _, names in os.walk(root):
         for name in names:
             source = os.path.join(directory, name)
-            relative = os.path.relpath(source, root)
-            target = os.path.join(work_dir, relative)
-            if not os.path.lexists(target):
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                handle, aside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(target))
-                os.close(handle)
-                shutil.copyfile(source, aside)
-                os.chmod(aside, 0o644)
-                os.rename(aside, target)
-            elif not _same_content(source, target):
+            target = os.path.join(work_dir, os.path.relpath(source, root))
+            note = os.path.join(state.placed, hashlib.sha256(os.fsencode(target)).hexdigest())
+            wanted = _digest(source)
+            there = _digest(target) if os.path.lexists(target) else None
+            if there not in (None, wanted, _text(note)):
                 raise PackageError(
                     "the data file %s differs from %s on the cluster: rename one of them, or pass the cluster's path as an argument"
-                    % (relative, target)
+                    % (os.path.relpath(source, root), target)
                 )
+            if there != wanted:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                _copy_aside(source, target)
+                write_aside(note, wanted.encode("ascii"))
+
+
+def _copy_aside(source: str, target: str) -> None:
+    handle, aside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(target))
+    os.close(handle)
+    shutil.copyfile(source, aside)
+    os.rename(aside, target)
+
+
+def _digest(path: str) -> str:
+    """SHA-256 of a file's content; empty for what is no file."""
+    if not os.path.isfile(path):
+        return ""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _text(path: str) -> Optional[str]:
+    try:
+        with open(path, encoding="ascii") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
 
 
 def _check_member(item: zipfile.ZipInfo) -> None:
@@ -129,15 +158,3 @@ def _metadata(root: str) -> Dict[str, Any]:
     if not isinstance(content, dict):
         raise PackageError("metadata.json of %s is not an object" % root)
     return content
-
-
-def _same_content(left: str, right: str) -> bool:
-    if not os.path.isfile(right) or os.path.getsize(left) != os.path.getsize(right):
-        return False
-    with open(left, "rb") as first, open(right, "rb") as second:
-        while True:
-            block = first.read(1 << 20)
-            if block != second.read(1 << 20):
-                return False
-            if not block:
-                return True

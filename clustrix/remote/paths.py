@@ -3,8 +3,9 @@
 agents/<digest>/     this code, unpacked once per content
 packages/<id>/       packages, unpacked once per content
 envs/<key>/          execution environments; ``current`` points to the one that was built whole
-jobs/<job_id>/       spec.json, key, args, bindings, out/, log/, marks/
+jobs/<job_id>/       spec.json, key, args, bindings, environment, script.sh, scheduler_id, out/, log/, marks/
 done/<client>/       one mark for each job that ended, renamed into place by the job itself
+placed/              which content was put where in the user's directories, by digest of the path
 """
 
 import contextlib
@@ -97,6 +98,10 @@ class StatePaths(NamedTuple):
     def job(self, job_id: str) -> JobPaths:
         return JobPaths(os.path.join(self.root, "jobs", check_name(job_id)))
 
+    @property
+    def placed(self) -> str:
+        return os.path.join(self.root, "placed")
+
     def done(self, client: str) -> str:
         return os.path.join(self.root, "done", check_name(client))
 
@@ -125,7 +130,7 @@ def open_state_dir(path: str) -> StatePaths:
             "the state directory %s is open to others (mode %o): run 'chmod 700 %s' on the cluster if its content is yours"
             % (root, stat.S_IMODE(info.st_mode), root)
         )
-    for name in ("agents", "packages", "envs", "jobs", "done"):
+    for name in ("agents", "packages", "envs", "jobs", "done", "placed"):
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     return StatePaths(root)
 

@@ -3,6 +3,7 @@
 The order at the end matters: output flushed, result renamed into place, then the mark. Whoever sees the mark finds all.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -45,8 +46,9 @@ def main(job_root: str) -> int:
     head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
     with open(job.key, "rb") as stream:
         key = stream.read()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for output in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the function may have closed it, or its disk may be full
+            output.flush()
     head["ended"] = time.time()
     write_aside(job.result, wire.seal(key, head, body))
     mark = job.file("marks", "done")
@@ -64,14 +66,17 @@ def _read_spec(job: JobPaths) -> Dict[str, Any]:
 
 
 def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages) -> Tuple[str, bytes]:
-    """Load, call, encode: ("value" | "exception" | "refused", bytes)."""
+    """Load, call, encode: ("value" | "exception" | "refused" | "unreadable", bytes)."""
     client = tuple(spec["client_python"][:2])
     protocol = 5 if client >= (3, 8) and sys.version_info >= (3, 8) else 4
     try:
         function = _load(job, spec)
         stages.end("load")
-        with open(job.arguments, "rb") as stream:
-            arguments, keywords = wire.loads(stream.read())
+        try:
+            with open(job.arguments, "rb") as stream:
+                arguments, keywords = wire.loads(stream.read())
+        except Exception as error:  # noqa: BLE001 - whatever a pickle raises, it is not the function's
+            return "unreadable", ("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")
         stages.end("decode")
         value = function(*arguments, **keywords)
         stages.end("call")
@@ -91,7 +96,8 @@ def _load(job: JobPaths, spec: Dict[str, Any]) -> Callable[..., Any]:
     package, here = spec["package_dir"], os.path.dirname(os.path.abspath(__file__))
     os.environ["CLUSTRIX_JOB_DIR"] = job.root
     os.environ["CLUSTRIX_JOB_ID"] = spec["job_id"]
-    sys.path[1:1] = [os.path.join(package, "modules"), os.path.join(here, "front")]
+    # The agent's own directory comes last of ours: a module of the user's may be called run_job, too.
+    sys.path[:1] = [os.path.join(package, "modules"), os.path.join(here, "front"), sys.path[0]]
     sys.argv = [spec["entry"]["name"]]
     if spec["entry"]["kind"] == "main":
         found: Any = _run_main_file(os.path.join(package, "main.py"))
@@ -99,7 +105,8 @@ def _load(job: JobPaths, spec: Dict[str, Any]) -> Callable[..., Any]:
         found = __import__(spec["entry"]["module"], fromlist=["*"])
     for name in spec["entry"]["name"].split("."):
         found = getattr(found, name)
-    return found  # type: ignore[no-any-return]
+    # A class method came with its class as first argument, as the client's decorator got it.
+    return getattr(found, "__func__", found)  # type: ignore[no-any-return]
 
 
 def _run_main_file(path: str) -> types.ModuleType:

@@ -56,21 +56,33 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
     fails and leaves nothing behind.
     """
     login_shell = " -l" if parts.modules or parts.pre_execution_commands else ""
-    mark, done = job.file("marks", "exit"), os.path.join(parts.done_dir, job_id + ".exit")
-    lines = ["#!/bin/bash" + login_shell, *parts.directives, "umask 077", "unset PYTHONPATH PYTHONHOME", UTF8_IF_UNSET]
-    lines.append(". " + shlex.quote(job.environment))
-    if parts.modules:
-        lines.append(_words(["module", "load", *parts.modules]))
-    lines += ["cd " + shlex.quote(parts.work_dir) + " || exit 1", *parts.pre_execution_commands]
-    lines.append(_words(parts.command))
-    lines += [
-        "code=$?",
-        "if [ $code -ne 0 ]; then",
-        "  { echo $code > %s && mv -f %s %s; } 2>/dev/null" % (shlex.quote(mark), shlex.quote(mark), shlex.quote(done)),
-        "fi",
-        "exit $code",
+    mark, done = shlex.quote(job.file("marks", "exit")), shlex.quote(os.path.join(parts.done_dir, job_id + ".exit"))
+    lines = [
+        "#!/bin/bash" + login_shell,
+        *parts.directives,
+        "finish() {",
+        "  [ $1 -eq 0 ] || { echo $1 > %s && mv -f %s %s; } 2>/dev/null" % (mark, mark, done),
+        "  exit $1",
+        "}",
+        "umask 077",
+        # What a module or command sets below is wanted; what a login shell left here is not.
+        "unset PYTHONPATH PYTHONHOME",
+        UTF8_IF_UNSET,
+        ". " + shlex.quote(job.environment),
     ]
+    if parts.modules:
+        lines.append(_words(["module", "load", *parts.modules]) + " || finish $?")
+    lines += [
+        "cd " + shlex.quote(parts.work_dir) + " || finish 1",
+        *(_checked(command) for command in parts.pre_execution_commands),
+    ]
+    lines += [_words(parts.command), "finish $?"]
     return "\n".join(lines) + "\n"
+
+
+def _checked(command: str) -> str:
+    """The user's own command, in this shell, whose failure ends the job: the function would run without what it set up."""
+    return "{\n%s\n} || finish $?" % command
 
 
 def _words(arguments: Iterable[str]) -> str:

@@ -90,6 +90,12 @@ class Stream:
             self._wake.notify()
         if threading.current_thread() is not self._writer:
             self._writer.join(timeout)
+        with self._wake:
+            # What the other side gave no credit for in time is not sent any more, nor kept.
+            self._ready.clear()
+            self._parked.clear()
+            self._large.clear()
+            self._wake.notify()
 
     def _grant(self, head: Dict[str, Any]) -> None:
         with self._wake:

@@ -1,5 +1,6 @@
 """Sees that jobs end: from the marks they leave, else from the scheduler, which is asked rarely and about all at once."""
 
+import contextlib
 import os
 import tempfile
 import threading
@@ -15,6 +16,7 @@ __all__ = ["Ended", "Watch"]
 
 ASK_FIRST, ASK_LAST = 2.0, 15.0  # seconds between questions to the scheduler, at first and at most
 SHORTEST_LOOK, LONGEST_LOOK = 0.01, 0.5  # seconds between looks at the directory of marks
+FORCE_EVERY = 1.0  # seconds between two forced looks
 # A job that the scheduler calls COMPLETED has written its result; only a slow shared file system can hide it.
 GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0
 LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
@@ -50,15 +52,18 @@ class Watch:
         self._added = 0.0
         self._next_question = 0.0
         self._pause = ASK_FIRST
+        self._forced = 0.0
         threading.Thread(target=self._run, name="watch", daemon=True).start()
 
     def add(self, job_id: str, client: str, scheduler_name: str, scheduler_id: str) -> None:
         """Watch one more job."""
         with self._changed:
-            self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id)
             self._added = time.time()
             self._pause = ASK_FIRST
-            self._next_question = self._added + ASK_FIRST
+            soon = self._added + ASK_FIRST
+            # A client that submits all the time must not put off the question about the jobs it has.
+            self._next_question = min(self._next_question, soon) if self._jobs else soon
+            self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id)
             self._changed.notify()
 
     def ask_now(self) -> None:
@@ -76,7 +81,7 @@ class Watch:
                 watched = dict(self._jobs)
             try:
                 self._look(watched)
-            except Exception:  # noqa: BLE001 - a full disk or a stale handle must not end the watch over all other jobs
+            except Exception:  # noqa: BLE001 - nothing may end the watch over all jobs; the agent's log has it
                 traceback.print_exc()
                 time.sleep(LONGEST_LOOK)
 
@@ -94,19 +99,25 @@ class Watch:
 
     def _marks(self, client: str) -> Set[str]:
         directory = self._state.done(client)
-        if time.time() - self._added > 5:
-            # Creating and removing a file makes a network file system look at the directory again.
-            handle, path = tempfile.mkstemp(prefix=".look-", dir=directory)
-            os.close(handle)
-            os.unlink(path)
-        return set(os.listdir(directory))
+        if time.time() - self._forced > FORCE_EVERY:
+            self._forced = time.time()
+            # Creating and removing a file makes a network file system look at the directory again. A full disk or a
+            # quota refuses that; the marks that are seen without it still count.
+            with contextlib.suppress(OSError):
+                handle, path = tempfile.mkstemp(prefix=".look-", dir=directory)
+                os.close(handle)
+                os.unlink(path)
+        try:
+            return set(os.listdir(directory))
+        except OSError:
+            return set()
 
     def _finish(self, job_id: str) -> bool:
         """Deliver the result; False when its file can't be seen yet."""
         try:
             with open(self._state.job(job_id).result, "rb") as stream:
                 result = stream.read()
-        except FileNotFoundError:
+        except OSError:
             return False
         self._end(job_id, result, None)
         return True
@@ -139,16 +150,22 @@ class Watch:
                 self._next_question, job.dead_since + min(grace, now - job.dead_since + GRACE_DEAD)
             )
             return
+        # The mark may be hidden by a cached listing: the result itself decides.
+        if self._finish(job_id):
+            return
         known = scheduler(job.scheduler_name).post_mortem(job.scheduler_id) or state
+        if known is not None and not known.is_ended:
+            job.dead_since = None
+            return
         self._end(job_id, None, known)
 
     def _end(self, job_id: str, result: Optional[bytes], state: Optional[JobState]) -> None:
-        with self._changed:
-            if self._jobs.pop(job_id, None) is None:
-                return
         stdout, stderr = (
             jobs.collect_output(self._state.job(job_id), stream, LOG_TAIL) for stream in ("stdout", "stderr")
         )
+        with self._changed:
+            if self._jobs.pop(job_id, None) is None:
+                return
         self._tell(Ended(job_id, result, state, stdout, stderr))
 
 

@@ -63,6 +63,13 @@ def test_a_damaged_package_is_refused(state):
         packages.store_package(state, "p1", archive()[:-30])
 
 
+def test_a_data_file_that_was_edited_on_the_client_replaces_the_one_that_was_placed(state, tmp_path):
+    for package_id, content in (("p1", "1,2"), ("p2", "3,4")):
+        packages.store_package(state, package_id, archive(package_id, data__a="x" + content))
+        packages.place_data_files(state, package_id, str(tmp_path))
+        assert (tmp_path / "a").read_text() == "x" + content
+
+
 def test_data_files_are_placed_once_and_a_different_one_is_an_error(state, tmp_path):
     packages.store_package(state, "p1", archive(data__in__a__csv="1,2"))
     work = tmp_path / "work"

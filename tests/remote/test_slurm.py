@@ -24,21 +24,33 @@ def answers(tmp_path, monkeypatch):
     return answer
 
 
-def test_submitting_gives_the_job_id(answers):
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "script.sh"
+    path.write_text("#!/bin/bash\n#SBATCH --mem=5M\n#SBATCH --output='/a b/%%j'\n#SBATCH --no-requeue\n:\n")
+    return str(path)
+
+
+def test_submitting_gives_the_job_id(answers, script):
+    answers("sbatch", "17\n")
+    assert slurm.submit(script) == "17"
+
+
+def test_the_directives_go_on_the_command_line_too_where_the_users_variables_do_not_override_them(answers, script):
     calls = answers("sbatch", "17\n")
-    assert slurm.submit("/s/script.sh") == "17"
-    assert calls.read_text() == "--parsable /s/script.sh\n"
+    slurm.submit(script)
+    assert calls.read_text() == "--parsable --mem=5M --output=/a b/%%j --no-requeue {}\n".format(script)
 
 
-def test_a_federated_answer_gives_the_job_id_alone(answers):
+def test_a_federated_answer_gives_the_job_id_alone(answers, script):
     answers("sbatch", "17;east\n")
-    assert slurm.submit("/s/script.sh") == "17"
+    assert slurm.submit(script) == "17"
 
 
-def test_a_refusal_is_an_error_in_slurms_own_words(answers):
+def test_a_refusal_is_an_error_in_slurms_own_words(answers, script):
     answers("sbatch", stderr="sbatch: error: Batch job submission failed: Invalid partition name specified\n", code=1)
     with pytest.raises(SchedulerError, match="Invalid partition name"):
-        slurm.submit("/s/script.sh")
+        slurm.submit(script)
 
 
 def test_a_controller_that_does_not_answer_is_told_apart_from_a_refusal(answers):

@@ -23,7 +23,14 @@ class Cluster:
         self.is_lost = threading.Event()
 
     def open(self, shell: str = "/bin/sh", state_dir: str = "~/.clustrix") -> Channel:
-        channel = Channel(LocalConnection(shell), "here", state_dir, lambda head, body: None, self._on_lost)
+        channel = Channel(
+            LocalConnection(shell),
+            "here",
+            state_dir,
+            timeout=30,
+            on_event=lambda head, body: None,
+            on_lost=self._on_lost,
+        )
         self.channels.append(channel)
         return channel
 
@@ -68,7 +75,7 @@ def test_the_agent_is_unpacked_once_per_content(cluster):
     made = root.stat().st_ino
     cluster.open()
     assert root.stat().st_ino == made
-    assert [path.name for path in root.parent.iterdir()] == [root.name]
+    assert [path.name for path in root.parent.iterdir() if path.is_dir()] == [root.name]
 
 
 def test_the_state_directory_is_private(cluster):

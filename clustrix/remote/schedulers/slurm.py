@@ -1,13 +1,16 @@
 """Slurm, 22.05 to 24.11, with and without accounting."""
 
 import re
+import shlex
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..paths import JobPaths
 from ..script import directive
 from . import JobState, SchedulerError, SchedulerUnavailableError, run
 
-__all__ = ["cancel", "directives", "post_mortem", "states", "submit"]
+__all__ = ["cancel", "directives", "find", "post_mortem", "states", "submit"]
+
+PREFIX = "#SBATCH "
 
 # squeue's and sacct's long names (squeue(1), "JOB STATE CODES"); what is missing here is a job that still lives.
 _STATES = {
@@ -53,12 +56,25 @@ def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, A
 
 
 def submit(script: str) -> str:
-    """Submit the script file ``script`` and return Slurm's job id."""
-    answer = run(["sbatch", "--parsable", script])
+    """Submit the script file ``script`` and return Slurm's job id.
+
+    The script's own directives go on the command line, too: SBATCH_* variables of the user's win over those in a script.
+    """
+    with open(script, encoding="utf-8") as stream:
+        lines = [line[len(PREFIX) :] for line in stream if line.startswith(PREFIX)]
+    answer = run(["sbatch", "--parsable", *(word for line in lines for word in shlex.split(line)), script])
     match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
     if answer.returncode == 0 and match:
         return match.group(1)
     raise _refusal(answer)
+
+
+def find(name: str) -> Optional[str]:
+    """The id of the job that is called ``name``, as long as slurmctld knows it."""
+    answer = run(["squeue", "--noheader", "--states=all", "--format=%i", "--name=" + name])
+    if answer.returncode != 0:
+        raise _refusal(answer)
+    return answer.stdout.split()[0] if answer.stdout.split() else None
 
 
 def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:

@@ -1,0 +1,60 @@
+"""How a job died, in words: the error for a job that ended without a result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clustrix import errors
+
+if TYPE_CHECKING:
+    from clustrix.journal import Entry
+
+__all__ = ["death_of"]
+
+# A died job's message holds this many of its last lines.
+LOG_LINES = 20
+
+# By the scheduler's common word: the error, what happened, and what to do.
+_WAYS: dict[str, tuple[type[errors.JobFailedError], str, str]] = {
+    "TIMEOUT": (
+        errors.JobTimeoutError,
+        "reached its time limit and was killed",
+        "ask for more with @cluster(time=...)",
+    ),
+    "OUT_OF_MEMORY": (
+        errors.OutOfMemoryError,
+        "used more memory than it asked for and was killed",
+        "ask for more with @cluster(memory=...)",
+    ),
+    "NODE_FAIL": (errors.NodeFailureError, "lost its compute node", "submit it again"),
+}
+_OTHER = (errors.JobFailedError, "died without a result", "future.stdout() and future.stderr() have its log")
+
+
+def death_of(entry: Entry, head: dict[str, Any], host: str) -> errors.ClustrixError:
+    """The error for the job of ``entry``; ``head`` is the agent's event."""
+    state = head["state"]
+    log = "\n".join(f"{head['stdout']}\n{head['stderr']}".strip().splitlines()[-LOG_LINES:])
+    where = f"job {entry.job_id} ({entry.function}) on {host}"
+    end = f"The end of its log:\n{log}" if log else "It wrote nothing to its log."
+    if state is None:
+        return errors.ResultLostError(f"{where} is unknown to the scheduler and left no result. {end}")
+    if state["state"] == "CANCELLED":
+        return errors.JobCancelledError(f"{where} was cancelled by its owner or an administrator. {end}")
+    if state["state"] == "COMPLETED":
+        return errors.ResultLostError(f"{where} completed on {state['node']}, but its result did not appear. {end}")
+    kind, what, advice = _WAYS.get(state["state"], _OTHER)
+    # Without cgroups slurmstepd kills the job and says so in its log, and the state is just FAILED.
+    if kind is errors.JobFailedError and "xceeded memory limit" in log:
+        kind, what, advice = _WAYS["OUT_OF_MEMORY"]
+    facts = (("exit code", "exit_code"), ("signal", "signal"), ("node", "node"), ("reason", "reason"))
+    details = ", ".join(f"{name} {state[key]}" for name, key in facts if state[key])
+    return kind(
+        f"{where} {what}: {state['state']} ({details}); {advice}. {end}",
+        job_id=entry.job_id,
+        state=state["state"],
+        exit_code=state["exit_code"],
+        signal=state["signal"],
+        node=state["node"],
+        log_tail=log,
+    )
