@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
 import concurrent.futures
 import contextlib
@@ -27,7 +26,7 @@ from clustrix.requirements import explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
 from clustrix.session import Session
-from clustrix.workers import Workers
+from clustrix.workers import Workers, before_exit, forget_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,6 +48,7 @@ class _Job:
         self.started = time.perf_counter()
         self.is_sent = False
         self.is_cancelled = False
+        self.is_over = threading.Event()
         self._submitted = threading.Event()
 
     @property
@@ -60,7 +60,7 @@ class _Job:
 
     def wait_until_submitted(self) -> None:
         """Wait until it was submitted, or has failed to be."""
-        while not self._submitted.wait(0.1) and not self.future.done():
+        while not self._submitted.wait(0.1) and not self.is_over.is_set():
             continue
 
 
@@ -86,16 +86,18 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._guard = threading.Lock()
         self._jobs: dict[str, _Job] = {}
         self._is_shut_down = False
+        self._is_leaving = False
         self._submitters = Workers(SUBMITTING_AT_ONCE, "clustrix-submit")
         # Results have threads of their own: they never wait behind a submission that waits for its environment.
         self._receivers = Workers(4, "clustrix-result")
-        # Registered after the session has imported paramiko, whose own exit closes connections: the last comes first.
-        atexit.register(self._finish, os.getpid())
+        self._pid = os.getpid()
+        before_exit(self._leave)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ClusterFuture:
         """Submit ``fn(*args, **kwargs)`` as a job and return its future; ``fn`` may be decorated with ``@cluster``.
 
-        What can fail before anything is sent is raised here: PackagingError, SerializationError, ConfigurationError.
+        What can fail before anything is sent is raised here: PackagingError, SerializationError, ConfigurationError, and
+        for the first job, which connects, ClusterConnectionError and its kin.
         """
         options = getattr(fn, "job_options", None) or JobOptions()
         overrides = getattr(fn, "config_overrides", {})
@@ -126,13 +128,21 @@ class ClusterExecutor(concurrent.futures.Executor):
         wish = options.python or config.python_executable or ""
         reader = self._session.python_versions.get(wish)
         arguments, bindings = dump_arguments(args, kwargs, reader), dump_bindings(package.bindings, reader)
+        encoded = time.perf_counter()
+        self._session.connect()
+        connected = time.perf_counter()
         entry = _new_entry(package, config)
         spec = _spec(entry, package, options, config, self._journal.client)
         future = ClusterFuture(entry.job_id, self)
-        future.timings = {"package": packaged - started, "encode arguments": time.perf_counter() - packaged}
+        future.timings = {
+            "package": packaged - started,
+            "encode arguments": encoded - packaged,
+            "connect": connected - encoded,
+        }
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
         parts = _Parts(spec, package.package_path, arguments, bindings, wish)
+        self._receivers.start()
         self._submitters.submit(self._send, job, parts)
         return future
 
@@ -172,7 +182,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             self._submitters.drain()
             self._receivers.drain()
             self._session.disconnect()
-            atexit.unregister(self._finish)
+            forget_exit(self._leave)
 
     # What a future asks for.
 
@@ -200,7 +210,8 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def on_ended(self, head: dict[str, Any], body: bytes) -> None:
         job = self._jobs.get(head["job"])
-        if job is None:
+        # A result that comes while the interpreter ends is nobody's yet: it stays on the cluster, for attach.
+        if job is None or self._is_leaving:
             return
         job.future.output = (head["stdout"], head["stderr"])
         self._receivers.submit(self._deliver, job, head, body)
@@ -221,27 +232,23 @@ class ClusterExecutor(concurrent.futures.Executor):
                 )
                 self._end(job, exception=errors.ResultLostError(text), is_over=False)
 
-    def _finish(self, pid: int) -> None:
+    def _leave(self) -> None:
         """At the interpreter's exit: jobs that were asked for are still submitted, or cancelled; then all is closed."""
-        if pid != os.getpid():  # a forked child has neither the threads nor the connection
+        if self._pid != os.getpid():  # a forked child has neither the threads nor the connection
             return
+        self._is_leaving = True
+        deadline = time.monotonic() + EXIT_PATIENCE
         for job in list(self._jobs.values()):
-            if not job.is_cancelled:
+            if job.is_cancelled:
+                job.is_over.wait(max(0.0, deadline - time.monotonic()))
+            else:
                 job.wait_until_submitted()
         self._receivers.drain(EXIT_PATIENCE)
         self._session.disconnect()
 
     def _send(self, job: _Job, parts: _Parts) -> None:
         """In a thread of its own: the first job may have to wait for its environment, the others don't wait for it."""
-        job_id, started = job.entry.job_id, time.perf_counter()
-        try:
-            self._session.connect()
-        except BaseException as error:  # noqa: BLE001 - the future's owner gets whatever it was
-            if isinstance(error, errors.ClustrixError):
-                error = type(error)(f"{error}\nNothing was submitted.")
-            self._end(job, exception=error)
-            return
-        connected = time.perf_counter()
+        job_id = job.entry.job_id
         job.is_sent = not job.is_cancelled
         if job.is_cancelled:
             self._end(job)
@@ -261,11 +268,10 @@ class ClusterExecutor(concurrent.futures.Executor):
             self._end(job, exception=error)
         else:
             self._session.python_versions[parts.python_wish] = tuple(answer["python"])
-            self._note_submitted(job, answer, connected - started)
+            self._note_submitted(job, answer)
 
-    def _note_submitted(self, job: _Job, answer: dict[str, Any], connecting: float) -> None:
+    def _note_submitted(self, job: _Job, answer: dict[str, Any]) -> None:
         job.future.scheduler_id = answer["scheduler_id"]
-        job.future.timings["connect"] = connecting
         job.future.timings.update({f"{name} on the cluster": seconds for name, seconds in answer["times"].items()})
         job.note_submitted()
         if job.is_cancelled:
@@ -304,6 +310,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         with self._guard:
             if self._jobs.pop(job.entry.job_id, None) is None:
                 return
+        job.is_over.set()
         if is_over:
             try:
                 self._journal.remove(job.entry.job_id)

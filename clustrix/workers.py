@@ -7,6 +7,7 @@ of an environment, the terminal would hang for as long as that takes.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -15,29 +16,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "before_exit", "forget_exit"]
 
 _log = logging.getLogger("clustrix")
 
 
 class Workers:
-    """At most ``most`` daemon threads, started as they are needed."""
+    """``count`` daemon threads, started all at once when they are first needed: none can be at the interpreter's exit."""
 
-    def __init__(self, most: int, name: str) -> None:
-        self._most = most
-        self._name = name
+    def __init__(self, count: int, name: str) -> None:
+        self._names = [f"{name}-{number}" for number in range(count)]
         self._tasks: queue.Queue[tuple[Callable[..., object], tuple[Any, ...]]] = queue.Queue()
-        self._threads: list[threading.Thread] = []
         self._guard = threading.Lock()
+
+    def start(self) -> None:
+        """Start the threads, if they are not there yet."""
+        with self._guard:
+            while self._names:
+                threading.Thread(target=self._work, name=self._names.pop(), daemon=True).start()
 
     def submit(self, function: Callable[..., object], *args: Any) -> None:
         """Run ``function(*args)`` as soon as a thread is free."""
-        with self._guard:
-            self._tasks.put((function, args))
-            if self._tasks.unfinished_tasks > len(self._threads) < self._most:
-                thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+        self._tasks.put((function, args))
+        self.start()
 
     def drain(self, timeout: float | None = None) -> None:
         """Return when all that was submitted is done, or after ``timeout`` seconds."""
@@ -58,3 +59,37 @@ class Workers:
                 _log.exception("a task in the background failed")
             finally:
                 self._tasks.task_done()
+
+
+_exit_guard = threading.Lock()
+_exit_callbacks: list[Callable[[], object]] = []
+_exit_waiter: int | None = None
+
+
+def before_exit(callback: Callable[[], object]) -> None:
+    """Call ``callback`` when the main thread has ended. No thread can be started then (Python 3.12 and newer).
+
+    atexit would be too late: paramiko's own callback closes all connections.
+    """
+    global _exit_waiter  # noqa: PLW0603
+    with _exit_guard:
+        _exit_callbacks.append(callback)
+        if _exit_waiter != os.getpid():  # a forked child has the list and not the thread
+            _exit_waiter = os.getpid()
+            threading.Thread(target=_call_before_exit, name="clustrix-exit", daemon=False).start()
+
+
+def forget_exit(callback: Callable[[], object]) -> None:
+    """Take back ``before_exit``."""
+    with _exit_guard:
+        if callback in _exit_callbacks:
+            _exit_callbacks.remove(callback)
+
+
+def _call_before_exit() -> None:
+    threading.main_thread().join()
+    for callback in _exit_callbacks.copy():
+        try:
+            callback()
+        except Exception:  # noqa: BLE001, PERF203 - the others still have to be called
+            _log.exception("leaving failed")

@@ -144,10 +144,12 @@ def test_a_shut_down_executor_takes_no_more_jobs():
         executor.submit(add, 1)
 
 
-def test_a_host_that_cannot_be_reached_ends_the_future_and_names_it(unreachable):
-    future = cluster(add).submit(1)
+def test_a_host_that_cannot_be_reached_is_an_error_that_names_it_and_leaves_nothing_in_the_journal(
+    unreachable, tmp_path
+):
     with pytest.raises(clustrix.ClusterConnectionError, match=r"nowhere\.invalid port 22"):
-        future.result(30)
+        cluster(add).submit(1)
+    assert list((tmp_path / "state").rglob("cx*")) == []
 
 
 def test_every_error_survives_pickling():
