@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from simcluster.emulated.jobs import Job, Request, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Call", "Clock", "Job", "Launcher", "Machine", "Partition", "Reply", "Request", "Settings", "State"]
+__all__ = [
+    "Call",
+    "Clock",
+    "Job",
+    "Launcher",
+    "Machine",
+    "Notices",
+    "Partition",
+    "Reply",
+    "Request",
+    "Settings",
+    "State",
+]
 
 
 class Clock(Protocol):
@@ -69,7 +81,6 @@ class Settings:
     """What a site sets, under the names and with the values of slurm.conf(5), 22.05; seconds and megabytes.
 
     `memory_per_cpu` None is each node's memory divided by its CPUs, the least of them.
-    `keep_script` is for `scontrol write batch_script`: scripts are dropped with the job after `min_job_age`.
     """
 
     min_job_age: int = 300
@@ -80,7 +91,7 @@ class Settings:
     is_requeued_by_default: bool = True
     requeue_delay: int = 120
     backfill_depth: int = 500
-    backfill_interval: int = 30
+    backfill_interval: float = 1
     enforces_partition_limits: bool = False
     enforces_accounts: bool = False
     accounts: tuple[str, ...] = ("test",)
@@ -110,4 +121,13 @@ class Launcher(Protocol):
 
     def read_script(self, path: str, cwd: str) -> bytes:
         """A file that a command line names, as its user reads it on the login host. Raises OSError."""
+        ...
+
+
+@runtime_checkable
+class Notices(Protocol):
+    """What a launcher may offer beside: to write into a job's error output in the name of its node."""
+
+    def notice(self, job: Job, text: str) -> None:
+        """Append a line (with its end) to the job's stderr, as slurmstepd does when a job is cancelled."""
         ...

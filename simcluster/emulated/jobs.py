@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simcluster.emulated.dependencies import Dependency
+    from simcluster.emulated.conditions import Dependency
+    from simcluster.emulated.need import Need
 
-__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Request", "State"]
+__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Line", "Request", "State"]
 
 
 class State(enum.Enum):
@@ -43,6 +44,25 @@ class Dialect(Protocol):
         """An absolute path from a pattern such as `slurm-%j.out`."""
         ...
 
+    def notice(self, job: Job, what: str, why: str) -> str:
+        """The line in a job's error output that says why it is being ended."""
+        ...
+
+
+class Line(Protocol):
+    """Where a job stands in the queue: with others that need the same."""
+
+    need: Need
+    array_id: int | None
+
+    def block(self, job: Job, reason: str) -> None:
+        """Say why `job`, the first, does not start."""
+        ...
+
+    def why(self, job: Job) -> str:
+        """Why `job` waits."""
+        ...
+
 
 @dataclass(frozen=True)
 class Request:
@@ -52,7 +72,7 @@ class Request:
     `array` are the element numbers, `array_limit` how many of them may run at once, 0 for no limit.
     `virtual_seconds` asks for a job that is simulated only: nothing is launched, and it ends by itself after that time.
     `warning` is a signal to be sent before the time limit: number, seconds before it, whether the batch script alone
-    gets it. `options` is for the dialect: what its own commands show and the core does not care about.
+    gets it. `features` are alternatives, of which each is a set of features of a node. `options` is for the dialect: what its own commands show and the core does not care about.
     """
 
     name: str
@@ -81,7 +101,7 @@ class Request:
     qos: str | None = None
     priority: int | None = None
     nice: int = 0
-    features: tuple[str, ...] = ()
+    features: tuple[tuple[str, ...], ...] = ()
     nodelist: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     array: tuple[int, ...] | None = None
@@ -115,7 +135,7 @@ class Job:
 
     `id` is the number that the job has for itself. An element of an array that waits has its array's number, and gets
     one of its own when it leaves the array; the last one keeps the array's. `array_id` and `task_id` are None for
-    a job that is no element. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
+    a job that is no element. `cpus` and `memory_mb` are of all nodes together, `gpus` of each. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
     `limit` is in seconds. `exit_code` and `signal` are how the batch script ended.
     """
 
@@ -131,12 +151,13 @@ class Job:
     array_id: int | None = None
     task_id: int | None = None
     state: State = State.PENDING
-    reason: str = "None"
+    own_reason: str = "None"
     is_completing: bool = False
     is_held: bool = False
     is_held_by_admin: bool = False
     nodes: tuple[str, ...] = ()
     cpus_by_node: tuple[int, ...] = ()
+    memory_by_node: tuple[int, ...] = ()
     eligible: float | None = None
     begin: float | None = None
     started: float | None = None
@@ -149,7 +170,14 @@ class Job:
     cancelled_by: str | None = None
     attempts: tuple[Attempt, ...] = ()
     dependency: Dependency | None = None
+    need: Need | None = None
+    shape: Line | None = None
     ticket: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, or why it ended as it did, in Slurm's words."""
+        return self.own_reason if self.shape is None else self.shape.why(self)
 
     @property
     def name(self) -> str:
