@@ -6,7 +6,8 @@ with simcluster.start("slurm", nodes=2, pythons=["3.6", "3.12"]) as cluster:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from simcluster.cluster import Cluster, Job, Node, SSHEndpoint
 from simcluster.errors import (
@@ -20,6 +21,7 @@ from simcluster.spec import ClusterSpec, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 __all__ = [
     "BackendUnavailableError",
@@ -49,6 +51,7 @@ def start(
     partitions: Iterable[str | Mapping[str, Any] | Partition] = (),
     accounting: bool = True,
     version: str | None = None,
+    hide: Iterable[str | Path] = (),
     keep: bool = False,
     name: str | None = None,
 ) -> Cluster:
@@ -75,13 +78,14 @@ def start(
                 "partitions": partitions,
                 "accounting": accounting,
                 "version": version,
+                "hide": hide,
             }
         )
     )
     try:
-        from simcluster.docker.backend import start as start_in_docker  # noqa: PLC0415
+        backend_module = import_module(f"simcluster.{spec.backend}.backend")
+        return cast("Cluster", backend_module.start(spec, keep=keep, name=name))
     except ModuleNotFoundError as error:
         raise BackendUnavailableError(
-            f'the docker backend needs {error.name}, which comes with: pip install "clustrix[simcluster]"'
+            f'the {spec.backend} backend needs {error.name}, which comes with: pip install "clustrix[simcluster]"'
         ) from error
-    return start_in_docker(spec, keep=keep, name=name)

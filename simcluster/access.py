@@ -73,21 +73,23 @@ class AccessDirectory:
 
     def add_users(self) -> dict[str, KeyPair]:
         """A new key for each user, written down."""
-        keys = {}
-        for user in USERS:
-            keys[user] = KeyPair.generate()
-            key_file = self.path / user
-            key_file.touch(mode=0o600)
-            key_file.write_text(keys[user].private, encoding="ascii")
-        return keys
+        return {user: self.add_user(user) for user in USERS}
+
+    def add_user(self, user: str) -> KeyPair:
+        """A new key for one user, written down."""
+        key = KeyPair.generate()
+        key_file = self._key_file(user)
+        key_file.touch(mode=0o600)
+        key_file.write_text(key.private, encoding="ascii")
+        return key
 
     def endpoint(self, user: str, port: int) -> SSHEndpoint:
-        return SSHEndpoint(_LOGIN, port, user, self.path / user, self.path / "known_hosts")
+        return SSHEndpoint(_LOGIN, port, user, self._key_file(user), self.path / "known_hosts")
 
-    def write(self, name: str, port: int, host_key: str, spec: ClusterSpec) -> None:
+    def write(self, name: str, port: int, host_key: str, spec: ClusterSpec, *, user: str = USERS[0]) -> None:
         """Everything that depends on the port: known_hosts, ssh_config, profile.yaml and the marker."""
         (self.path / "known_hosts").write_text(f"[{_LOGIN}]:{port} {host_key}\n", encoding="ascii")
-        endpoint = self.endpoint(USERS[0], port)
+        endpoint = self.endpoint(user, port)
         (self.path / "ssh_config").write_text(_ssh_config(name, endpoint), encoding="utf-8")
         profile = {
             "cluster_type": spec.scheduler,
@@ -99,6 +101,10 @@ class AccessDirectory:
         }
         (self.path / "profile.yaml").write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
         (self.path / MARKER).write_text(json.dumps({"name": name, "port": port}), encoding="utf-8")
+
+    def _key_file(self, user: str) -> Path:
+        # Docker's users keep their names; any other could be that of a file or directory here.
+        return self.path / (user if user in USERS else f"key-{user}")
 
 
 def _ssh_config(name: str, endpoint: SSHEndpoint) -> str:

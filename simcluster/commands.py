@@ -7,25 +7,27 @@ import shlex
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 import docker.errors
 
-from simcluster.docker.backend import start
+from simcluster import start
 from simcluster.docker.engine import connect
 from simcluster.docker.images import build_image
-from simcluster.docker.inventory import find_cluster, list_clusters
+from simcluster.docker.inventory import list_clusters
 from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
-from simcluster.errors import SimclusterError, SpecError
+from simcluster.emulated import backend as emulated
+from simcluster.errors import BackendUnavailableError, SimclusterError, SpecError
+from simcluster.pythons import find_pythons
 from simcluster.spec import BACKENDS, PYTHONS, SCHEDULERS, SLURM_VERSIONS, ClusterSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from simcluster.docker.inventory import RunningCluster
+    from simcluster.running import RunningCluster
 
 
 __all__ = ["cli"]
@@ -80,7 +82,7 @@ def up(spec_file: str | None, name: str | None, **options: Any) -> None:
         raise click.UsageError(f"which scheduler? one of {', '.join(SCHEDULERS)}")
     with start(ClusterSpec.from_dict(values), keep=True, name=name) as cluster:
         directory = cluster.ssh.key_file.parent
-        click.echo(f"{cluster.name} is up: {cluster.spec.nodes} nodes, Python {', '.join(cluster.pythons)}")
+        click.echo(f"{cluster.name} is up: {len(cluster.nodes)} nodes, Python {', '.join(cluster.pythons)}")
         click.echo(f"  log in      {shlex.join(_ssh_command(directory / 'ssh_config', cluster.name))}")
         click.echo(f"  ssh config  {directory / 'ssh_config'}")
         click.echo(f"  profile     {directory / 'profile.yaml'}")
@@ -91,9 +93,7 @@ def up(spec_file: str | None, name: str | None, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_(as_json: bool) -> None:
     """List the clusters that are up."""
-    with closing(connect()) as client:
-        reap(client)
-        clusters = list_clusters(client)
+    clusters = _clusters()
     if as_json:
         click.echo(json.dumps([_as_json(cluster) for cluster in clusters], indent=2))
         return
@@ -102,8 +102,9 @@ def list_(as_json: bool) -> None:
     for cluster in clusters:
         running = sum(state == "running" for name, state in cluster.machines.items() if name in cluster.spec.node_names)
         belongs = f"process {cluster.owner.pid}" if cluster.owner else "kept"
-        nodes = f"{running}/{cluster.spec.nodes} nodes"
-        click.echo(f"{cluster.name:20} {cluster.spec.scheduler:6} {nodes:12} port {cluster.port or '-':<6} {belongs}")
+        nodes = f"{running}/{len(cluster.spec.node_names)} nodes"
+        made = f"{cluster.spec.scheduler:6} {cluster.spec.backend:9}"
+        click.echo(f"{cluster.name:20} {made} {nodes:12} port {cluster.port or '-':<6} {belongs}")
 
 
 @cli.command()
@@ -134,15 +135,23 @@ def down(names: tuple[str, ...], everything: bool) -> None:
     """Remove clusters and all that they left."""
     if bool(names) == everything:
         raise click.UsageError("name the clusters, or say --all")
-    with closing(connect()) as client:
-        reap(client)
-        clusters = list_clusters(client) if everything else [find_cluster(client, name) for name in names]
-        for cluster in clusters:
-            if everything and cluster.owner:
-                click.echo(f"{cluster.name} is left alone: it belongs to process {cluster.owner.pid}", err=True)
-                continue
-            remove_run(client, cluster.run)
-            click.echo(f"{cluster.name} is gone")
+    for cluster in _clusters() if everything else [_find(name) for name in names]:
+        if everything and cluster.owner:
+            click.echo(f"{cluster.name} is left alone: it belongs to process {cluster.owner.pid}", err=True)
+            continue
+        if cluster.spec.backend == "emulated":
+            emulated.end(cluster.name)
+        else:
+            with closing(connect()) as client:
+                remove_run(client, cluster.run)
+        click.echo(f"{cluster.name} is gone")
+
+
+@cli.command()
+def pythons() -> None:
+    """List the Pythons of this machine that emulated clusters can have."""
+    for version, interpreter in find_pythons().items():
+        click.echo(f"{version:6} {interpreter.path}  ({interpreter.source})")
 
 
 @cli.group()
@@ -151,7 +160,7 @@ def images() -> None:
 
 
 @images.command()
-@click.argument("scheduler", type=click.Choice(SCHEDULERS), default="slurm")
+@click.argument("scheduler", type=click.Choice(["slurm"]), default="slurm")
 @click.option(
     "--base",
     type=click.Choice(["debian:bookworm-slim", "debian:trixie-slim"]),
@@ -184,8 +193,21 @@ def build(
 
 
 def _find(name: str) -> RunningCluster:
-    with closing(connect()) as client:
-        return find_cluster(client, name)
+    clusters = _clusters()
+    for cluster in clusters:
+        if name == cluster.name:
+            return cluster
+    names = ", ".join(cluster.name for cluster in clusters)
+    raise SimclusterError(f"no cluster {name!r}; {'up are ' + names if names else 'none is up: simcluster up slurm'}")
+
+
+def _clusters() -> list[RunningCluster]:
+    """All clusters that are up; those in containers as far as there is an engine."""
+    clusters = emulated.list_clusters()
+    with suppress(BackendUnavailableError), closing(connect()) as client:
+        reap(client)
+        clusters += list_clusters(client)
+    return sorted(clusters, key=lambda cluster: cluster.created)
 
 
 def _ssh_command(config: Path, name: str) -> list[str]:

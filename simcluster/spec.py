@@ -12,10 +12,10 @@ import yaml
 
 from simcluster.errors import SpecError
 
-__all__ = ["BACKENDS", "PYTHONS", "SCHEDULERS", "SLURM_VERSIONS", "ClusterSpec", "Partition"]
+__all__ = ["BACKENDS", "PYTHONS", "SCHEDULERS", "SLURM_VERSIONS", "ClusterSpec", "Partition", "checked_name"]
 
-SCHEDULERS = ("slurm",)
-BACKENDS = ("docker",)
+SCHEDULERS = ("slurm", "ssh")
+BACKENDS = ("emulated", "docker")
 PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 SLURM_VERSIONS = ("22.05", "24.11")
 
@@ -57,6 +57,17 @@ class Partition:
         if self.nodes is not None:
             object.__setattr__(self, "nodes", tuple(self.nodes))
 
+    @property
+    def max_seconds(self) -> int | None:
+        """`max_time` in seconds; None is no limit."""
+        if self.max_time == "INFINITE":
+            return None
+        days, _, rest = self.max_time.rpartition("-")
+        parts = [int(part) for part in rest.split(":")]
+        # D-H:M:S from the left; else minutes, M:S or H:M:S.
+        units = (3600, 60, 1) if days or len(parts) == 3 else (60, 1)
+        return int(days or 0) * 86400 + sum(part * unit for part, unit in zip(parts, units, strict=False))
+
 
 @dataclass(frozen=True)
 class ClusterSpec:
@@ -64,6 +75,7 @@ class ClusterSpec:
 
     `pythons=None` is every version that the backend has. `version` is the scheduler's ("22.05", "24.11"), None the
     backend's default. A GB is 1024 MB, as schedulers count. `partitions` takes names, mappings or `Partition`s.
+    `hide` are paths of this machine that the cluster must not see either (emulated).
     """
 
     scheduler: str = "slurm"
@@ -76,6 +88,7 @@ class ClusterSpec:
     partitions: tuple[Partition, ...] = ()
     accounting: bool = True
     version: str | None = None
+    hide: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _one_of("scheduler", self.scheduler, SCHEDULERS)
@@ -87,6 +100,9 @@ class ClusterSpec:
         _whole_number("gpus_per_node", self.gpus_per_node, at_least=0)
         object.__setattr__(self, "pythons", _sorted_pythons(self.pythons))
         object.__setattr__(self, "partitions", _as_partitions(self.partitions))
+        object.__setattr__(self, "hide", _as_paths(self.hide))
+        if self.scheduler == "ssh" and self.backend == "docker":
+            raise SpecError('scheduler="ssh": a host without a scheduler is made by backend="emulated"')
         if self.memory_mb < self.cpus_per_node:
             raise SpecError(f"memory_per_node={self.memory_per_node!r} is less than a megabyte for each CPU")
         for partition in self.partitions:
@@ -106,7 +122,9 @@ class ClusterSpec:
 
     @property
     def node_names(self) -> tuple[str, ...]:
-        """node1 to nodeN."""
+        """node1 to nodeN; a host without a scheduler has none."""
+        if self.scheduler == "ssh":
+            return ()
         return tuple(f"node{number}" for number in range(1, self.nodes + 1))
 
     @classmethod
@@ -129,6 +147,13 @@ class ClusterSpec:
     def to_dict(self) -> dict[str, Any]:
         """The plain values that `from_dict` takes."""
         return asdict(self)
+
+
+def checked_name(name: str) -> str:
+    """The name of a cluster, which becomes a directory's name and a host in an ssh config."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise SpecError(f"name {name!r}: use letters, digits, '-' and '_'")
+    return name
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -157,6 +182,15 @@ def _sorted_pythons(pythons: Any) -> tuple[str, ...] | None:
     if not wanted:
         raise SpecError(f"pythons is empty: name at least one of {', '.join(PYTHONS)}")
     return tuple(sorted(set(wanted), key=PYTHONS.index))
+
+
+def _as_paths(paths: Any) -> tuple[str, ...]:
+    if isinstance(paths, (str, Path)):
+        raise SpecError(f"hide={str(paths)!r}: expected a list of paths")
+    made = tuple(str(Path(path).expanduser().absolute()) for path in paths)
+    if "/" in made:
+        raise SpecError("hide: / can't be hidden, for nothing would be left to run")
+    return made
 
 
 def _as_partitions(partitions: Any) -> tuple[Partition, ...]:

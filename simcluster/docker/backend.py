@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 import time
@@ -25,6 +24,7 @@ from simcluster.docker.watchdog import Watchdog
 from simcluster.errors import ClusterStartError, SpecError
 from simcluster.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.shell import Shell, wait_for_ssh
+from simcluster.spec import checked_name
 
 if TYPE_CHECKING:
     import subprocess
@@ -145,7 +145,7 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
     Without `keep` it belongs to this process, and goes when that goes, however that happens.
     """
     run = secrets.token_hex(4)
-    name = _checked_name(name or f"{spec.scheduler}-{run}")
+    name = checked_name(name or f"{spec.scheduler}-{run}")
     with ExitStack() as undo:
         client = undo.enter_context(closing(connect()))
         reap(client)
@@ -206,13 +206,6 @@ def _remove(client: docker.DockerClient, run: str, watchdog: Watchdog | None) ->
     remove_run(client, run)
     if watchdog:  # had the removal failed, it would try again when this process has ended
         watchdog.dismiss()
-
-
-def _checked_name(name: str) -> str:
-    # It becomes a directory's name and a host in an ssh config.
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise SpecError(f"name {name!r}: use letters, digits, '-' and '_'")
-    return name
 
 
 def _choose_pythons(spec: ClusterSpec, available: tuple[str, ...]) -> tuple[str, ...]:

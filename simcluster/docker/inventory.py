@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simcluster.access import USERS, AccessDirectory
 from simcluster.docker.containers import LOGIN
-from simcluster.errors import SimclusterError
 from simcluster.ownership import DIRECTORY, NAME, ROLE, RUN, SPEC, Owner
+from simcluster.running import RunningCluster
 from simcluster.spec import ClusterSpec
 
 if TYPE_CHECKING:
     import docker
 
-    from simcluster.cluster import SSHEndpoint
-
-__all__ = ["RunningCluster", "find_cluster", "list_clusters"]
-
-
-@dataclass(frozen=True)
-class RunningCluster:
-    """A cluster as its containers' labels describe it. `port` is None while the login host is down."""
-
-    name: str
-    run: str
-    spec: ClusterSpec
-    owner: Owner | None
-    directory: Path
-    created: int
-    port: int | None
-    machines: dict[str, str]
-
-    @property
-    def ssh_config(self) -> Path:
-        return self.directory / "ssh_config"
-
-    @property
-    def profile(self) -> Path:
-        return self.directory / "profile.yaml"
-
-    def endpoint(self) -> SSHEndpoint:
-        """The user on the login host."""
-        if self.port is None:
-            raise SimclusterError(
-                f"the login host of {self.name} is down; remove the cluster: simcluster down {self.name}"
-            )
-        return AccessDirectory(self.directory).endpoint(USERS[0], self.port)
+__all__ = ["list_clusters"]
 
 
 def list_clusters(client: docker.DockerClient) -> list[RunningCluster]:
@@ -57,16 +23,6 @@ def list_clusters(client: docker.DockerClient) -> list[RunningCluster]:
     for container in client.api.containers(all=True, filters={"label": RUN}):
         runs.setdefault(container["Labels"][RUN], []).append(container)
     return sorted((_describe(containers) for containers in runs.values()), key=lambda cluster: cluster.created)
-
-
-def find_cluster(client: docker.DockerClient, name: str) -> RunningCluster:
-    """The cluster of that name; the error names the ones there are."""
-    clusters = list_clusters(client)
-    for cluster in clusters:
-        if name == cluster.name:
-            return cluster
-    names = ", ".join(cluster.name for cluster in clusters)
-    raise SimclusterError(f"no cluster {name!r}; {'up are ' + names if names else 'none is up: simcluster up slurm'}")
 
 
 def _describe(containers: list[dict[str, object]]) -> RunningCluster:

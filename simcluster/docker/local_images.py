@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simcluster.errors import ImageBuildError
+from simcluster.pythons import find_pyenv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,13 +62,7 @@ def make_base(client: docker.DockerClient, base: str, say: Callable[[str], None]
 
 def find_interpreters() -> dict[str, Path]:
     """The newest patch release of each minor version that pyenv has here: {"3.6": its prefix}."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found: dict[str, tuple[int, Path]] = {}
-    for prefix in versions.glob("3.*"):
-        match = re.fullmatch(r"(3\.\d+)\.(\d+)", prefix.name)
-        if match and (prefix / "bin" / f"python{match[1]}").exists():
-            found[match[1]] = max(found.get(match[1], (-1, prefix)), (int(match[2]), prefix))
-    return {minor: prefix for minor, (_, prefix) in found.items()}
+    return {version: interpreter.prefix for version, interpreter in find_pyenv().items()}
 
 
 def make_interpreter(client: docker.DockerClient, prefix: Path, say: Callable[[str], None]) -> str:

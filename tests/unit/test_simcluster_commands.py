@@ -29,11 +29,11 @@ def invoke(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["up", "lsf"], "'lsf' is not 'slurm'"),
+        (["up", "lsf"], "'slurm', 'ssh'"),
         (["up"], "which scheduler?"),
         (["up", "slurm", "--pythons", "3.5"], "3.6, 3.7"),
         (["up", "slurm", "--nodes", "0"], "at least 1"),
-        (["up", "slurm", "--backend", "native"], "'docker'"),
+        (["up", "slurm", "--backend", "native"], "'emulated', 'docker'"),
         (["up", "slurm", "--name", "../x"], "letters, digits"),
         (["down"], "--all"),
         (["down", "x", "--all"], "--all"),
@@ -48,19 +48,26 @@ def test_what_is_asked_wrongly_exits_2_and_says_what_is_right(arguments, said):
 
 
 @needs_no_engine
-@pytest.mark.parametrize(
-    "arguments", [["ls"], ["up", "slurm"], ["down", "--all"], ["run", "x", "--", "true"], ["images", "build"]]
-)
-def test_without_an_engine_every_command_says_how_to_get_one(arguments):
+@pytest.mark.parametrize("arguments", [["up", "slurm", "--backend", "docker"], ["images", "build"]])
+def test_without_an_engine_the_commands_that_need_one_say_how_to_get_one(arguments):
     result = invoke(*arguments)
     assert result.exit_code == 1
     assert "no Docker engine: none is running; start it" in result.output
 
 
 @needs_no_engine
+def test_without_an_engine_there_are_just_no_clusters_on_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert invoke("ls").exit_code == 0
+    result = invoke("run", "x", "--", "true")
+    assert result.exit_code == 1
+    assert "no cluster 'x'" in result.output
+
+
+@needs_no_engine
 def test_start_raises_the_same():
     with pytest.raises(simcluster.BackendUnavailableError, match=r"apt-get install docker\.io"):
-        simcluster.start("slurm")
+        simcluster.start("slurm", backend="docker")
 
 
 def test_without_the_extra_the_command_says_what_to_install():

@@ -1,0 +1,175 @@
+"""One emulated cluster in one process: `python -m simcluster.emulated.daemon DIRECTORY`.
+
+It prints a line of JSON when the cluster takes jobs. It ends when its stdin does, when its owner is gone, or by
+SIGTERM, and takes everything with it: processes, directory, record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simcluster.emulated import messages
+from simcluster.emulated.blueprint import Blueprint
+from simcluster.emulated.machine.namespaces import become_subreaper
+from simcluster.emulated.machine.processes import end_everything
+from simcluster.emulated.machines import LOGIN, Machines
+from simcluster.emulated.scheduler import COMMANDS, Scheduler
+from simcluster.errors import SimclusterError
+from simcluster.ownership import start_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import asyncssh
+
+__all__ = ["main"]
+
+_OWNER_POLL = 1.0
+
+
+class _Login:
+    """The login host as its SSH server sees it."""
+
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+        self.user = machines.blueprint.user
+        self.names = frozenset(machines.names)
+
+    @property
+    def machine(self) -> Any:
+        return self._machines.login
+
+    def new_key(self) -> str:
+        return self._machines.new_key()
+
+    def session(self, key: str, variables: Mapping[str, str], arguments: list[str], program: str) -> dict[str, Any]:
+        environment = {**self._machines.login_environment(), **variables}
+        return self._machines.description(
+            LOGIN, key, environment, arguments=arguments, program=program, cwd=self._machines.home
+        )
+
+    def accepts(self, key: asyncssh.SSHKey) -> bool:
+        return key.export_public_key().split()[1] in self._authorized()
+
+    def sftp_command(self) -> list[str]:
+        pid, kinds = str(self._machines.login.pid), ",".join(self._machines.kinds)
+        return [sys.executable, "-m", "simcluster.emulated.sftp", pid, kinds, self._machines.home]
+
+    def _authorized(self) -> set[bytes]:
+        """The cluster's own key, and those that its user has added, as with sshd."""
+        lines = [self._machines.blueprint.public_key]
+        with contextlib.suppress(OSError):
+            added = self._machines.directory / "home" / ".ssh" / "authorized_keys"
+            lines += added.read_text(encoding="utf-8", errors="replace").splitlines()
+        return {words[1].encode() for line in lines if len(words := line.split()) > 1}
+
+
+class Daemon:
+    """The cluster: its machines, scheduler, SSH server, and the sockets by which it is spoken to."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.blueprint = Blueprint.read(directory)
+        self.machines = Machines(self.blueprint, directory, COMMANDS[self.blueprint.spec.scheduler])
+        self.scheduler = Scheduler(self.blueprint.spec, self.blueprint.user, self.machines)
+        self._end = asyncio.Event()
+        self._servers: list[Any] = []
+
+    async def run(self) -> None:
+        """Be a cluster until it is time to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._end.set)
+        # The machine boots while this process imports the SSH server.
+        login = asyncio.create_task(self.machines.start_login())
+        await asyncio.sleep(0)
+        from simcluster.emulated.ssh_server import listen  # noqa: PLC0415
+
+        await login
+        # The first job is going to want it.
+        first = [asyncio.create_task(self.machines.start(name)) for name in self.blueprint.spec.node_names[:1]]
+        server = await listen(_Login(self.machines), self.blueprint.host_key)
+        self._servers.append(server)
+        self._servers.append(await messages.serve("shared/run/socket", self.scheduler.converse))
+        self._servers.append(await messages.serve("control", self._obey))
+        self._announce(server.get_port())
+        watch = asyncio.create_task(self._watch_owner())
+        await self._end.wait()
+        watch.cancel()
+        await asyncio.gather(*first, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End everything."""
+        for server in self._servers:
+            server.close()
+        await self.machines.kill_all()
+        end_everything()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.blueprint.record.unlink(missing_ok=True)
+
+    def _announce(self, port: int) -> None:
+        ready = {
+            "port": port,
+            "isolation": list(self.machines.kinds),
+            "home": self.machines.home,
+            "scratch": self.machines.scratch,
+        }
+        print(json.dumps(ready), flush=True)  # noqa: T201
+        # Nobody reads any more from here on.
+        os.dup2(2, 1)
+
+    async def _watch_owner(self) -> None:
+        """End with the owner. A forked child of the owner's may hold the pipe open, so it is looked at, too."""
+        owner = self.blueprint.owner
+        if owner is None:
+            return
+        asyncio.get_running_loop().add_reader(0, self._end.set)  # nothing is ever said there
+        while start_time(owner.pid) == owner.started:  # noqa: ASYNC110
+            await asyncio.sleep(_OWNER_POLL)
+        self._end.set()
+
+    async def _obey(self, request: dict[str, Any], *_: object) -> dict[str, Any]:
+        try:
+            match request:
+                case {"do": "jobs"}:
+                    return {"jobs": self.scheduler.jobs()}
+                case {"do": "kill", "node": str(node)}:
+                    await self.scheduler.kill_node(node)
+                case {"do": "restart", "node": str(node)}:
+                    await self.scheduler.restart_node(node)
+                case {"do": "end"}:
+                    self._end.set()
+                case {"do": "state"}:
+                    return {"dead": [name for name in self.machines.names if self.machines.is_dead(name)]}
+        except SimclusterError as error:
+            return {"error": str(error)}
+        return {}
+
+
+async def _serve(directory: Path) -> None:
+    daemon = Daemon(directory)
+    try:
+        await daemon.run()
+    finally:
+        await daemon.close()
+
+
+def main(directory: str) -> None:
+    """Run the cluster whose blueprint is in the directory."""
+    os.umask(0o022)
+    os.chdir(directory)
+    if sys.platform == "linux":
+        become_subreaper()
+    asyncio.run(_serve(Path(directory)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

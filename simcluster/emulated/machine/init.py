@@ -1,0 +1,222 @@
+"""The parent of all processes of one machine. It is told what to start over a socket, and tells there what ended.
+
+A message is a length (4 bytes, network order) and JSON; `descriptors` says how many file descriptors come with it.
+When the socket closes, or at "die", every process of the machine is killed, whatever it made of itself.
+"""
+
+# Importing pathlib would double the time that this program takes to start.
+# ruff: noqa: PTH123
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+from . import namespaces, processes
+
+__all__ = ["main"]
+
+_POLL = 0.2
+"""Seconds between looks at how much memory a job has."""
+
+_MOST_DESCRIPTORS = 16
+
+
+class Init:
+    """The state of one machine: which processes were started, and what has come over the socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._received = bytearray()
+        self._descriptors: list[int] = []
+        self._leaders: dict[int, processes.Start] = {}
+        self._exceeded: set[int] = set()
+        self._wakeup, writing = os.pipe()
+        for descriptor in (self._wakeup, writing):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+
+    def run(self) -> None:
+        """Serve until the socket closes."""
+        while True:
+            has_limits = any(what.memory_mb for what in self._leaders.values())
+            readable, _, _ = select.select([self._socket.fileno(), self._wakeup], [], [], _POLL if has_limits else None)
+            if self._wakeup in readable:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wakeup, 4096)
+            self._reap()
+            if has_limits:
+                self._look_at_memory()
+            if self._socket.fileno() in readable and not self._receive():
+                return
+
+    def _receive(self) -> bool:
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(1 << 16, socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4))
+        except ConnectionError:
+            return False
+        for _level, _kind, payload in ancillary:
+            numbers = array.array("i")
+            numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
+            self._descriptors += numbers
+        for descriptor in self._descriptors:
+            os.set_inheritable(descriptor, False)
+        self._received += data
+        while len(self._received) >= 4:
+            (length,) = struct.unpack_from("!I", self._received)
+            if len(self._received) < 4 + length:
+                break
+            message = json.loads(self._received[4 : 4 + length])
+            del self._received[: 4 + length]
+            if not self._obey(message):
+                return False
+        return bool(data)
+
+    def _obey(self, message: dict[str, Any]) -> bool:
+        operation = message.pop("op")
+        if operation == "start":
+            count = message.pop("descriptors", 0)
+            mine, self._descriptors = self._descriptors[:count], self._descriptors[count:]
+            self._start(processes.Start(**message), mine)
+        elif operation == "signal":
+            self._signal(**message)
+        elif operation == "append":
+            _append(**message)
+        return bool(operation != "die")
+
+    def _start(self, what: processes.Start, descriptors: list[int]) -> None:
+        try:
+            pid = processes.start(what, descriptors)
+        except processes.StartError as error:
+            self._say(event="failed", key=what.key, step=error.step, number=error.number)
+        else:
+            self._leaders[pid] = what
+            self._say(event="started", key=what.key, pid=pid)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _signal(self, key: str, number: int, everything: bool) -> None:
+        for pid, what in self._leaders.items():
+            if what.key == key:
+                if everything:
+                    processes.kill_descendants([pid, *self._orphans(key)], number)
+                else:
+                    os.kill(pid, number)
+
+    def _orphans(self, key: str) -> list[int]:
+        """Processes of that key whose parents have ended: they have become children of this process."""
+        mine = processes.children(os.getpid())
+        return [pid for pid in mine if pid not in self._leaders and processes.key_of(pid) == key]
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if what := self._leaders.pop(pid, None):
+                self._exceeded.discard(pid)
+                if what.is_job:
+                    self._clear(what.key)
+                code = os.waitstatus_to_exitcode(status)
+                self._say(event="ended", key=what.key, code=max(code, 0), signal=max(-code, 0))
+
+    def _clear(self, key: str) -> None:
+        """End what a job left running, as proctrack/cgroup does."""
+        while processes.kill_descendants(self._orphans(key)):
+            time.sleep(0.001)
+
+    def _look_at_memory(self) -> None:
+        for pid, what in self._leaders.items():
+            if what.memory_mb and pid not in self._exceeded:
+                tree = processes.descendants([pid, *self._orphans(what.key)])
+                if processes.memory_mb(tree) > what.memory_mb:
+                    self._exceeded.add(pid)
+                    self._say(event="over_memory", key=what.key)
+
+    def _say(self, **message: Any) -> None:
+        data = json.dumps(message).encode()
+        with contextlib.suppress(ConnectionError):
+            self._socket.sendall(struct.pack("!I", len(data)) + data)
+
+
+def main(descriptor: int) -> None:
+    """Become the machine that the first message describes, and serve."""
+    connection = socket.socket(fileno=descriptor)
+    os.set_inheritable(descriptor, False)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # One read, for whoever describes the machine waits for an answer before saying more.
+    size = struct.unpack("!I", _exactly(connection, 4))[0]
+    described = json.loads(_exactly(connection, size))
+    kinds = described["kinds"]
+    try:
+        if kinds:
+            namespaces.enter(kinds, namespaces.Plan(**_tuples(described["plan"])))
+        pid = _as_process_one(connection) if "pid" in kinds else os.getpid()
+        if pid == 0:  # the one that goes on is its child
+            return
+        if sys.platform == "linux" and "pid" not in kinds:
+            namespaces.become_subreaper()
+    except OSError as error:
+        _say_once(connection, {"event": "refused", "reason": str(error)})
+        return
+    init = Init(connection)
+    _say_once(connection, {"event": "ready"})
+    try:
+        init.run()
+    finally:
+        processes.end_everything()
+
+
+def _append(path: str, text: str) -> None:
+    # Where the file can't be opened, nobody would read of it either.
+    with contextlib.suppress(OSError), open(path, "a", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+def _as_process_one(connection: socket.socket) -> int:
+    """Go on in a child, which is process 1 of this machine, and tell its number outside; 0 in the parent."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(reading)
+        _say_once(connection, {"event": "forked", "pid": child})
+        os.write(writing, b".")  # in this order the two of them speak
+        return 0
+    os.close(writing)
+    os.read(reading, 1)
+    os.close(reading)
+    namespaces.mount_proc()
+    return os.getpid()
+
+
+def _say_once(connection: socket.socket, message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode()
+    connection.sendall(struct.pack("!I", len(data)) + data)
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        if not (piece := connection.recv(count - len(data))):
+            sys.exit()
+        data += piece
+    return data
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -1,0 +1,178 @@
+"""The scheduler of a running cluster: the core and a dialect, with real machines, a real clock, and callers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from simcluster.emulated.core import Core
+from simcluster.emulated.interface import Call, Machine, Partition, Settings
+from simcluster.emulated.launcher import ProcessLauncher
+from simcluster.emulated.machines import LOGIN
+from simcluster.emulated.messages import read_bytes, write_message
+from simcluster.emulated.slurm import answer
+from simcluster.errors import SpecError
+
+if TYPE_CHECKING:
+    from simcluster.emulated.interface import Job, Reply
+    from simcluster.emulated.machines import Machines
+    from simcluster.spec import ClusterSpec
+
+__all__ = ["COMMANDS", "Scheduler"]
+
+COMMANDS = {
+    "ssh": (),
+    "slurm": ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "sshare"),
+}
+"""What is on the cluster's PATH for each scheduler."""
+
+_VERSIONS = {"22.05": "22.05.8", "24.11": "24.11.5"}
+_NODE_TIMEOUT = 5.0
+"""Seconds after which the controller notices that a node is gone."""
+
+
+class _StdinWantedError(Exception):
+    """The command reads its input, which has not been asked for yet."""
+
+
+class _CallWithoutStdin:
+    """As `Call`, but who reads `stdin` is stopped: most commands don't, and then nobody waits for its end."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "stdin":
+            raise _StdinWantedError
+        return getattr(self._call, name)
+
+
+class Scheduler:
+    """Without a core on a host that has no scheduler."""
+
+    def __init__(self, spec: ClusterSpec, user: str, machines: Machines) -> None:
+        self._user = user
+        self._machines = machines
+        self._alarm: asyncio.TimerHandle | None = None
+        self._notices: dict[str, asyncio.TimerHandle] = {}
+        self._core: Core | None = None
+        if spec.scheduler == "slurm":
+            launcher = ProcessLauncher(machines)
+            launcher.core = self._core = _make_core(spec, user, launcher)
+            self._core.alarm = self._set_alarm
+
+    async def converse(
+        self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> dict[str, Any]:
+        """Answer a command of the cluster's; `machine.ask` is at the other end."""
+        host = request.pop("host")
+        call = Call(
+            program=request["program"],
+            arguments=tuple(request["arguments"]),
+            cwd=request["cwd"],
+            environment=request["environment"],
+            stdin=b"",
+            user=self._user,
+            host=host if host in self._machines.names else LOGIN,
+        )
+        assert self._core is not None  # noqa: S101
+        try:
+            reply = await answer(self._core, cast("Call", _CallWithoutStdin(call)))
+        except _StdinWantedError:
+            write_message(writer, {"wants_stdin": True})
+            call = _with_stdin(call, await read_bytes(reader))
+            reply = await answer(self._core, call)
+        return _as_dict(reply)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every job so far, as `simcluster.cluster.Job` has it."""
+        return [_describe(job) for job in self._core.jobs] if self._core else []
+
+    async def kill_node(self, name: str) -> None:
+        """Take a node's power away; the controller notices later."""
+        self._check(name)
+        await self._machines.kill(name)
+        self._cancel_notice(name)
+        self._notices[name] = asyncio.get_running_loop().call_later(_NODE_TIMEOUT, self._notice_death, name)
+
+    async def restart_node(self, name: str) -> None:
+        """Switch a node on again, or off and on: what ran there is gone, as the controller hears from the node."""
+        self._check(name)
+        await self._machines.kill(name)
+        self._cancel_notice(name)
+        self._notice_death(name)
+        await self._machines.start(name)
+        if self._core:
+            self._core.node_up(name)
+
+    def _check(self, name: str) -> None:
+        if name not in self._machines.names or name == LOGIN:
+            nodes = ", ".join(self._machines.names[1:]) or "none"
+            raise SpecError(f"there is no node {name!r}; the nodes are {nodes}")
+
+    def _cancel_notice(self, name: str) -> None:
+        if notice := self._notices.pop(name, None):
+            notice.cancel()
+
+    def _notice_death(self, name: str) -> None:
+        if self._core:
+            self._core.node_down(name)
+
+    def _set_alarm(self, when: float | None) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        if when is not None and self._core is not None:
+            delay = max(0.0, when - time.time())
+            self._alarm = asyncio.get_running_loop().call_later(delay, self._core.tick)
+
+
+def _make_core(spec: ClusterSpec, user: str, launcher: ProcessLauncher) -> Core:
+    machines = [Machine(name, spec.cpus_per_node, spec.memory_mb, spec.gpus_per_node) for name in spec.node_names]
+    partitions = [Partition("debug", is_default=True)]
+    partitions += [Partition(each.name, each.nodes, each.max_seconds) for each in spec.partitions]
+    settings = Settings(
+        kill_wait=2,  # as in docker/slurm/slurm.conf
+        enforces_partition_limits=True,
+        memory_per_cpu=spec.memory_mb // spec.cpus_per_node,
+        controller=LOGIN,
+        version=_VERSIONS[spec.version or "22.05"],
+        user_ids={user: os.getuid()},
+    )
+    return Core(
+        machines,
+        partitions,
+        cluster_name="simcluster",
+        clock=time,
+        launcher=launcher,
+        accounting=spec.accounting,
+        settings=settings,
+    )
+
+
+def _with_stdin(call: Call, stdin: bytes) -> Call:
+    return Call(call.program, call.arguments, call.cwd, call.environment, stdin, call.user, call.host)
+
+
+def _as_dict(reply: Reply) -> dict[str, Any]:
+    return {"stdout": reply.stdout, "stderr": reply.stderr, "code": reply.code}
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    state = "COMPLETING" if job.is_completing else job.state.value
+    return {
+        "id": job.full_id,
+        "name": job.name,
+        "state": state,
+        "node": ",".join(job.nodes) or None,
+        "submit": _moment(job.submitted),
+        "start": _moment(job.started),
+        "end": _moment(job.ended),
+        "exit_code": f"{job.exit_code}:{job.signal}",
+    }
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
