@@ -22,6 +22,7 @@ from clustrix.deaths import death_of
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.future import ClusterFuture
 from clustrix.journal import Entry, Journal, state_directory
+from clustrix.local_modules import locate
 from clustrix.requirements import explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
@@ -48,6 +49,7 @@ class _Job:
         self.started = time.perf_counter()
         self.is_sent = False
         self.is_cancelled = False
+        self.is_ending = False
         self.is_over = threading.Event()
         self._submitted = threading.Event()
 
@@ -127,7 +129,9 @@ class ClusterExecutor(concurrent.futures.Executor):
         packaged = time.perf_counter()
         wish = options.python or config.python_executable or ""
         reader = self._session.python_versions.get(wish)
-        arguments, bindings = dump_arguments(args, kwargs, reader), dump_bindings(package.bindings, reader)
+        classes: set[type] = set()
+        arguments, bindings = dump_arguments(args, kwargs, reader, classes), dump_bindings(package.bindings, reader)
+        _refuse_what_is_not_packed(classes, package)
         encoded = time.perf_counter()
         self._session.connect()
         connected = time.perf_counter()
@@ -239,7 +243,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._is_leaving = True
         deadline = time.monotonic() + EXIT_PATIENCE
         for job in list(self._jobs.values()):
-            if job.is_cancelled:
+            if job.is_cancelled or job.is_ending:
                 job.is_over.wait(max(0.0, deadline - time.monotonic()))
             else:
                 job.wait_until_submitted()
@@ -308,9 +312,9 @@ class ClusterExecutor(concurrent.futures.Executor):
     ) -> None:
         """Complete the future once; when the job ``is_over``, drop its entry, and its files on the cluster."""
         with self._guard:
-            if self._jobs.pop(job.entry.job_id, None) is None:
+            if job.is_ending:
                 return
-        job.is_over.set()
+            job.is_ending = True
         if is_over:
             try:
                 self._journal.remove(job.entry.job_id)
@@ -318,6 +322,9 @@ class ClusterExecutor(concurrent.futures.Executor):
                 _log.warning("the journal's entry of job %s can't be removed: %s", job.entry.job_id, error)
             if job.is_submitted and self._config.cleanup_on_success:
                 self._receivers.submit(self._acknowledge, job.entry.job_id)
+        # Whoever leaves waits for this, and then the process ends.
+        self._jobs.pop(job.entry.job_id, None)
+        job.is_over.set()
         if job.future.set_running_or_notify_cancel():
             if exception is not None:
                 job.future.set_exception(exception)
@@ -412,6 +419,21 @@ def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
         if is_kind(function):
             raise errors.PackagingError(
                 f"{function.__qualname__} is {kind}, whose value can't leave the job: call it in a function that returns plain data"
+            )
+
+
+def _refuse_what_is_not_packed(classes: set[type], package: PackageInfo) -> None:
+    """The job can only read instances of classes that it has: those of libraries, and those in the package."""
+    packed = package.metadata["execution_info"]
+    for cls in classes:
+        if cls.__module__ == "__main__":
+            is_there = cls.__qualname__.partition(".")[0] in packed["definition_order"]
+        else:
+            is_there = cls.__module__ in packed["modules"] or locate(cls.__module__) is None
+        if not is_there:
+            raise errors.SerializationError(
+                f"the arguments hold a {cls.__qualname__} of {cls.__module__}, which {package.function_name} does not mention, "
+                "so it is not sent along: name the class in the function, as in an annotation or an isinstance()"
             )
 
 

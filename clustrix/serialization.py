@@ -25,16 +25,22 @@ class Outcome:
         self.exception = exception
 
 
-def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], reader: tuple[int, int] | None) -> bytes:
-    """The call's arguments for a reader of Python version ``reader`` (None: not known yet, then for any)."""
-    return _dump((args, dict(kwargs)), "call", reader, {"call[0]": "args", "call[1]": "kwargs"}, "the arguments")
+def dump_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], reader: tuple[int, int] | None, classes: set[type]
+) -> bytes:
+    """The call's arguments for a reader of Python version ``reader`` (None: not known yet, then for any).
+
+    ``classes`` gets the classes they have instances of: the reader must have those, too.
+    """
+    names = {"call[0]": "args", "call[1]": "kwargs"}
+    return _dump((args, dict(kwargs)), root="call", reader=reader, names=names, what="the arguments", classes=classes)
 
 
 def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -> bytes:
     """The captured values of the main file, by name; empty when there are none."""
     if not bindings:
         return b""
-    return _dump(dict(bindings), "globals()", reader, {}, "a variable that the function uses")
+    return _dump(dict(bindings), root="globals()", reader=reader, names={}, what="a variable that the function uses")
 
 
 def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
@@ -89,10 +95,18 @@ def _no_exit_of_ours(head: dict[str, Any], exit_there: BaseException) -> BaseExc
     return error
 
 
-def _dump(value: Any, root: str, reader: tuple[int, int] | None, names: dict[str, str], what: str) -> bytes:
+def _dump(
+    value: Any,
+    *,
+    root: str,
+    reader: tuple[int, int] | None,
+    names: dict[str, str],
+    what: str,
+    classes: set[type] | None = None,
+) -> bytes:
     protocol = 5 if reader and reader >= (3, 8) else 4
     try:
-        return wire.dumps(value, protocol=protocol, root=root, target=reader)
+        return wire.dumps(value, protocol=protocol, root=root, target=reader, classes=classes)
     except wire.WireError as error:
         path = error.path
         for prefix, name in names.items():

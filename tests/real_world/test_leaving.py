@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import workload
+from packaging.version import Version
 
 import clustrix
 from clustrix import cluster
@@ -172,10 +173,17 @@ def test_the_users_own_sbatch_variables_do_not_override_what_was_asked_for(confi
 
 def test_arguments_that_the_job_cannot_read_are_an_error_that_says_why(configured):
     with pytest.raises(
-        clustrix.SerializationError, match=r"can't be read by Python 3\.6.*No module.*named in the function"
+        clustrix.SerializationError, match=r"can't be read by Python 3\.6.*No module named 'packaging'.*Plain data"
     ):
-        cluster(python="3.6")(workload.doubled)(Unseen())
+        cluster(python="3.6")(workload.doubled)(Version("1.0"))
+
+
+def test_an_instance_of_a_class_that_is_not_packed_is_refused_before_queueing(configured, slurm):
+    before = len(slurm.jobs())
+    with pytest.raises(clustrix.SerializationError, match="which doubled does not mention"):
+        cluster(python="3.6")(workload.doubled)([Unseen()])
+    assert len(slurm.jobs()) == before
 
 
 class Unseen:
-    """A class that the function does not mention."""
+    """A class that no job's function mentions."""

@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -120,6 +122,32 @@ def test_an_argument_that_cannot_be_sent_is_named_by_its_place(unreachable, argu
 def test_a_keyword_argument_that_cannot_be_sent_is_named(unreachable):
     with pytest.raises(clustrix.SerializationError, match=r"kwargs\[.right.\]"):
         cluster(add)(1, right=threading.Lock())
+
+
+def test_an_instance_whose_class_does_not_come_along_is_refused_with_the_way_out(unreachable, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import clustrix\n"
+        "class Shape:\n    pass\n"
+        "@clustrix.cluster(cluster_host='nowhere.invalid')\n"
+        "def area(shape):\n    return 1\n"
+        "area([Shape()])\n"
+    )
+    answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert "SerializationError: the arguments hold a Shape of __main__, which area does not mention" in answer.stderr
+
+
+def test_an_instance_whose_class_the_function_mentions_is_not_refused(unreachable, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import clustrix, collections, decimal\n"
+        "class Shape:\n    pass\n"
+        "@clustrix.cluster(cluster_host='nowhere.invalid')\n"
+        "def area(shape: Shape):\n    return 1\n"
+        "area([Shape(), collections.OrderedDict(), decimal.Decimal(1)])\n"
+    )
+    answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert "ClusterConnectionError" in answer.stderr
 
 
 def test_what_is_refused_leaves_no_entry_in_the_journal(unreachable, tmp_path):

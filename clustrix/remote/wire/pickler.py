@@ -1,6 +1,6 @@
 """Values as bytes that every Python from 3.6 up can read, whichever of them wrote them."""
 
-from typing import Any, Dict, Optional, Tuple, Type
+from typing import Any, Dict, Optional, Set, Tuple, Type
 
 from . import reducers
 from .culprit import WireError, locate
@@ -16,15 +16,18 @@ def dumps(
     main_module: str = "__main__",
     target: Optional[Tuple[int, int]] = None,
     root: str = "value",
+    *,
+    classes: Optional[Set[type]] = None,
 ) -> bytes:
     """The pickle of `value`, for a reader with Python `target` (None: one that is not older than this).
 
     What belongs to the module `main_module` is written as belonging to `__main__`. Raises WireError, which names
-    the part that can't be sent; `root` is what it calls `value` itself.
+    the part that can't be sent; `root` is what it calls `value` itself. `classes` gets the classes that the value has
+    instances of, apart from those which every pickler knows.
     """
     settings = Settings(protocol, main_module, target)
     try:
-        return reducers.write(value, settings, reduce_exception(settings))
+        return reducers.write(value, settings, reduce_exception(settings), classes)
     except MemoryError:
         raise
     except Exception as error:

@@ -14,7 +14,7 @@ import operator
 import pickle
 import sys
 from types import FunctionType, ModuleType
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, NamedTuple, Optional, Set, Tuple, Union
 
 from . import numpy_states, renames
 
@@ -122,8 +122,8 @@ class _MainPickler(pickle.Pickler):
         return NotImplemented
 
 
-def write(value: Any, settings: Settings, reduce_exception: Reducer) -> bytes:
-    """The pickle of `value`; raises whatever the pickler raises."""
+def write(value: Any, settings: Settings, reduce_exception: Reducer, classes: Optional[Set[type]] = None) -> bytes:
+    """The pickle of `value`; raises whatever the pickler raises. `classes` gets those that it has instances of."""
     buffer = io.BytesIO()
     pickler: pickle.Pickler
     if settings.main_module == "__main__":
@@ -133,8 +133,10 @@ def write(value: Any, settings: Settings, reduce_exception: Reducer) -> bytes:
     else:
         pickler = _MainPickler(buffer, settings.protocol)
         pickler.main_module = settings.main_module
-    pickler.dispatch_table = Reducers(settings, reduce_exception)
+    reducers = pickler.dispatch_table = Reducers(settings, reduce_exception)
     pickler.dump(value)
+    if classes is not None:
+        classes.update(reducers)
     return buffer.getvalue()
 
 
