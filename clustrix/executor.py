@@ -271,7 +271,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         except BaseException as error:  # noqa: BLE001 - likewise
             self._end(job, exception=error)
         else:
-            self._session.python_versions[parts.python_wish] = tuple(answer["python"])
+            if answer["python"]:
+                self._session.python_versions[parts.python_wish] = (answer["python"][0], answer["python"][1])
             self._note_submitted(job, answer)
 
     def _note_submitted(self, job: _Job, answer: dict[str, Any]) -> None:

@@ -72,7 +72,10 @@ def test_a_script_that_ends_right_after_submitting_has_submitted(client, slurm):
     assert clustrix.attach(job_id).result(60) == 8
 
 
+# A test run in the background ignores SIGINT, and so would its children.
 BLOCKING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 executor = clustrix.ClusterExecutor()
 executor.connect()
 future = executor.submit(workload.sleeps, 300)
