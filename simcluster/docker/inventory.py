@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,10 +33,16 @@ def _describe(containers: list[dict[str, object]]) -> RunningCluster:
     return RunningCluster(
         name=labels[NAME],
         run=labels[RUN],
-        spec=ClusterSpec.from_dict(json.loads(labels[SPEC])),
+        spec=_spec_of(json.loads(labels[SPEC])),
         owner=Owner.from_labels(labels),
         directory=Path(labels[DIRECTORY]),
         created=min(int(str(container["Created"])) for container in containers),
         port=next((port["PublicPort"] for port in ports if "PublicPort" in port), None),  # type: ignore[attr-defined]
         machines={role: str(container["State"]) for role, container in sorted(by_role.items())},
     )
+
+
+def _spec_of(settings: dict[str, object]) -> ClusterSpec:
+    """The spec in a label, which another version of simcluster may have written: what is new there is passed over."""
+    known = {field.name for field in dataclasses.fields(ClusterSpec)}
+    return ClusterSpec.from_dict({name: value for name, value in settings.items() if name in known})

@@ -79,8 +79,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 executor = clustrix.ClusterExecutor()
 executor.connect()
 future = executor.submit(workload.sleeps, 300)
-print(future.job_id, flush=True)
 try:
+    print(future.job_id, flush=True)
     future.result()
 except KeyboardInterrupt:
     future.cancel()
