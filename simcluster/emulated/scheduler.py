@@ -7,15 +7,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from simcluster.emulated.core import Core
 from simcluster.emulated.interface import Call, Machine, Partition, Settings
-from simcluster.emulated.launcher import ProcessLauncher
 from simcluster.emulated.machines import LOGIN
 from simcluster.emulated.messages import read_bytes, write_message
-from simcluster.emulated.slurm import answer
 from simcluster.errors import SpecError
 
 if TYPE_CHECKING:
+    from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Job, Reply
     from simcluster.emulated.machines import Machines
     from simcluster.spec import ClusterSpec
@@ -59,8 +57,10 @@ class Scheduler:
         self._notices: dict[str, asyncio.TimerHandle] = {}
         self._core: Core | None = None
         if spec.scheduler == "slurm":
-            launcher = ProcessLauncher(machines)
-            launcher.core = self._core = _make_core(spec, user, launcher)
+            from simcluster.emulated.slurm import answer  # noqa: PLC0415  # a host without a scheduler starts sooner
+
+            self._answer = answer
+            self._core = _make_core(spec, user, machines)
             self._core.alarm = self._set_alarm
 
     async def converse(
@@ -79,11 +79,11 @@ class Scheduler:
         )
         assert self._core is not None  # noqa: S101
         try:
-            reply = await answer(self._core, cast("Call", _CallWithoutStdin(call)))
+            reply = await self._answer(self._core, cast("Call", _CallWithoutStdin(call)))
         except _StdinWantedError:
             write_message(writer, {"wants_stdin": True})
             call = _with_stdin(call, await read_bytes(reader))
-            reply = await answer(self._core, call)
+            reply = await self._answer(self._core, call)
         return _as_dict(reply)
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -129,8 +129,11 @@ class Scheduler:
             self._alarm = asyncio.get_running_loop().call_later(delay, self._core.tick)
 
 
-def _make_core(spec: ClusterSpec, user: str, launcher: ProcessLauncher) -> Core:
-    machines = [Machine(name, spec.cpus_per_node, spec.memory_mb, spec.gpus_per_node) for name in spec.node_names]
+def _make_core(spec: ClusterSpec, user: str, machines: Machines) -> Core:
+    from simcluster.emulated.core import Core  # noqa: PLC0415
+    from simcluster.emulated.launcher import ProcessLauncher  # noqa: PLC0415
+
+    nodes = [Machine(name, spec.cpus_per_node, spec.memory_mb, spec.gpus_per_node) for name in spec.node_names]
     partitions = [Partition("debug", is_default=True)]
     partitions += [Partition(each.name, each.nodes, each.max_seconds) for each in spec.partitions]
     settings = Settings(
@@ -141,8 +144,9 @@ def _make_core(spec: ClusterSpec, user: str, launcher: ProcessLauncher) -> Core:
         version=_VERSIONS[spec.version or "22.05"],
         user_ids={user: os.getuid()},
     )
-    return Core(
-        machines,
+    launcher = ProcessLauncher(machines)
+    launcher.core = Core(
+        nodes,
         partitions,
         cluster_name="simcluster",
         clock=time,
@@ -150,6 +154,7 @@ def _make_core(spec: ClusterSpec, user: str, launcher: ProcessLauncher) -> Core:
         accounting=spec.accounting,
         settings=settings,
     )
+    return launcher.core
 
 
 def _with_stdin(call: Call, stdin: bytes) -> Call:

@@ -1,4 +1,4 @@
-"""The SFTP server of a login host: `python -m simcluster.emulated.sftp PID KINDS HOME`, on stdin and stdout.
+"""The SFTP server of a login host: `python -m simcluster.emulated.sftp PID KINDS HOME CLIENT`, on stdin and stdout.
 
 A process of its own, for it has to see the files that the machine with that process sees. It joins it when all is
 imported: from there on this computer's packages are out of reach.
@@ -28,14 +28,16 @@ class _Reader:
 
     logger = logger
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(self, reader: asyncio.StreamReader, client: str) -> None:
         self._reader = reader
+        self._client = client
 
     async def readexactly(self, count: int) -> bytes:
         return await self._reader.readexactly(count)
 
-    def get_extra_info(self, _name: str, default: Any = None) -> Any:
-        return default
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        # Some clients swap the arguments of a request for a symbolic link.
+        return self._client if name == "client_version" else default
 
 
 class _Writer:
@@ -58,14 +60,14 @@ class _Writer:
         self._writer.close()
 
 
-async def _serve() -> None:
+async def _serve(client: str) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(0, "rb"))
     ended = asyncio.Event()
     writer, _ = await loop.connect_write_pipe(lambda: _UntilClosed(ended), os.fdopen(1, "wb"))
     server: asyncssh.SFTPServer = asyncssh.SFTPServer(cast("Any", None))
-    handler = SFTPServerHandler(server, cast("Any", _Reader(reader)), cast("Any", _Writer(writer)), _VERSION)
+    handler = SFTPServerHandler(server, cast("Any", _Reader(reader, client)), cast("Any", _Writer(writer)), _VERSION)
     await handler.run()
     await ended.wait()
 
@@ -78,13 +80,13 @@ class _UntilClosed(asyncio.BaseProtocol):
         self._ended.set()
 
 
-def main(pid: str, kinds: str, home: str) -> None:
+def main(pid: str, kinds: str, home: str, client: str) -> None:
     """Serve until stdin ends."""
     if "mount" in kinds:
         join(int(pid), kinds.split(","))
     os.chdir(home)
     os.umask(0o022)
-    asyncio.run(_serve())
+    asyncio.run(_serve(client))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class LoginHost(Protocol):
         ...
 
     def sftp_command(self) -> list[str]:
-        """The program that serves SFTP on stdin and stdout."""
+        """The program that serves SFTP on stdin and stdout; the client's version is its last argument."""
         ...
 
 
@@ -224,7 +224,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
     def _start_sftp(self, descriptors: list[int]) -> None:
         stdin, stdout, _ = descriptors
         process = subprocess.Popen(
-            self._login.sftp_command(),
+            [*self._login.sftp_command(), self._connection.get_extra_info("client_version", "")],
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.DEVNULL,
@@ -244,9 +244,9 @@ class _Session(asyncssh.SSHServerSession[bytes]):
 
     async def _connect(self, stdin: int, stdout: int, stderr: int | None) -> None:
         loop = asyncio.get_running_loop()
+        self._open_outputs = 1 if stderr is None else 2
         for descriptor, write in ((stdout, self._channel.write), (stderr, self._channel.write_stderr)):
             if descriptor is not None:
-                self._open_outputs += 1
                 protocol = _Output(write, self._output_closed)
                 output, _ = await loop.connect_read_pipe(partial(_same, protocol), os.fdopen(descriptor, "rb", 0))
                 self._outputs.append(output)
@@ -319,7 +319,8 @@ class _Input(asyncio.BaseProtocol):
         self._channel.pause_reading()
 
     def resume_writing(self) -> None:
-        self._channel.resume_reading()
+        # Not at once: the end of the input, coming now, would have asyncio drop what is written before it.
+        asyncio.get_running_loop().call_soon(self._channel.resume_reading)
 
 
 _SIGNALS: Mapping[str, int] = {member.name: int(member) for member in signal.Signals}

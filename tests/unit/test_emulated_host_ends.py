@@ -1,0 +1,145 @@
+"""Nothing of an emulated cluster outlives it, whichever way it ends."""
+
+import contextlib
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import simcluster
+from simcluster.commands import cli
+from simcluster.emulated.registry import list_records
+from simcluster.ownership import start_time
+
+OWNER = """
+import json, os, sys
+import simcluster
+cluster = simcluster.start("ssh", backend="emulated")
+print(json.dumps([cluster.ssh.port, str(cluster.ssh.key_file.parent)]), flush=True)
+cluster.run("exec >&- 2>&- <&-; (setsid sleep 4321 &); nohup setsid sleep 4321 & sleep 4321")
+"""
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path, monkeypatch):
+    """A registry of the test's own and no Docker engine, for others may have clusters meanwhile."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    yield
+    gc.collect()  # the docker package leaves the socket that failed to the collector
+
+
+def processes(run):
+    """The processes that carry a cluster's mark, as seen from outside of it."""
+    mark = f"SIMCLUSTER_PROCESS={run}:".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in environment.read_bytes():
+                found.append(int(environment.parent.name))
+    return found
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, what
+
+
+def is_gone(record):
+    return not record.path.exists() and not record.directory.exists() and not processes(record.run)
+
+
+def three_sleep(cluster, record):
+    """Start three programs that do what they can to get away."""
+    cluster.run("(setsid sleep 4321 &) >&- 2>&- <&-; nohup setsid sleep 4321 >&- 2>&- <&- & sleep 4321 >&- 2>&- <&- &")
+    if sys.platform == "linux":
+        wait_until(lambda: len(processes(record.run)) >= 3, "the programs did not start")
+
+
+def test_closing_ends_every_process_and_removes_every_file():
+    with simcluster.start("ssh", backend="emulated") as cluster:
+        (record,) = list_records()
+        three_sleep(cluster, record)
+        assert start_time(record.keeper.pid) == record.keeper.started
+    assert is_gone(record)
+    assert start_time(record.keeper.pid) is None
+    cluster.close()
+
+
+def test_a_cluster_goes_with_its_killed_owner():
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, start_new_session=True) as owner:
+        owner.stdout.readline()
+        (record,) = list_records()
+        if sys.platform == "linux":
+            wait_until(lambda: len(processes(record.run)) >= 3, "the programs did not start")
+        os.killpg(owner.pid, signal.SIGKILL)
+    wait_until(lambda: is_gone(record), "something is left")
+    wait_until(lambda: start_time(record.keeper.pid) is None, "the daemon is left")
+
+
+@pytest.mark.parametrize("finder", [["ls"], ["down", "--all"], None])
+def test_what_a_killed_daemon_left_is_removed_by_the_next_command(finder):
+    cluster = simcluster.start("ssh", backend="emulated")
+    (record,) = list_records()
+    three_sleep(cluster, record)
+    os.kill(record.keeper.pid, signal.SIGKILL)
+    # Its programs die with it; what is left are files.
+    wait_until(lambda: not processes(record.run), "programs are left")
+    with pytest.raises(simcluster.SimclusterError, match="has ended"):
+        cluster.jobs()
+    if finder is None:
+        with simcluster.start("ssh", backend="emulated"):
+            assert is_gone(record)
+    else:
+        assert CliRunner().invoke(cli, finder).exit_code == 0
+        assert is_gone(record)
+    cluster.close()
+
+
+def test_a_killed_daemon_is_no_problem_for_close():
+    cluster = simcluster.start("ssh", backend="emulated")
+    (record,) = list_records()
+    os.kill(record.keeper.pid, signal.SIGKILL)
+    cluster.close()
+    wait_until(lambda: is_gone(record), "something is left")
+
+
+def test_a_cluster_that_is_kept_is_found_and_removed_by_its_name():
+    def said(*arguments):
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    program = "from simcluster.cli import cli; cli()"
+    up = [sys.executable, "-c", program, "up", "ssh", "--backend", "emulated", "--name", "mine"]
+    assert "mine is up" in subprocess.run(up, capture_output=True, text=True, check=True).stdout
+    (record,) = list_records()
+    (listed,) = json.loads(said("ls", "--json"))
+    assert listed["name"] == "mine"
+    assert listed["owner_pid"] is None
+    assert listed["machines"] == {"login": "running"}
+    assert Path(listed["profile"]).exists()
+    with pytest.raises(simcluster.SpecError, match="simcluster down mine"):
+        simcluster.start("ssh", backend="emulated", name="mine")
+    assert "is gone" in said("down", "--all")
+    assert is_gone(record)
+
+
+def test_two_clusters_know_nothing_of_each_other():
+    with simcluster.start("ssh", backend="emulated") as one, simcluster.start("ssh", backend="emulated") as other:
+        one.run("echo one > file", check=True)
+        assert other.run("cat file").returncode == 1
+        assert one.ssh.port != other.ssh.port
+        one.close()
+        assert other.run("echo on").stdout == "on\n"
