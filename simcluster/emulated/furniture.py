@@ -47,7 +47,9 @@ def furnish(
     binaries = _directory(root / "bin")
     here = Path(__file__).parent
     program = shlex.quote(os.path.realpath(sys.executable))
-    asking = (here / "machine" / "ask.py").read_text(encoding="utf-8").replace("@directory@", f"{seen_as}/run")
+    # Nothing but a docstring may stand before a future import, so both are left off.
+    _, _, asking = (here / "machine" / "ask.py").read_text(encoding="utf-8").partition("import annotations\n")
+    asking = asking.replace("@directory@", f"{seen_as}/run")
     for command in commands:
         _executable(binaries / command, _ASK.format(program=program) + asking)
     for version, interpreter in pythons.items():
