@@ -14,7 +14,7 @@ UNFULFILLED, FULFILLED, FAILED = "unfulfilled", "fulfilled", "failed"
 class Condition:
     """One condition on another job. `kind` is one of KINDS.
 
-    `task_id` is the element of an array, None for the whole of it; `delay` is in seconds and counts for `after`.
+    `task_id` is the element of an array, None for the whole of it (then `is_array`); `delay` is in seconds and counts for `after`.
     """
 
     kind: str
@@ -22,6 +22,7 @@ class Condition:
     task_id: int | None = None
     delay: int = 0
     state: str = UNFULFILLED
+    is_array: bool = False
 
 
 @dataclass(frozen=True, slots=True)

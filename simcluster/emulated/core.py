@@ -14,7 +14,7 @@ from simcluster.emulated.interface import Notices
 from simcluster.emulated.jobs import ENDED, Attempt, Job, State
 from simcluster.emulated.queue import Queue
 from simcluster.emulated.refusals import Refusal, RefusedError
-from simcluster.emulated.scheduling import Pass
+from simcluster.emulated.scheduling import Pass, expected_start
 from simcluster.emulated.submission import Site, default_priority, is_too_long, make_job
 from simcluster.emulated.timers import Timers
 
@@ -101,6 +101,15 @@ class Core:
         """Use up a job number, as `sbatch --test-only` does."""
         self._last_number += 1
         return self._last_number
+
+    def expect(self, job: Job) -> tuple[float, str]:
+        """When and on which node a job would start that is not submitted; now if nobody can say."""
+        now = self.clock.time()
+        placement = self.nodes.place(job.need) if job.need else None
+        if placement is not None:
+            return now, self.nodes.all[placement.nodes[0]].machine.name
+        found = expected_start(job.need, self.nodes, self.running, now) if job.need else None
+        return (found[0], self.nodes.all[min(found[1])].machine.name) if found else (now, "")
 
     def find(self, number: int, task: int | None = None) -> list[Job]:
         """The job of that number; of an array's number all elements, or the one asked for. Empty if there is none."""

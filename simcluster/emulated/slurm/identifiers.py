@@ -1,0 +1,43 @@
+"""Job ids as people write them: `17`, `17_3`, `17_[1-3]`, `17.batch`; and who may touch which job."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simcluster.emulated.core import Core
+    from simcluster.emulated.interface import Call
+    from simcluster.emulated.jobs import Job
+
+__all__ = ["is_allowed", "jobs_named", "split_ids"]
+
+_ID = re.compile(r"(\d+)(?:_(\d+|\*|\[[\d,\-%]+\]))?(?:\.(\w+))?")
+
+
+def split_ids(text: str) -> list[str]:
+    """At commas, but not at those in brackets."""
+    return [piece for piece in re.findall(r"(?:[^,\[]|\[[^\]]*\]?)+", text) if piece]
+
+
+def jobs_named(core: Core, text: str) -> list[Job] | None:
+    """The jobs of an id, none if they are unknown; None if it is no id at all."""
+    match = _ID.fullmatch(text.strip())
+    if match is None or match[1].strip("0") == "":
+        return None
+    number, task = int(match[1]), match[2]
+    if task is None or task == "*":
+        return core.find(number)
+    if task.isdigit():
+        return core.find(number, int(task))
+    found: list[Job] = []
+    for piece in task.strip("[]").split("%")[0].split(","):
+        low, _, high = piece.partition("-")
+        for element in range(int(low), int(high or low) + 1):
+            found += core.find(number, element)
+    return found
+
+
+def is_allowed(call: Call, job: Job) -> bool:
+    """Whether the caller may change the job."""
+    return call.user in {job.user, "root", "slurm"}

@@ -1,0 +1,200 @@
+"""What squeue can tell of a job, by its letters and its names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simcluster.emulated.arrays import in_ranges
+from simcluster.emulated.jobs import ENDED, Job, State
+from simcluster.emulated.slurm.hostlists import compress
+from simcluster.emulated.slurm.surroundings import dependency_text, user_id
+from simcluster.emulated.slurm.times import limit_text, stamp, time_used
+from simcluster.emulated.slurm.words import compact_state, full_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simcluster.emulated.core import Core
+
+__all__ = ["Record", "fields_of", "gathered", "memory_text", "record_id", "run_time", "tasks_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line of squeue: a job, or the elements of an array that wait together, `tasks`, with the first of them."""
+
+    job: Job
+    tasks: tuple[int, ...] = ()
+    limit: int = 0
+
+
+def gathered(core: Core, jobs: list[Job], *, one_by_one: bool) -> list[Record]:
+    """Records for the jobs; elements that wait together are one of them unless `one_by_one`."""
+    records: list[Record] = []
+    together: dict[int, list[Job]] = {}
+    for job in jobs:
+        array = core.arrays.get(job.array_id) if job.array_id is not None else None
+        if array is None or job.task_id not in array.together or one_by_one:
+            records.append(Record(job))
+            continue
+        if array.id not in together:
+            together[array.id] = []
+            records.append(Record(job, (-1,)))
+        together[array.id].append(job)
+    return [_whole(core, record, together) for record in records]
+
+
+def _whole(core: Core, record: Record, together: dict[int, list[Job]]) -> Record:
+    if not record.tasks or record.job.array_id is None:
+        return record
+    elements = together[record.job.array_id]
+    return Record(record.job, tuple(e.task_id or 0 for e in elements), core.arrays[record.job.array_id].limit)
+
+
+def tasks_text(record: Record) -> str:
+    """`1-3%2`: the elements that a record stands for."""
+    if record.job.array_id is None:
+        return "N/A"
+    if not record.tasks:
+        return str(record.job.task_id)
+    return in_ranges(record.tasks) + (f"%{record.limit}" if record.limit else "")
+
+
+def record_id(record: Record) -> str:
+    """`17`, `17_3` or `17_[1-3%2]`."""
+    if not record.tasks:
+        return record.job.full_id
+    return f"{record.job.array_id}_[{tasks_text(record)}]"
+
+
+def memory_text(megabytes: int) -> str:
+    """`500M`, `4G`."""
+    return f"{megabytes // 1024}G" if megabytes and megabytes % 1024 == 0 else f"{megabytes}M"
+
+
+def run_time(job: Job, now: float) -> float:
+    """Seconds that it has run."""
+    if job.started is None or job.state is State.PENDING:
+        return 0
+    end = job.ended if job.state in ENDED else job.suspended
+    return max(0.0, (now if end is None else end) - job.started)
+
+
+def _nodes_or_reason(job: Job) -> str:
+    is_failed = job.state in {State.FAILED, State.TIMEOUT, State.OUT_OF_MEMORY, State.NODE_FAIL}
+    if job.state is State.PENDING or (is_failed and not job.is_completing):
+        return f"({job.reason})"
+    return compress(job.nodes)
+
+
+def _node_count(job: Job) -> int:
+    if job.nodes:
+        return len(job.nodes)
+    need = job.need
+    if need is None:
+        return 1
+    return need.min_nodes
+
+
+def _minimum_memory(job: Job) -> str:
+    need = job.need
+    if job.request.memory_mb is not None:
+        return memory_text(job.request.memory_mb) if job.request.memory_mb else "0"
+    return memory_text(need.memory_per_cpu_mb if need else 0)
+
+
+def _started(job: Job) -> float | None:
+    if job.state is State.PENDING:
+        return job.begin if job.reason == "BeginTime" else None
+    return job.ended if job.started is None else job.started
+
+
+def _end(job: Job) -> float | None:
+    if job.ended is not None:
+        return job.ended
+    start = _started(job)
+    return start + job.limit if start is not None and job.limit is not None else None
+
+
+def _oversubscribe(job: Job) -> str:
+    given = job.request.options
+    if "exclusive" in given:
+        return "USER" if given["exclusive"] == "user" else "NO"
+    return "YES" if "oversubscribe" in given else "OK"
+
+
+def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callable[[Record], str]]]:
+    """Each as letter, name for `-O` (small letters), title, value."""
+    now = core.clock.time()
+
+    def moment(value: float | None) -> str:
+        return stamp(value, "N/A", time_format)
+
+    def of(value: Callable[[Job], str]) -> Callable[[Record], str]:
+        return lambda record: value(record.job)
+
+    settings = core.settings
+    return [
+        ("i", "jobarrayid", "JOBID", record_id),
+        ("A", "jobid", "JOBID", of(lambda j: str(j.id))),
+        ("F", "arrayjobid", "ARRAY_JOB_ID", of(lambda j: str(j.array_id or j.id))),
+        ("K", "arraytaskid", "ARRAY_TASK_ID", tasks_text),
+        ("P", "partition", "PARTITION", of(lambda j: j.partition)),
+        ("j", "name", "NAME", of(lambda j: j.name)),
+        ("u", "username", "USER", of(lambda j: j.user)),
+        ("U", "userid", "UID", of(lambda j: str(user_id(core, j.user)))),
+        ("g", "groupname", "GROUP", of(lambda j: j.user)),
+        ("G", "groupid", "GROUP", of(lambda j: str(user_id(core, j.user)))),
+        ("t", "statecompact", "ST", of(compact_state)),
+        ("T", "state", "STATE", of(full_state)),
+        ("M", "timeused", "TIME", of(lambda j: time_used(run_time(j, now)))),
+        ("l", "timelimit", "TIME_LIMIT", of(lambda j: limit_text(j.limit))),
+        (
+            "L",
+            "timeleft",
+            "TIME_LEFT",
+            of(lambda j: limit_text(None if j.limit is None else j.limit - int(run_time(j, now)))),
+        ),
+        ("D", "numnodes", "NODES", of(lambda j: str(_node_count(j)))),
+        ("R", "reasonlist", "NODELIST(REASON)", of(_nodes_or_reason)),
+        ("r", "reason", "REASON", of(lambda j: j.reason)),
+        ("N", "nodelist", "NODELIST", of(lambda j: compress(j.nodes))),
+        ("B", "batchhost", "EXEC_HOST", of(lambda j: j.nodes[0] if j.nodes else "n/a")),
+        ("C", "numcpus", "CPUS", of(lambda j: str(j.cpus))),
+        ("c", "mincpus", "MIN_CPUS", of(lambda j: str(j.request.cpus_per_task))),
+        ("m", "minmemory", "MIN_MEMORY", of(_minimum_memory)),
+        ("b", "tres-per-node", "TRES_PER_NODE", of(lambda j: f"gres:gpu:{j.gpus}" if j.gpus else "N/A")),
+        ("a", "account", "ACCOUNT", of(lambda j: j.account or settings.accounts[0])),
+        ("q", "qos", "QOS", of(lambda j: j.qos or settings.qualities[0])),
+        ("p", "priority", "PRIORITY", of(lambda j: f"{j.priority / ((1 << 32) - 1):.14f}")),
+        ("Q", "prioritylong", "PRIORITY", of(lambda j: str(j.priority))),
+        ("S", "starttime", "START_TIME", of(lambda j: moment(_started(j)))),
+        ("e", "endtime", "END_TIME", of(lambda j: moment(_end(j)))),
+        ("V", "submittime", "SUBMIT_TIME", of(lambda j: moment(j.submitted))),
+        ("E", "dependency", "DEPENDENCY", of(lambda j: dependency_text(j) or "(null)")),
+        ("k", "comment", "COMMENT", of(lambda j: j.comment or "(null)")),
+        ("o", "command", "COMMAND", of(lambda j: j.request.options.get("command") or "(null)")),
+        ("Z", "workdir", "WORK_DIR", of(lambda j: j.cwd)),
+        ("f", "feature", "FEATURES", of(lambda j: j.request.options.get("constraint") or "(null)")),
+        ("h", "oversubscribe", "OVER_SUBSCRIBE", of(_oversubscribe)),
+        ("n", "reqnodes", "REQ_NODES", of(lambda j: compress(j.request.nodelist))),
+        ("x", "excnodes", "EXC_NODES", of(lambda j: compress(j.request.exclude))),
+        ("v", "reservation", "RESERVATION", lambda _: "(null)"),
+        ("w", "wckey", "WCKEY", of(lambda j: j.request.options.get("wckey") or "(null)")),
+        ("y", "nice", "NICE", of(lambda j: str(j.request.nice))),
+        ("J", "threads", "THREADS_PER_CORE", lambda _: "*"),
+        ("X", "corespec", "CORE_SPEC", lambda _: "N/A"),
+        ("Y", "schednodes", "SCHEDNODES", lambda _: "(null)"),
+        ("z", "sct", "S:C:T", lambda _: "*:*:*"),
+        ("", "stdout", "STDOUT", of(lambda j: j.stdout)),
+        ("", "stderr", "STDERR", of(lambda j: j.stderr)),
+        ("", "stdin", "STDIN", of(lambda j: j.stdin)),
+        ("", "numtasks", "TASKS", of(lambda j: str(j.need.tasks if j.need else 1))),
+        ("", "restartcnt", "RESTART_COUNT", of(lambda j: str(j.restarts))),
+        ("", "requeue", "REQUEUE", of(lambda j: str(int(j.is_requeueable)))),
+        ("", "eligibletime", "ELIGIBLE_TIME", of(lambda j: moment(j.eligible))),
+        ("", "exit_code", "EXIT_CODE", of(lambda j: str(j.exit_code))),
+        ("", "cluster", "CLUSTER", lambda _: core.cluster_name),
+        ("", "submithost", "ALLOC_NODES", lambda _: settings.controller),
+    ]

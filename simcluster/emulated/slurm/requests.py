@@ -1,0 +1,260 @@
+"""From sbatch's options to the core's request."""
+
+from __future__ import annotations
+
+import re
+import signal as signals
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simcluster.emulated.conditions import Condition, Dependency
+from simcluster.emulated.jobs import Request
+from simcluster.emulated.refusals import Refusal, RefusedError
+from simcluster.emulated.slurm.hostlists import expand
+from simcluster.emulated.slurm.surroundings import Surroundings
+from simcluster.emulated.slurm.times import parse_limit, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from simcluster.emulated.core import Core
+    from simcluster.emulated.interface import Call
+
+__all__ = ["InvalidOptionError", "make_request", "parse_dependency", "parse_memory", "parse_signal"]
+
+_VIRTUAL = re.compile(r"simcluster:virtual=(\d+(?:\.\d+)?)")
+_MAIL = {"NONE", "BEGIN", "END", "FAIL", "REQUEUE", "ALL", "INVALID_DEPEND", "STAGE_OUT", "TIME_LIMIT",
+         "TIME_LIMIT_90", "TIME_LIMIT_80", "TIME_LIMIT_50", "ARRAY_TASKS"}  # fmt: skip
+
+
+class InvalidOptionError(Exception):
+    """An option's value makes no sense. `kind` is error or fatal; `before` stands before sbatch's own line."""
+
+    def __init__(self, text: str, code: int = 255, *, kind: str = "error", before: str = "") -> None:
+        super().__init__(text)
+        self.text, self.code, self.kind, self.before = text, code, kind, before
+
+
+def make_request(
+    core: Core, call: Call, options: Sequence[tuple[str, str]], *, script: bytes, command: str, rest: Sequence[str]
+) -> Request:
+    """`options` in order, the last one counts; `rest` is the script and its arguments. Raises InvalidOptionError."""
+    given = dict(options)
+    if "mem" in given and "mem-per-cpu" in given:
+        raise InvalidOptionError("--mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.", 1, kind="fatal")
+    virtual = _VIRTUAL.search(given.get("comment", ""))
+    array, array_limit = _array(given.get("array"))
+    usual_name = "wrap" if "wrap" in given else (rest[0].rsplit("/", 1)[-1] if rest else "sbatch")
+    fields: dict[str, Any] = {
+        "name": given.get("job-name", usual_name),
+        "user": call.user,
+        "script": script,
+        "cwd": _join(call.cwd, given.get("chdir", "")),
+        "dialect": Surroundings(core),
+        "environment": {} if virtual else _environment(call, given.get("export")),
+        "arguments": tuple(rest[1:]),
+        "stdout": given.get("output") or None,
+        "stderr": given.get("error") or None,
+        "stdin": given.get("input", "/dev/null"),
+        "open_mode": _open_mode(given.get("open-mode", "")),
+        "partition": given.get("partition"),
+        "account": given.get("account"),
+        "qos": given.get("qos"),
+        "array": array,
+        "array_limit": array_limit,
+        "dependency": parse_dependency(core, given["dependency"]) if given.get("dependency") else None,
+        "is_killed_by_invalid_dependency": given.get("kill-on-invalid-dep") == "yes",
+        "is_held": "hold" in given,
+        "comment": given.get("comment"),
+        "virtual_seconds": float(virtual[1]) if virtual else None,
+        "options": _shown(call, given, command),
+    }
+    return Request(**fields, **_resources(given), **_times(core, given), **_rules(core, options))
+
+
+def _shown(call: Call, given: Mapping[str, str], command: str) -> dict[str, str]:
+    host = {} if call.host == "login" else {"submit-host": call.host}
+    line = {"submit-line": " ".join((call.program, *call.arguments))}
+    return {sys.intern(k): v for k, v in given.items() if k not in {"wrap", "export"}} | line | host | {
+        "command": command, "submit-dir": call.cwd}  # fmt: skip
+
+
+def _resources(given: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for option, name in (
+        ("ntasks", "tasks"),
+        ("cpus-per-task", "cpus_per_task"),
+        ("ntasks-per-node", "tasks_per_node"),
+    ):
+        if option in given:
+            found[name] = _positive(given[option], option)
+    if "nodes" in given:
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", given["nodes"])
+        if match is None:
+            raise InvalidOptionError(f'Invalid numeric value "{given["nodes"]}" for --nodes.', 1)
+        found["min_nodes"] = max(1, int(match[1]))
+        found["max_nodes"] = max(1, int(match[2] or match[1]))
+    if "ntasks-per-node" in given and "ntasks" not in given:
+        found["tasks"] = found["tasks_per_node"] * found.get("min_nodes", 1)
+    nodelist = expand(given["nodelist"]) if given.get("nodelist") else []
+    if nodelist and found.get("max_nodes") and len(nodelist) > found["max_nodes"]:
+        raise InvalidOptionError(f"invalid number of nodes (-N {len(nodelist)}-{found['max_nodes']})", 1)
+    found["nodelist"] = tuple(nodelist)
+    found["exclude"] = tuple(expand(given["exclude"])) if given.get("exclude") else ()
+    found["features"] = _features(given.get("constraint", ""))
+    for option, name in (("mem", "memory_mb"), ("mem-per-cpu", "memory_per_cpu_mb")):
+        if option in given:
+            found[name] = parse_memory(given[option])
+            if found[name] is None:
+                raise InvalidOptionError(f"Invalid --{option} specification")
+    found["gpus"] = _gpus(given)
+    found["is_exclusive"] = "exclusive" in given
+    return found
+
+
+def _times(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "time" in given:
+        found["time_limit"] = parse_limit(given["time"])
+        if found["time_limit"] is None:
+            raise InvalidOptionError("Invalid --time specification")
+    if "begin" in given:
+        found["begin"] = parse_time(given["begin"], core.clock.time())
+        if found["begin"] is None:
+            bad = f"Invalid time specification (pos=0): {given['begin']}\n"
+            raise InvalidOptionError("Invalid --begin specification", before=bad)
+    if "signal" in given:
+        match = re.fullmatch(r"([BR]:)?(?:([BR]):)?([A-Za-z0-9]+)(?:@(\d+))?", given["signal"])
+        number = parse_signal(match[3]) if match else None
+        if match is None or number is None:
+            raise InvalidOptionError("Invalid --signal specification")
+        found["warning"] = (number, int(match[4] or 60), "B" in f"{match[1]}{match[2]}")
+    return found
+
+
+def _rules(core: Core, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    found: dict[str, Any] = {"is_requeueable": core.settings.is_requeued_by_default}
+    for name, value in options:
+        if name in {"requeue", "no-requeue"}:
+            found["is_requeueable"] = name == "requeue"
+        elif name == "nice":
+            found["nice"] = int(value) if re.fullmatch(r"-?\d+", value) else 100
+            if found["nice"] < 0:
+                raise InvalidOptionError("Batch job submission failed: Invalid --nice value", 1)
+        elif name == "mail-type" and not {word.upper() for word in value.split(",")} <= _MAIL:
+            raise InvalidOptionError("Invalid --mail-type specification")
+        elif name == "clusters" and value != core.cluster_name:
+            raise InvalidOptionError(
+                f"No cluster '{value}' known by database.\nsbatch: error: '{value}' can't be reached now, or it is an"
+                " invalid entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.", 1)  # fmt: skip
+    return found
+
+
+def _environment(call: Call, export: str | None) -> dict[str, str]:
+    """What of the submitter's environment the job gets, by `--export`."""
+    everything = {sys.intern(key): sys.intern(value) for key, value in call.environment.items()}
+    if export is None or export == "ALL":
+        return everything
+    names = [] if export in {"NONE", "NIL"} else export.split(",")
+    login: dict[str, str] = {
+        key: everything[key] for key in ("HOME", "LOGNAME", "USER", "SHELL", "PATH") if key in everything
+    }
+    found: dict[str, str] = dict(everything) if "ALL" in names else login
+    for name in names:
+        key, separator, value = name.partition("=")
+        if separator:
+            found[key] = value
+        elif key in everything:
+            found[key] = everything[key]
+    return found | {"SLURM_EXPORT_ENV": export, "SLURM_GET_USER_ENV": "1"}
+
+
+def parse_dependency(core: Core, text: str) -> Dependency:
+    """`afterok:1:2,singleton`; with `?` any of them is enough. Raises RefusedError."""
+    conditions: list[Condition] = []
+    for piece in re.split(r"[,?]", text):
+        kind, _, ids = piece.partition(":")
+        if re.fullmatch(r"\d+(_\d+)?", kind):
+            kind, ids = "afterany", piece
+        if kind == "singleton" and not ids:
+            conditions.append(Condition(kind))
+            continue
+        if kind not in {"after", "afterok", "afternotok", "afterany", "aftercorr"}:
+            raise InvalidOptionError("Batch job submission failed: Job dependency problem", 1)
+        conditions += [_condition(core, kind, one) for one in ids.split(":")]
+    return Dependency(tuple(conditions), is_any="?" in text)
+
+
+def _condition(core: Core, kind: str, text: str) -> Condition:
+    match = re.fullmatch(r"(\d+)(?:_(\d+|\*))?(?:\+(\d+))?", text)
+    if match is None:
+        core.next_number()
+        raise InvalidOptionError("Batch job submission failed: Job dependency problem", 1)
+    task = int(match[2]) if match[2] and match[2] != "*" else None
+    number = int(match[1])
+    return Condition(kind, number, task, int(match[3] or 0) * 60, is_array=number in core.arrays and task is None)
+
+
+def parse_memory(text: str) -> int | None:
+    """Megabytes; None for what is no size."""
+    match = re.fullmatch(r"(\d+)([KMGT]?)B?", text, re.IGNORECASE)
+    if match is None:
+        return None
+    number, unit = int(match[1]), match[2].upper()
+    return -(-number // 1024) if unit == "K" else number * {"": 1, "M": 1, "G": 1024, "T": 1 << 20}[unit]
+
+
+def parse_signal(text: str) -> int | None:
+    """A signal's number by name, with or without SIG, or by number."""
+    if text.isdigit():
+        return int(text) or None
+    name = text.upper().removeprefix("SIG")
+    return next((int(s) for s in signals.Signals if s.name == f"SIG{name}"), None)
+
+
+def _array(text: str | None) -> tuple[tuple[int, ...] | None, int]:
+    if text is None:
+        return None, 0
+    ranges, _, limit = text.partition("%")
+    found: set[int] = set()
+    for piece in ranges.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?(?::(\d+))?", piece)
+        if match is None or (match[2] and int(match[2]) < int(match[1])) or (limit and not limit.isdigit()):
+            raise InvalidOptionError("Batch job submission failed: Invalid job array specification", 1)
+        if int(match[2] or match[1]) > 4_000_000:
+            raise RefusedError(Refusal.ARRAY)
+        found.update(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1) or 1))
+    return tuple(sorted(found)), int(limit or 0)
+
+
+def _features(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(one.split("&")) for one in text.split("|")) if text else ()
+
+
+def _gpus(given: Mapping[str, str]) -> int:
+    total = 0
+    for option in ("gres", "gpus", "gpus-per-node"):
+        for piece in filter(None, given.get(option, "").split(",")):
+            words = piece.removeprefix("gres:").split(":")
+            if option == "gres" and words == ["none"]:
+                continue
+            if option == "gres" and words[0] != "gpu":
+                raise InvalidOptionError("Invalid generic resource (gres) specification", 1)
+            total += int(words[-1]) if words[-1].isdigit() else 1
+    return total
+
+
+def _positive(text: str, option: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise InvalidOptionError(f'Invalid numeric value "{text}" for --{option}.', 1)
+    return int(text)
+
+
+def _open_mode(text: str) -> str:
+    if text and text[0] not in "at":
+        raise InvalidOptionError("Invalid --open-mode specification")
+    return "append" if text.startswith("a") else "truncate"
+
+
+def _join(cwd: str, path: str) -> str:
+    return path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}".rstrip("/") or "/"

@@ -1,0 +1,181 @@
+"""sbatch: from a script and options to a job."""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from simcluster.emulated.interface import Reply
+from simcluster.emulated.jobs import State
+from simcluster.emulated.refusals import Refusal, RefusedError
+from simcluster.emulated.slurm.job_script import ScriptError, check_script, directives, wrapped
+from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.requests import InvalidOptionError, make_request
+from simcluster.emulated.slurm.times import stamp
+from simcluster.emulated.slurm.words import strerror
+from simcluster.emulated.submission import make_job
+
+if TYPE_CHECKING:
+    from simcluster.emulated.core import Core
+    from simcluster.emulated.interface import Call
+    from simcluster.emulated.jobs import Job, Request
+    from simcluster.emulated.slurm.options import CommandLine
+
+__all__ = ["sbatch"]
+
+_TABLE = table(
+    "sbatch",
+    stops_early=True,
+    flags="""hold/H overcommit/O parsable quiet/Q verbose/v wait/W test-only requeue no-requeue oversubscribe/s
+    use-min-nodes contiguous spread-job ignore-pbs version/V""",
+    optional="exclusive nice get-user-env no-kill/k",
+    valued="""account/A array/a begin/b chdir/D clusters/M comment constraint/C cpus-per-task/c dependency/d
+    distribution/m error/e exclude/x export gpus/G gpus-per-node gres hint input/i job-name/J kill-on-invalid-dep
+    licenses/L mail-type mail-user mem mem-per-cpu nodelist/w nodes/N ntasks/n ntasks-per-node open-mode output/o
+    partition/p priority profile qos/q reservation signal switches time/t wckey wrap wait-all-nodes""",
+    refused="""acctg-freq= batch= bb= bbf= cluster-constraint= container= core-spec/S= cores-per-socket= cpu-freq=
+    cpus-per-gpu= deadline= delay-boot= export-file= extra-node-info/B= gid= gpu-bind= gpu-freq= gpus-per-socket=
+    gpus-per-task= gres-flags= help/h mcs-label= mem-bind= mem-per-gpu= mincpus= network= nodefile/F=
+    ntasks-per-core= ntasks-per-gpu= ntasks-per-socket= power= propagate= reboot sockets-per-node= thread-spec=
+    threads-per-core= time-min= tmp= uid= usage""",
+)
+
+_VARIABLES = {
+    "SBATCH_ACCOUNT": "account",
+    "SBATCH_ARRAY_INX": "array",
+    "SBATCH_CONSTRAINT": "constraint",
+    "SBATCH_ERROR": "error",
+    "SBATCH_EXCLUSIVE": "exclusive",
+    "SBATCH_EXPORT": "export",
+    "SBATCH_GPUS": "gpus",
+    "SBATCH_GRES": "gres",
+    "SBATCH_INPUT": "input",
+    "SBATCH_JOB_NAME": "job-name",
+    "SBATCH_MEM_PER_CPU": "mem-per-cpu",
+    "SBATCH_MEM_PER_NODE": "mem",
+    "SBATCH_NO_REQUEUE": "no-requeue",
+    "SBATCH_OPEN_MODE": "open-mode",
+    "SBATCH_OUTPUT": "output",
+    "SBATCH_OVERCOMMIT": "overcommit",
+    "SBATCH_PARTITION": "partition",
+    "SBATCH_QOS": "qos",
+    "SBATCH_REQUEUE": "requeue",
+    "SBATCH_RESERVATION": "reservation",
+    "SBATCH_SIGNAL": "signal",
+    "SBATCH_TIMELIMIT": "time",
+    "SBATCH_WAIT": "wait",
+    "SBATCH_WCKEY": "wckey",
+}
+
+
+async def sbatch(core: Core, call: Call) -> Reply:
+    """Exit codes: 255 for options that make no sense, 1 for what is refused, with `--wait` the job's."""
+    try:
+        line = _TABLE.parse(call.arguments)
+        if line.has("version"):
+            return Reply(f"slurm {core.settings.version}\n")
+        script, command = _script(core, call, line)
+        inner = _TABLE.parse(directives(script))
+        if inner.rest:
+            raise InvalidOptionError(f"Invalid directive found in batch script: {inner.rest[0]}")
+        from_environment = [(_VARIABLES[key], value) for key, value in call.environment.items() if key in _VARIABLES]
+        options = (*inner.options, *from_environment, *line.options)
+        request = make_request(core, call, options, script=script, command=command, rest=line.rest)
+    except UsageError as error:
+        return Reply(stderr=str(error), code=255)
+    except ScriptError as error:
+        return Reply(stderr=f"sbatch: error: {error.text}\n", code=error.code)
+    except InvalidOptionError as error:
+        return Reply(stderr=f"{error.before}sbatch: {error.kind}: {error.text}\n", code=error.code)
+    try:
+        given = dict(options)
+        if "test-only" in given:
+            return _test(core, request)
+        _refuse_what_is_not_here(core, given)
+        job = core.submit(request)
+    except RefusedError as error:
+        return _refusal(error)
+    text = "" if "quiet" in given else f"Submitted batch job {job.id}\n"
+    text = f"{job.array_id or job.id}\n" if "parsable" in given else text
+    return Reply(text, code=await _wait(core, job) if "wait" in given else 0)
+
+
+def _script(core: Core, call: Call, line: CommandLine) -> tuple[bytes, str]:
+    """The script's text and the path that `scontrol show job` names as the command."""
+    if line.has("wrap"):
+        if line.rest:
+            raise ScriptError("Script arguments not permitted with --wrap option")
+        return wrapped(line.last("wrap")), ""
+    if not line.rest or line.rest[0] == "/dev/stdin":
+        script, path = call.stdin, line.rest[0] if line.rest else ""
+    else:
+        name = line.rest[0]
+        path = posixpath.join(call.cwd, name)
+        try:
+            script = core.launcher.read_script(name, call.cwd)
+        except IsADirectoryError:
+            script = b""
+        except FileNotFoundError:
+            raise ScriptError(f"Unable to open file {name}") from None
+        except OSError:
+            raise ScriptError(f"Unable to open file {path}") from None
+    check_script(script)
+    return script, path
+
+
+def _refuse_what_is_not_here(core: Core, given: dict[str, str]) -> None:
+    """Licenses and reservations are options of a cluster that has some; here there are none, and Slurm says so."""
+    if given.get("licenses"):
+        core.next_number()
+        raise RefusedError(Refusal.IMPOSSIBLE, "license")
+    if given.get("reservation"):
+        raise RefusedError(Refusal.IMPOSSIBLE, "reservation")
+
+
+def _refusal(error: RefusedError) -> Reply:
+    special = {"license": "Invalid license specification", "reservation": "Requested reservation is invalid"}
+    before = {
+        "cpus": "sbatch: error: CPU count per node can not be satisfied\n",
+        "memory": "sbatch: error: Memory specification can not be satisfied\n",
+    }.get(error.detail, "")
+    if error.refusal is Refusal.UNKNOWN_PARTITION:
+        before = f"sbatch: error: invalid partition specified: {error.detail}\n"
+    if error.refusal is Refusal.NO_GPUS:
+        return Reply(stderr=f"sbatch: error: {strerror(error)}\n", code=1)
+    text = special.get(error.detail) or strerror(error)
+    return Reply(stderr=f"{before}sbatch: error: Batch job submission failed: {text}\n", code=1)
+
+
+def _test(core: Core, request: Request) -> Reply:
+    try:
+        core.site.check_before_numbering(request)
+        number, now = core.next_number(), core.clock.time()
+        job = make_job(replace(request, is_held=False), number, core.site, now, 1)
+    except RefusedError as error:
+        return Reply(stderr=f"allocation failure: {strerror(error)}\n", code=1)
+    start, nodes = core.expect(job)
+    return Reply(
+        stderr=f"sbatch: Job {number} to start at {stamp(start)} using {job.cpus} processors on nodes {nodes}"
+        f" in partition {job.partition}\n"
+    )
+
+
+async def _wait(core: Core, job: Job) -> int:
+    """Wait for the end of the job, of all elements of an array, and give the highest exit code."""
+    changed = asyncio.Event()
+    elements = core.find(job.array_id or job.id)
+
+    def look(other: Job) -> None:
+        if other.request is job.request or other.array_id == job.id:
+            changed.set()
+
+    core.listeners.append(look)
+    try:
+        while not all(element.has_ended for element in elements):
+            changed.clear()
+            await changed.wait()
+    finally:
+        core.listeners.remove(look)
+    return max(1 if e.signal or (e.state is not State.COMPLETED and not e.exit_code) else e.exit_code for e in elements)

@@ -1,0 +1,110 @@
+"""scancel: end jobs, or send them signals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simcluster.emulated.interface import Reply
+from simcluster.emulated.jobs import ENDED, State
+from simcluster.emulated.slurm.identifiers import is_allowed, jobs_named, split_ids
+from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.requests import parse_signal
+from simcluster.emulated.slurm.words import full_state, parse_state
+
+if TYPE_CHECKING:
+    from simcluster.emulated.core import Core
+    from simcluster.emulated.interface import Call
+    from simcluster.emulated.jobs import Job
+    from simcluster.emulated.slurm.options import CommandLine
+
+__all__ = ["scancel"]
+
+_TABLE = table(
+    "scancel",
+    flags="batch/b ctld full/f hurry/H me quiet/Q verbose/v version/V",
+    valued="account/A jobname/n name partition/p qos/q signal/s state/t user/u nodelist/w",
+    refused="interactive/i clusters/M= reservation/R= sibling= wckey= help usage",
+)
+_FILTERS = ("account", "jobname", "name", "partition", "qos", "state", "user", "me", "nodelist")
+_KILL = 9
+
+
+def scancel(core: Core, call: Call) -> Reply:
+    """Unknown and ended jobs are passed over in silence, exit 0; somebody else's are an error, exit 210."""
+    try:
+        line = _TABLE.parse(call.arguments)
+    except UsageError as error:
+        return Reply(stderr=str(error), code=1)
+    if line.has("version"):
+        return Reply(f"slurm {core.settings.version}\n")
+    if not line.rest and not line.has(*_FILTERS):
+        return _failure("No job identification provided")
+    number = parse_signal(line.last("signal")) if line.has("signal") else None
+    if line.has("signal") and number is None:
+        return Reply(stderr=f"Unknown job signal: {line.last('signal')}\n", code=1)
+    wanted = line.last("state")
+    if wanted and parse_state(wanted) not in {"PENDING", "RUNNING", "SUSPENDED"}:
+        text = f"Invalid job state specified: {wanted}\nValid job states are PENDING, RUNNING, and SUSPENDED\n"
+        return Reply(stderr=text, code=1)
+    user = line.last("user")
+    if user and user not in {call.user, "root", "slurm", *core.settings.user_ids} and not user.isdigit():
+        return _failure(f"Invalid user name: {user}")
+    if not line.rest:
+        return _each(core, call, [(j.full_id, [j]) for j in list(core.known) if _fits(line, call, j)], line, number)
+    chosen = []
+    for text in [piece for word in line.rest for piece in (split_ids(word) or [""])]:
+        jobs = jobs_named(core, text)
+        if jobs is None:
+            return _failure(f"Invalid job id {text}")
+        if "." in text and number is None:
+            return _failure(f"Kill job error on job step id {text}: Invalid job id specified")
+        chosen.append((text, [job for job in jobs if _fits(line, call, job)]))
+    return _each(core, call, chosen, line, number)
+
+
+def _failure(text: str) -> Reply:
+    return Reply(stderr=f"scancel: error: {text}\n", code=1)
+
+
+def _fits(line: CommandLine, call: Call, job: Job) -> bool:
+    name = line.last("name") or line.last("jobname")
+    user = call.user if line.has("me") else line.last("user")
+    state = line.last("state")
+    return not (
+        (name and job.name != name)
+        or (user and user not in {job.user, "1000"})
+        or (state and full_state(job) != parse_state(state))
+        or (line.has("partition") and job.partition != line.last("partition"))
+        or (line.has("nodelist") and line.last("nodelist") not in job.nodes)
+        or (line.has("account") and (job.account or "test") != line.last("account"))
+        or (line.has("qos") and (job.qos or "normal") != line.last("qos"))
+    )
+
+
+def _each(core: Core, call: Call, chosen: list[tuple[str, list[Job]]], line: CommandLine, number: int | None) -> Reply:
+    errors, code = [], 0
+    is_loud = line.has("verbose") and not line.has("quiet")
+    for text, jobs in chosen:
+        alive = [job for job in jobs if job.state not in ENDED]
+        if is_loud:
+            errors.append(f"scancel: Terminating job {text}\n")
+            if not alive:
+                why = "Job/step already completing or completed" if jobs else "Invalid job id specified"
+                errors.append(f"scancel: error: Kill job error on job id {text}: {why}\n")
+        if not all(is_allowed(call, job) for job in alive):
+            errors.append(f"scancel: error: Kill job error on job id {text}: Access/permission denied\n")
+            code = 210
+            continue
+        for job in alive:
+            _end_or_signal(core, call, job, line, number)
+    return Reply(stderr="".join(errors), code=code)
+
+
+def _end_or_signal(core: Core, call: Call, job: Job, line: CommandLine, number: int | None) -> None:
+    if number in {None, _KILL} and not line.has("batch"):
+        core.cancel(job, call.user)
+    elif job.state is State.RUNNING and number is not None:
+        if line.has("batch") or line.has("full"):
+            core.signal(job, number, everything=line.has("full"))
+    elif line.has("batch") and number is None:
+        core.cancel(job, call.user)

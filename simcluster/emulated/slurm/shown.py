@@ -1,0 +1,178 @@
+"""What `scontrol show` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simcluster.emulated.jobs import State
+from simcluster.emulated.slurm.hostlists import compress
+from simcluster.emulated.slurm.job_fields import gathered, memory_text, run_time, tasks_text
+from simcluster.emulated.slurm.sinfo import node_state
+from simcluster.emulated.slurm.surroundings import dependency_text, user_id
+from simcluster.emulated.slurm.times import long_limit_text, stamp
+from simcluster.emulated.slurm.words import full_state
+
+if TYPE_CHECKING:
+    from simcluster.emulated.allocation import Node
+    from simcluster.emulated.core import Core
+    from simcluster.emulated.interface import Partition
+    from simcluster.emulated.jobs import Job
+    from simcluster.emulated.slurm.job_fields import Record
+
+__all__ = ["show_config", "show_jobs", "show_node", "show_partition", "tres"]
+
+
+def show_jobs(core: Core, jobs: list[Job], *, one_line: bool) -> str:
+    """Records of jobs; elements that wait together are one."""
+    if not jobs:
+        return "No jobs in the system\n"
+    return "".join(_joined(_job_lines(core, r), one_line=one_line) for r in gathered(core, jobs, one_by_one=False))
+
+
+def _joined(lines: list[str], *, one_line: bool) -> str:
+    return " ".join(lines) + "\n" if one_line else "\n   ".join(lines) + "\n\n"
+
+
+def tres(job: Job) -> str:
+    """`cpu=1,mem=500M,node=1,billing=1`."""
+    nodes = len(job.nodes) or (job.need.min_nodes if job.need else 1)
+    gpus = f",gres/gpu={job.gpus * nodes}" if job.gpus else ""
+    return f"cpu={job.cpus},mem={memory_text(job.memory_mb)},node={nodes},billing={job.cpus}{gpus}"
+
+
+def _job_lines(core: Core, record: Record) -> list[str]:
+    job, now, given = record.job, core.clock.time(), record.job.request.options
+    identity = user_id(core, job.user)
+    array = ""
+    if job.array_id is not None:
+        array = f"ArrayJobId={job.array_id} ArrayTaskId={tasks_text(record)} "
+        array += f"ArrayTaskThrottle={job.request.array_limit} " if job.request.array_limit else ""
+    is_waiting = job.state is State.PENDING
+    started = (job.begin if job.reason == "BeginTime" else None) if is_waiting else (job.started or job.ended)
+    ended = job.ended or (started + job.limit if started is not None and job.limit is not None else None)
+    need = job.need
+    memory = f"MinMemoryCPU={memory_text(need.memory_per_cpu_mb) if need else 0}"
+    if job.request.memory_mb is not None:
+        memory = f"MinMemoryNode={memory_text(job.request.memory_mb) if job.request.memory_mb else 0}"
+    per_node = job.request.cpus_per_task * (job.request.tasks_per_node or 1)
+    share = (
+        {"user": "USER"}.get(given["exclusive"], "NO")
+        if "exclusive" in given
+        else ("YES" if "oversubscribe" in given else "OK")
+    )
+    command = " ".join((given.get("command", ""), *job.arguments)).strip()
+    return [
+        f"JobId={job.id} {array}JobName={job.name}",
+        f"UserId={job.user}({identity}) GroupId={job.user}({identity}) MCS_label=N/A",
+        f"Priority={job.priority if not job.is_held else 0} Nice={job.request.nice} Account={job.account or core.settings.accounts[0]} QOS={job.qos or core.settings.qualities[0]}",
+        f"JobState={full_state(job)} Reason={job.reason.replace(' ', '_')} Dependency={dependency_text(job) or '(null)'}",
+        f"Requeue={int(job.is_requeueable)} Restarts={job.restarts} BatchFlag=1 Reboot=0 ExitCode={job.exit_code}:{job.signal}",
+        f"RunTime={long_limit_text(run_time(job, now))} TimeLimit={long_limit_text(job.limit)} TimeMin=N/A",
+        f"SubmitTime={stamp(job.submitted)} EligibleTime={stamp(job.eligible)}",
+        f"AccrueTime={stamp(job.eligible)}",
+        f"StartTime={stamp(started)} EndTime={stamp(ended)} Deadline=N/A",
+        f"SuspendTime={stamp(job.suspended, 'None')} SecsPreSuspend=0 LastSchedEval={stamp(job.started or job.submitted)} Scheduler=Main",
+        f"Partition={job.request.partition or job.partition} AllocNode:Sid={core.settings.controller}:1",
+        f"ReqNodeList={compress(job.request.nodelist) or '(null)'} ExcNodeList={compress(job.request.exclude) or '(null)'}",
+        f"NodeList={compress(job.nodes)}",
+        *([f"BatchHost={job.nodes[0]}"] if job.nodes else []),
+        f"NumNodes={len(job.nodes) or (need.min_nodes if need else 1)} NumCPUs={job.cpus} NumTasks={need.tasks if need else 1} CPUs/Task={job.request.cpus_per_task} ReqB:S:C:T=0:0:*:*",
+        f"TRES={tres(job)}",
+        f"Socks/Node=* NtasksPerN:B:S:C={job.request.tasks_per_node or 0}:0:*:* CoreSpec=*",
+        f"MinCPUsNode={per_node} {memory} MinTmpDiskNode=0",
+        f"Features={given.get('constraint') or '(null)'} DelayBoot=00:00:00",
+        f"OverSubscribe={share} Contiguous=0 Licenses=(null) Network=(null)",
+        f"Command={command or '(null)'}",
+        f"WorkDir={job.cwd}",
+        *([f"Comment={job.comment} "] if job.comment else []),
+        f"StdErr={job.stderr}",
+        f"StdIn={job.stdin}",
+        f"StdOut={job.stdout}",
+        "Power=",
+        *([f"TresPerNode=gres:gpu:{job.gpus}"] if job.gpus else []),
+        *(
+            [f"MailUser={given.get('mail-user', job.user)} MailType={given['mail-type']}"]
+            if "mail-type" in given
+            else []
+        ),
+        "",
+    ]
+
+
+def show_node(core: Core, node: Node, *, one_line: bool) -> str:
+    """A node's record."""
+    machine, features = node.machine, ",".join(node.machine.features) or "(null)"
+    busy = machine.cpus - node.free_cpus
+    state = node_state(node).upper().replace("DRAINED", "IDLE+DRAIN").replace("DRAINING", "MIXED+DRAIN")
+    partitions = ",".join(p.name for p in core.partitions.values() if p.nodes is None or machine.name in p.nodes)
+    allocated = f"cpu={busy},mem={memory_text(machine.memory_mb - node.free_memory)}" if busy else ""
+    lines = [
+        f"NodeName={machine.name} Arch=x86_64 CoresPerSocket=1 ",
+        f"CPUAlloc={busy} CPUEfctv={machine.cpus} CPUTot={machine.cpus} CPULoad=0.00",
+        f"AvailableFeatures={features}",
+        f"ActiveFeatures={features}",
+        f"Gres={f'gpu:{machine.gpus}' if machine.gpus else '(null)'}",
+        f"NodeAddr={machine.name} NodeHostName={machine.name} Version={core.settings.version}",
+        "OS=Linux",
+        f"RealMemory={machine.memory_mb} AllocMem={machine.memory_mb - node.free_memory} FreeMem={node.free_memory} Sockets={machine.cpus} Boards=1",
+        f"State={state} ThreadsPerCore=1 TmpDisk=0 Weight=1 Owner=N/A MCS_label=N/A",
+        f"Partitions={partitions} ",
+        f"BootTime={stamp(core.booted)} SlurmdStartTime={stamp(core.booted)}",
+        f"LastBusyTime={stamp(core.clock.time())}",
+        f"CfgTRES=cpu={machine.cpus},mem={memory_text(machine.memory_mb)},billing={machine.cpus}",
+        f"AllocTRES={allocated}",
+        "CapWatts=n/a",
+        "CurrentWatts=0 AveWatts=0",
+        "ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s",
+        *([f"Reason={node.reason} [{node.reason_user}@{stamp(node.reason_time)}]"] if node.reason else []),
+    ]
+    return _joined(lines, one_line=one_line)
+
+
+def show_partition(core: Core, partition: Partition, *, one_line: bool) -> str:
+    """A partition's record."""
+    names = partition.nodes or tuple(core.nodes.position)
+    cpus = sum(core.nodes[name].machine.cpus for name in names)
+    memory = sum(core.nodes[name].machine.memory_mb for name in names)
+    lines = [
+        f"PartitionName={partition.name}",
+        "AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL",
+        f"AllocNodes=ALL Default={'YES' if partition.is_default else 'NO'} QoS=N/A",
+        f"DefaultTime={'NONE' if partition.default_time is None else long_limit_text(partition.default_time)} DisableRootJobs=NO ExclusiveUser=NO GraceTime=0 Hidden=NO",
+        f"MaxNodes=UNLIMITED MaxTime={long_limit_text(partition.max_time)} MinNodes=0 LLN=NO MaxCPUsPerNode=UNLIMITED",
+        f"Nodes={compress(names)}",
+        "PriorityJobFactor=1 PriorityTier=1 RootOnly=NO ReqResv=NO OverSubscribe=NO",
+        "OverTimeLimit=NONE PreemptMode=OFF",
+        f"State={'UP' if partition.is_up else 'DOWN'} TotalCPUs={cpus} TotalNodes={len(names)} SelectTypeParameters=NONE",
+        "JobDefaults=(null)",
+        f"DefMemPerCPU={core.site.memory_per_cpu} MaxMemPerNode=UNLIMITED",
+        f"TRES=cpu={cpus},mem={memory_text(memory)},node={len(names)},billing={cpus}",
+    ]
+    return _joined(lines, one_line=one_line)
+
+
+def show_config(core: Core) -> str:
+    """The settings that programs ask for; a real cluster has many more."""
+    settings = core.settings
+    storage = "accounting_storage/slurmdbd" if core.accounting else "accounting_storage/none"
+    values = {
+        "AccountingStorageType": storage,
+        "ClusterName": core.cluster_name,
+        "EnforcePartLimits": "ALL" if settings.enforces_partition_limits else "NO",
+        "JobRequeue": str(int(settings.is_requeued_by_default)),
+        "KillWait": f"{settings.kill_wait} sec",
+        "MaxArraySize": str(settings.max_array_size),
+        "MaxJobCount": str(settings.max_job_count),
+        "MinJobAge": f"{settings.min_job_age} sec",
+        "PriorityType": "priority/basic",
+        "SchedulerType": "sched/backfill",
+        "SelectType": "select/cons_tres",
+        "SLURM_CONF": "/etc/slurm/slurm.conf",
+        "SLURM_VERSION": settings.version,
+        "SlurmctldHost[0]": settings.controller,
+    }
+    body = "".join(f"{key:<23} = {value}\n" for key, value in values.items())
+    return (
+        f"Configuration data as of {stamp(core.clock.time())}\n{body}\n"
+        f"Slurmctld(primary) at {settings.controller} is UP\n"
+    )

@@ -1,0 +1,189 @@
+"""sinfo: partitions and nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simcluster.emulated.interface import Reply
+from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
+from simcluster.emulated.slurm.hostlists import compress, expand
+from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.times import clock_text, time_used
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simcluster.emulated.allocation import Node
+    from simcluster.emulated.core import Core
+    from simcluster.emulated.interface import Call, Partition
+    from simcluster.emulated.slurm.options import CommandLine
+
+__all__ = ["node_state", "sinfo"]
+
+_TABLE = table(
+    "sinfo",
+    flags="all/a exact/e hide long/l Node/N noheader/h summarize/s verbose/v version/V responding/r",
+    valued="format/o Format/O nodes/n partition/p states/t sort/S",
+    refused="clusters/M= cluster= dead/d federation future/F help iterate/i= json list-reasons/R local noconvert reservation/T usage yaml",
+)
+_SHORT = {
+    "idle": "idle",
+    "mixed": "mix",
+    "allocated": "alloc",
+    "completing": "comp",
+    "down": "down",
+    "draining": "drng",
+    "drained": "drain",
+}
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Nodes of a partition that a line stands for."""
+
+    partition: Partition
+    nodes: tuple[Node, ...]
+
+
+def node_state(node: Node) -> str:
+    """The long name in small letters; a star for a node that does not answer."""
+    if node.is_down:
+        return "down" if node.is_responding else "down*"
+    if node.is_drained:
+        return "draining" if node.jobs else "drained"
+    if any(job.is_completing for job in node.jobs):
+        return "completing"
+    if not node.jobs:
+        return "idle"
+    return "mixed" if node.free_cpus else "allocated"
+
+
+def sinfo(core: Core, call: Call) -> Reply:
+    """An unknown partition is no error, but an empty table."""
+    try:
+        line = _TABLE.parse(call.arguments)
+    except UsageError as error:
+        return Reply(stderr=str(error), code=1)
+    if line.has("version"):
+        return Reply(f"slurm {core.settings.version}\n")
+    kind, form = _form(line)
+    groups = _groups(core, line, is_fine=any(f"%{letter}" in form for letter in "OefnGwd") or line.has("Node"))
+    fields = _fields()
+    letters = {letter: (title, value) for letter, _, title, value in fields}
+    names = {name: (title, value) for _, name, title, value in fields}
+    columns, unknown = parse_fields(form, names) if kind == "O" else parse_format(form, letters)
+    notes = "".join(f"Invalid node format specification: {one}\n" for one in unknown)
+    above = f"{clock_text(core.clock.time())}\n" if line.has("long") and not line.has("noheader") else ""
+    return Reply(above + render(columns, groups, with_header=not line.has("noheader")), notes)
+
+
+def _form(line: CommandLine) -> tuple[str, str]:
+    for name, value in reversed(line.options):
+        if name in {"format", "Format"}:
+            return ("o" if name == "format" else "O"), value
+    if line.has("summarize"):
+        return "o", "%9P %.5a %.10l %.16F %N"
+    if line.has("Node"):
+        form = "%10N %.6D %.9P %.11T %.4c %.8z %.6m %.8d %.6w %.8f %20E" if line.has("long") else "%10N %.6D %.9P %6t"
+        return "o", form.replace("%.4c", "%4c") if line.has("long") else form
+    return "o", "%9P %.5a %.10l %.10s %.4r %.8h %.10g %.6D %.11T %N" if line.has(
+        "long"
+    ) else "%9P %.5a %.10l %.6D %.6t %N"
+
+
+def _groups(core: Core, line: CommandLine, *, is_fine: bool) -> list[_Group]:
+    wanted = set(filter(None, line.last("partition").split(",")))
+    only = set(expand(line.last("nodes"))) if line.has("nodes") else None
+    states = {state.strip().lower().rstrip("*") for state in line.last("states").split(",") if state}
+    groups = []
+    for partition in core.partitions.values():
+        if wanted and partition.name not in wanted:
+            continue
+        nodes = [core.nodes[name] for name in (partition.nodes or core.nodes.position)]
+        nodes = [node for node in nodes if only is None or node.machine.name in only]
+        if states:
+            nodes = [
+                node for node in nodes if states & {node_state(node).rstrip("*"), _SHORT[node_state(node).rstrip("*")]}
+            ]
+        kinds: dict[object, list[Node]] = {}
+        for number, node in enumerate(nodes):
+            key = number if is_fine else ("" if line.has("summarize") else node_state(node))
+            kinds.setdefault(key, []).append(node)
+        groups += [_Group(partition, tuple(kind)) for kind in kinds.values()] or [_Group(partition, ())]
+    if line.has("Node"):
+        groups.sort(key=lambda group: core.nodes.position[group.nodes[0].machine.name] if group.nodes else -1)
+    return groups
+
+
+def _fields() -> list[tuple[str, str, str, Callable[[_Group], str]]]:
+    """Each as letter, name for `-O`, title, value."""
+    return [
+        ("P", "partition", "PARTITION", lambda g: g.partition.name + "*" * g.partition.is_default),
+        ("R", "partitionname", "PARTITION", lambda g: g.partition.name),
+        ("a", "available", "AVAIL", lambda g: "up" if g.partition.is_up else "down"),
+        (
+            "l",
+            "time",
+            "TIMELIMIT",
+            lambda g: "infinite" if g.partition.max_time is None else time_used(g.partition.max_time),
+        ),
+        ("D", "nodes", "NODES", lambda g: str(len(g.nodes))),
+        ("t", "statecompact", "STATE", lambda g: _state(g, _SHORT)),
+        ("T", "statelong", "STATE", lambda g: _state(g, None)),
+        ("N", "nodelist", "NODELIST", lambda g: compress([node.machine.name for node in g.nodes])),
+        ("n", "nodehost", "HOSTNAMES", lambda g: compress([node.machine.name for node in g.nodes])),
+        ("c", "cpus", "CPUS", lambda g: _same(g, lambda node: str(node.machine.cpus))),
+        ("m", "memory", "MEMORY", lambda g: _same(g, lambda node: str(node.machine.memory_mb))),
+        ("e", "freemem", "FREE_MEM", lambda g: _same(g, lambda node: str(node.free_memory))),
+        ("d", "disk", "TMP_DISK", lambda _: "0"),
+        ("w", "weight", "WEIGHT", lambda _: "1"),
+        (
+            "f",
+            "features",
+            "AVAIL_FEATURES",
+            lambda g: _same(g, lambda node: ",".join(node.machine.features) or "(null)"),
+        ),
+        (
+            "G",
+            "gres",
+            "GRES",
+            lambda g: _same(g, lambda node: f"gpu:{node.machine.gpus}" if node.machine.gpus else "(null)"),
+        ),
+        ("z", "socketcorethread", "S:C:T", lambda g: _same(g, lambda node: f"{node.machine.cpus}:1:1")),
+        ("O", "cpusload", "CPU_LOAD", lambda _: "0.00"),
+        ("E", "reason", "REASON", lambda g: _same(g, lambda node: node.reason or "none")),
+        ("C", "cpusstate", "CPUS(A/I/O/T)", _cpus),
+        ("F", "nodeaiot", "NODES(A/I/O/T)", _counts),
+        ("s", "size", "JOB_SIZE", lambda _: "1-infinite"),
+        ("r", "root", "ROOT", lambda _: "no"),
+        ("h", "oversubscribe", "OVERSUBS", lambda _: "NO"),
+        ("g", "groups", "GROUPS", lambda _: "all"),
+    ]
+
+
+def _state(group: _Group, names: dict[str, str] | None) -> str:
+    if not group.nodes:
+        return "n/a"
+    state = node_state(group.nodes[0])
+    return state if names is None else names[state.rstrip("*")] + "*" * state.endswith("*")
+
+
+def _same(group: _Group, value: Callable[[Node], str]) -> str:
+    return value(group.nodes[0]) if group.nodes else ""
+
+
+def _cpus(group: _Group) -> str:
+    counts = [0, 0, 0]
+    for node in group.nodes:
+        busy = node.machine.cpus - node.free_cpus
+        counts[0] += busy
+        counts[1 if node.is_available else 2] += node.free_cpus
+    return "/".join(map(str, [*counts, sum(counts)]))
+
+
+def _counts(group: _Group) -> str:
+    counts = [0, 0, 0]
+    for node in group.nodes:
+        counts[0 if node.jobs else (1 if node.is_available else 2)] += 1
+    return "/".join(map(str, [*counts, len(group.nodes)]))

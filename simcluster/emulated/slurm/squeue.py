@@ -1,0 +1,175 @@
+"""squeue: the jobs that the controller knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simcluster.emulated.interface import Reply
+from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
+from simcluster.emulated.slurm.identifiers import jobs_named, split_ids
+from simcluster.emulated.slurm.job_fields import fields_of, gathered
+from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.surroundings import user_id
+from simcluster.emulated.slurm.times import clock_text
+from simcluster.emulated.slurm.words import COMPACT, compact_state, full_state, parse_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simcluster.emulated.core import Core
+    from simcluster.emulated.interface import Call
+    from simcluster.emulated.jobs import Job
+    from simcluster.emulated.slurm.job_fields import Record
+    from simcluster.emulated.slurm.options import CommandLine
+
+__all__ = ["squeue"]
+
+_TABLE = table(
+    "squeue",
+    flags="all/a array/r array-unique hide local long/l me noconvert noheader/h start verbose/v version/V",
+    optional="",
+    valued="account/A name/n format/o Format/O jobs/j job partition/p qos/q states/t state sort/S user/u nodelist/w",
+    refused="""clusters/M= federation help iterate/i= json licenses/L= priority/P reservation/R= sibling steps/s=
+    usage yaml""",
+)
+_DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
+_LONG = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
+_START = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R"
+_USAGE = """Usage: squeue [-A account] [--clusters names] [-i seconds] [--job jobid]
+              [-n name] [-o format] [-p partitions] [--qos qos]
+              [--reservation reservation] [--sort fields] [--start]
+              [--step step_id] [-t states] [-u user_name] [--usage]
+              [-L licenses] [-w nodes] [--federation] [--local] [--sibling]
+\t      [-ahjlrsv]
+"""
+_USUAL = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGNALING", "STAGE_OUT"}
+
+
+class _Error(Exception):
+    """The text for stderr."""
+
+
+def squeue(core: Core, call: Call) -> Reply:
+    """One unknown id is an error, exit 1; among several, unknown ones are missing in silence."""
+    try:
+        line = _TABLE.parse(call.arguments)
+        if line.rest:
+            raise _Error(f"{_USAGE}squeue: error: Unrecognized option: {line.rest[0]}\n")
+        if line.has("version"):
+            return Reply(f"slurm {core.settings.version}\n")
+        jobs, notes = _chosen(core, call, line)
+    except (UsageError, _Error) as error:
+        return Reply(stderr=str(error), code=1)
+    records = gathered(core, jobs, one_by_one=line.has("array"))
+    _sort(records, line.last("sort", call.environment.get("SQUEUE_SORT", "")), by_start=line.has("start"))
+    fields = fields_of(core, call.environment.get("SLURM_TIME_FORMAT", ""))
+    letters = {letter: (title, value) for letter, _, title, value in fields if letter}
+    names = {name: (title, value) for _, name, title, value in fields}
+    kind, form = _form(call, line)
+    columns, unknown = parse_fields(form, names) if kind == "O" else parse_format(form, letters)
+    notes += "".join(f"squeue: error: Invalid job format specification: {one}\n" for one in unknown)
+    above = f"{clock_text(core.clock.time())}\n" if line.has("long") and not line.has("noheader") else ""
+    return Reply(above + render(columns, records, with_header=not line.has("noheader")), notes)
+
+
+def _form(call: Call, line: CommandLine) -> tuple[str, str]:
+    """`o` or `O`, and the format."""
+    for name, value in reversed(line.options):
+        if name in {"format", "Format"}:
+            return ("o" if name == "format" else "O"), value
+    if line.has("long"):
+        return "o", _LONG
+    if line.has("start"):
+        return "o", _START
+    if "SQUEUE_FORMAT2" in call.environment:
+        return "O", call.environment["SQUEUE_FORMAT2"]
+    return "o", call.environment.get("SQUEUE_FORMAT", _DEFAULT)
+
+
+def _chosen(core: Core, call: Call, line: CommandLine) -> tuple[list[Job], str]:
+    ids = line.last("jobs") or line.last("job")
+    jobs = _by_ids(core, ids) if ids else list(core.known)
+    notes = ""
+    states = _states(line)
+    if states is not None:
+        jobs = [job for job in jobs if full_state(job) in states]
+    users = line.last("user")
+    wanted = {call.user} if line.has("me") else set(filter(None, users.split(",")))
+    if users and not line.has("me"):
+        known = {call.user, "root", "slurm", "other", *core.settings.user_ids, *(job.user for job in core.known)}
+        notes = "".join(
+            f"squeue: error: Invalid user: {one}\n\n" for one in sorted(wanted) if not (one in known or one.isdigit())
+        )
+    if wanted:
+        jobs = [job for job in jobs if job.user in wanted or str(user_id(core, job.user)) in wanted]
+    if nodes := set(filter(None, line.last("nodelist").split(","))):
+        for node in sorted(nodes - set(core.nodes.position)):
+            raise _Error(f"squeue: error: Invalid node name {node}\n")
+        jobs = [job for job in jobs if nodes & set(job.nodes)]
+    for option, value in _filters(core):
+        if one_of := set(filter(None, line.last(option).split(","))):
+            jobs = [job for job in jobs if value(job) in one_of]
+    if line.has("start"):
+        jobs = [job for job in jobs if full_state(job) == "PENDING"]
+    return jobs, notes
+
+
+def _filters(core: Core) -> list[tuple[str, Callable[[Job], str]]]:
+    settings = core.settings
+    return [
+        ("name", lambda job: job.name),
+        ("partition", lambda job: job.partition),
+        ("account", lambda job: job.account or settings.accounts[0]),
+        ("qos", lambda job: job.qos or settings.qualities[0]),
+    ]
+
+
+def _by_ids(core: Core, text: str) -> list[Job]:
+    pieces = split_ids(text)
+    found: dict[Job, None] = {}
+    for piece in pieces:
+        jobs = jobs_named(core, piece)
+        if jobs is None:
+            raise _Error(f"squeue: error: Invalid job id: {piece}\n")
+        if not jobs and len(pieces) == 1 and not core.find(int(piece.split("_")[0].split(".")[0])):
+            raise _Error("slurm_load_jobs error: Invalid job id specified\n")
+        found.update(dict.fromkeys(jobs))
+    return list(found)
+
+
+def _states(line: CommandLine) -> set[str] | None:
+    text = line.last("states") or line.last("state")
+    if not text:
+        return _USUAL
+    if text.lower() == "all":
+        return None
+    states = {piece: parse_state(piece) for piece in text.split(",")}
+    for piece, state in states.items():
+        if state is None:
+            valid = ",".join(COMPACT)
+            raise _Error(
+                f"squeue: error: Invalid job state specified: {piece}\n"
+                f"squeue: error: Valid job states include: {valid}\n\n"
+            )
+    return {state for state in states.values() if state}
+
+
+def _sort(records: list[Record], keys: str, *, by_start: bool) -> None:
+    """Stable sorts from the last key to the first; by partition, state, priority unless `-S` says otherwise."""
+    by = {
+        "i": lambda record: (record.job.array_id or record.job.id, record.job.task_id or 0),
+        "t": lambda record: compact_state(record.job),
+        "T": lambda record: full_state(record.job),
+        "P": lambda record: record.job.partition,
+        "p": lambda record: record.job.priority,
+        "Q": lambda record: record.job.priority,
+        "j": lambda record: record.job.name,
+        "u": lambda record: record.job.user,
+        "S": lambda record: record.job.started or record.job.begin or float("inf"),
+        "V": lambda record: record.job.submitted,
+        "M": lambda record: -(record.job.started or 0),
+        "N": lambda record: record.job.nodes,
+    }
+    for key in reversed((keys or ("S,i" if by_start else "P,t,-p")).split(",")):
+        if key.lstrip("+-") in by:
+            records.sort(key=by[key.lstrip("+-")], reverse=key.startswith("-"))
