@@ -46,7 +46,7 @@ def sacct(core: Core, call: Call) -> Reply:
     try:
         line = _TABLE.parse(call.arguments)
         if line.has("version"):
-            return Reply(f"slurm {core.settings.version}\n")
+            return Reply(f"slurm-wlm {core.settings.version}\n")
         if not core.accounting:
             raise _Error("Slurm accounting storage is disabled\n")
         columns = _columns(line, call)

@@ -75,7 +75,7 @@ async def sbatch(core: Core, call: Call) -> Reply:
     try:
         line = _TABLE.parse(call.arguments)
         if line.has("version"):
-            return Reply(f"slurm {core.settings.version}\n")
+            return Reply(f"slurm-wlm {core.settings.version}\n")
         script, command = _script(core, call, line)
         inner = _TABLE.parse(directives(script))
         if inner.rest:

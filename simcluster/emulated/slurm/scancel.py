@@ -36,7 +36,7 @@ def scancel(core: Core, call: Call) -> Reply:
     except UsageError as error:
         return Reply(stderr=str(error), code=1)
     if line.has("version"):
-        return Reply(f"slurm {core.settings.version}\n")
+        return Reply(f"slurm-wlm {core.settings.version}\n")
     if not line.rest and not line.has(*_FILTERS):
         return _failure("No job identification provided")
     number = parse_signal(line.last("signal")) if line.has("signal") else None

@@ -39,7 +39,7 @@ def scontrol(core: Core, call: Call) -> Reply:
     try:
         line = _TABLE.parse(call.arguments)
         if line.has("version"):
-            return Reply(f"slurm {core.settings.version}\n")
+            return Reply(f"slurm-wlm {core.settings.version}\n")
         if not line.rest:
             return Reply("scontrol: \n")
         keyword, words = line.rest[0], list(line.rest[1:])

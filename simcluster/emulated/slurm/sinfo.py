@@ -66,7 +66,7 @@ def sinfo(core: Core, call: Call) -> Reply:
     except UsageError as error:
         return Reply(stderr=str(error), code=1)
     if line.has("version"):
-        return Reply(f"slurm {core.settings.version}\n")
+        return Reply(f"slurm-wlm {core.settings.version}\n")
     kind, form = _form(line)
     groups = _groups(core, line, is_fine=any(f"%{letter}" in form for letter in "OefnGwd") or line.has("Node"))
     fields = _fields()

@@ -56,7 +56,7 @@ def squeue(core: Core, call: Call) -> Reply:
         if line.rest:
             raise _Error(f"{_USAGE}squeue: error: Unrecognized option: {line.rest[0]}\n")
         if line.has("version"):
-            return Reply(f"slurm {core.settings.version}\n")
+            return Reply(f"slurm-wlm {core.settings.version}\n")
         jobs, notes = _chosen(core, call, line)
     except (UsageError, _Error) as error:
         return Reply(stderr=str(error), code=1)

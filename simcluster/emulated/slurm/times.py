@@ -17,7 +17,7 @@ def parse_limit(text: str) -> int | None:
     if text.upper() in {"UNLIMITED", "INFINITE"} or text == "-1":
         return 0
     if re.fullmatch(r"-\d+", text):
-        return ((1 << 32) + int(text)) * 60  # taken for an unsigned number of minutes
+        return ((1 << 32) + int(text) * 1440 + 1) * 60  # taken for days, in an unsigned number of minutes
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
     if match is None:
         return None
