@@ -77,7 +77,8 @@ def _find_system() -> Iterator[Interpreter]:
     for directory in filter(None, directories):
         for version in PYTHONS:
             path = Path(directory, f"python{version}")
-            if path.is_file() and not _is_stand_in(path) and os.access(path, os.X_OK):
+            # A directory on PATH may be one that this user can't look into.
+            if os.access(path, os.R_OK | os.X_OK) and path.is_file() and not _is_stand_in(path):
                 real = path.resolve()
                 yield Interpreter(version, real, real.parent.parent, "system")
 

@@ -109,9 +109,10 @@ def test_a_shell_has_a_terminal_of_the_size_that_was_asked_for(client):
 
 def test_control_c_interrupts_what_runs_in_a_terminal(client):
     channel = client.invoke_shell()
-    channel.sendall(b"echo rea''dy; sleep 1000\n")
+    channel.sendall(b"sh -c 'echo rea\"\"dy; sleep 1000'\n")
     until(channel, b"ready")
     channel.sendall(b"\x03")
+    until(channel, b"^C")
     channel.sendall(b"echo interr''upted; exit\n")
     until(channel, b"interrupted")
 
