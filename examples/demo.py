@@ -1,8 +1,8 @@
-"""The whole way at once: start a Slurm cluster in containers, and run examples/iris on it, cold and warm.
+"""The whole way at once: start a small Slurm cluster, and run examples/iris on it, cold and warm.
 
     python examples/demo.py
 
-Needs a Docker engine. Nothing is left behind: neither containers nor files.
+Needs Python 3.6 and 3.12 on this machine, and nothing else. Nothing is left behind: neither processes nor files.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import run
 
 def main() -> int:
     print("Starting a Slurm cluster: a login node, and two compute nodes with Python 3.6 and 3.12.")
-    print("The first start on a machine builds its image, which takes minutes.", flush=True)
+    print("Its scheduler is emulated, its jobs are processes of this machine.", flush=True)
     try:
-        cluster = simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.6", "3.12"])
+        cluster = simcluster.start("slurm", nodes=2, pythons=["3.6", "3.12"])
     except simcluster.SimclusterError as problem:
         print(problem)
         return 1

@@ -42,7 +42,7 @@ __all__ = [
 def start(
     scheduler: str | ClusterSpec = "slurm",
     *,
-    backend: str = "docker",
+    backend: str = "emulated",
     nodes: int = 2,
     cpus_per_node: int = 4,
     memory_per_node: str = "4GB",
@@ -61,7 +61,7 @@ def start(
     part of. Whatever happens to this process, nothing of the cluster outlives it, unless `keep` is true: then it is
     nobody's, and lives until `simcluster down NAME`.
 
-    The first start on a machine builds the image, which takes a minute or two.
+    The first start of containers on a machine builds their image, which takes a minute or two.
     """
     spec = (
         scheduler

@@ -64,7 +64,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("scheduler", type=click.Choice(SCHEDULERS), default=None, required=False)
-@click.option("--backend", type=click.Choice(BACKENDS), help="What the cluster is made of.  [default: docker]")
+@click.option("--backend", type=click.Choice(BACKENDS), help="What the cluster is made of.  [default: emulated]")
 @click.option("--nodes", type=int, help="Compute nodes.  [default: 2]")
 @click.option("--cpus-per-node", type=int, help="[default: 4]")
 @click.option("--memory-per-node", metavar="SIZE", help="[default: 4GB]")

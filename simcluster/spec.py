@@ -79,7 +79,7 @@ class ClusterSpec:
     """
 
     scheduler: str = "slurm"
-    backend: str = "docker"
+    backend: str = "emulated"
     nodes: int = 2
     cpus_per_node: int = 4
     memory_per_node: str = "4GB"

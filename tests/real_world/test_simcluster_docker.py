@@ -78,7 +78,7 @@ def test_array_tasks_are_jobs_of_their_own(slurm):
 
 
 def test_two_clusters_side_by_side_know_nothing_of_each_other(slurm):
-    with simcluster.start("slurm", nodes=1, pythons=["3.8"], accounting=False) as other:
+    with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.8"], accounting=False) as other:
         assert other.ssh.port != slurm.ssh.port
         assert "hello" in output_of(other, "#!/bin/bash\necho hello\n")
         other.run("touch ~/here", check=True)
@@ -192,7 +192,7 @@ def test_run_is_like_subprocess_run(slurm):
 
 
 def test_a_killed_node_is_seen_and_comes_back():
-    with simcluster.start("slurm", nodes=2, pythons=["3.6"], accounting=False) as cluster:
+    with simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.6"], accounting=False) as cluster:
         job = submit(cluster, "#!/bin/bash\nsleep 300\n", "--nodelist=node1", "--no-requeue")
         until(lambda: "RUNNING" in cluster.run(f"scontrol show job {job}").stdout, "running")
         cluster.nodes["node1"].kill()
@@ -206,7 +206,7 @@ def test_partitions_gpus_and_proxies_are_as_asked(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "of.this, & that")
     partitions = [{"name": "short", "nodes": ["node1"], "max_time": "10"}]
     with simcluster.start(
-        "slurm", nodes=2, pythons=["3.6"], accounting=False, partitions=partitions, gpus_per_node=2
+        "slurm", backend="docker", nodes=2, pythons=["3.6"], accounting=False, partitions=partitions, gpus_per_node=2
     ) as cluster:
         listed = cluster.run("sinfo -h -o '%P %l %N %G'", check=True).stdout.splitlines()
         assert [line.split() for line in sorted(listed)] == [
@@ -220,7 +220,7 @@ def test_partitions_gpus_and_proxies_are_as_asked(monkeypatch):
 
 
 def test_the_newer_slurm_runs_jobs_too():
-    with simcluster.start("slurm", nodes=1, pythons=["3.6", "3.13"], version="24.11") as cluster:
+    with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.6", "3.13"], version="24.11") as cluster:
         assert "24.11" in cluster.run("sinfo --version").stdout
         for version in cluster.pythons:
             output = output_of(
@@ -230,7 +230,7 @@ def test_the_newer_slurm_runs_jobs_too():
 
 
 def test_closing_leaves_nothing(engine):
-    with simcluster.start("slurm", nodes=1, pythons=["3.6"], accounting=False) as cluster:
+    with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.6"], accounting=False) as cluster:
         label = f"simcluster.name={cluster.name}"
         assert len(left_of(engine, label)) == 5  # login, node1, the network, home and scratch
         directory = cluster.ssh.key_file.parent
@@ -243,7 +243,7 @@ def test_closing_leaves_nothing(engine):
 def test_nothing_outlives_a_killed_owner(engine, watched):
     program = (
         "import simcluster, sys, time\n"
-        "cluster = simcluster.start('slurm', nodes=1, pythons=['3.6'], accounting=False)\n"
+        "cluster = simcluster.start('slurm', backend='docker', nodes=1, pythons=['3.6'], accounting=False)\n"
         "print(cluster.name, cluster.ssh.key_file.parent, flush=True)\n"
         "time.sleep(600)\n"
     )
@@ -282,7 +282,7 @@ def test_a_kept_cluster_lives_until_it_is_taken_down(engine, tmp_path, monkeypat
         return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
 
     name = f"kept-{os.getpid()}"
-    up = simcluster_command("up", "--spec", str(spec), "--pythons", "3.6", "--name", name)
+    up = simcluster_command("up", "--backend", "docker", "--spec", str(spec), "--pythons", "3.6", "--name", name)
     try:
         assert up.returncode == 0, up.stderr
         listed = json.loads(simcluster_command("ls", "--json").stdout)
@@ -292,7 +292,7 @@ def test_a_kept_cluster_lives_until_it_is_taken_down(engine, tmp_path, monkeypat
         assert simcluster_command("run", name, "exit 7").returncode == 7
         profile = (tmp_path / "simcluster" / "clusters" / name / "profile.yaml").read_text()
         assert f"cluster_port: {described['port']}\n" in profile
-        again = simcluster_command("up", "slurm", "--name", name)
+        again = simcluster_command("up", "slurm", "--backend", "docker", "--name", name)
         assert again.returncode == 2
         assert "already" in again.stderr
     finally:

@@ -108,13 +108,13 @@ def test_a_shell_has_a_terminal_of_the_size_that_was_asked_for(client):
 
 
 def test_control_c_interrupts_what_runs_in_a_terminal(client):
-    channel = client.invoke_shell()
-    channel.sendall(b"sh -c 'echo rea\"\"dy; sleep 1000'\n")
+    channel = client.get_transport().open_session()
+    channel.get_pty()
+    channel.exec_command("trap 'echo interrupted; exit 4' INT; echo ready; while :; do sleep 1000; done")
     until(channel, b"ready")
     channel.sendall(b"\x03")
-    until(channel, b"^C")
-    channel.sendall(b"echo interr''upted; exit\n")
     until(channel, b"interrupted")
+    assert channel.recv_exit_status() == 4
 
 
 def test_a_shell_that_the_client_leaves_is_hung_up(host, client):
