@@ -88,7 +88,7 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session(python=RECORDED)
 def demo(session: nox.Session) -> None:
-    """The main job on a real Slurm in containers, as the README shows it."""
+    """The main job on an emulated Slurm, as the README shows it; on a real one with: -- --backend docker."""
     _install_project(session)
     session.install("numpy")
     session.run("python", "examples/demo.py", *session.posargs)

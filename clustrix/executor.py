@@ -336,7 +336,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         try:
             self._session.request("acknowledge", {"jobs": [job_id]})
         except errors.ClustrixError as error:
-            _log.warning("the files of job %s stay on the cluster: %s", job_id, error)
+            # The result is here; its files there stay until they are cleaned up by hand.
+            _log.info("the files of job %s stay on the cluster: %s", job_id, error)
 
 
 _executors: dict[tuple[Any, ...], ClusterExecutor] = {}

@@ -1,12 +1,14 @@
 """The whole way at once: start a small Slurm cluster, and run examples/iris on it, cold and warm.
 
-    python examples/demo.py
+    python examples/demo.py                     # an emulated Slurm: jobs are processes of this machine, under its oldest Python
+    python examples/demo.py --backend docker    # a real Slurm in containers, jobs under Python 3.6
 
-Needs Python 3.6 and 3.12 on this machine, and nothing else. Nothing is left behind: neither processes nor files.
+Nothing is left behind: neither processes nor containers nor files.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -21,20 +23,24 @@ import run
 
 
 def main() -> int:
-    print("Starting a Slurm cluster: a login node, and two compute nodes with Python 3.6 and 3.12.")
-    print("Its scheduler is emulated, its jobs are processes of this machine.", flush=True)
+    parser = argparse.ArgumentParser(description="Run examples/iris on a Slurm cluster that is made for it.")
+    parser.add_argument("--backend", choices=["emulated", "docker"], default="emulated")
+    backend = parser.parse_args().backend
+    print(f"Starting a Slurm cluster ({backend}): a login node and two compute nodes.", flush=True)
     try:
-        cluster = simcluster.start("slurm", nodes=2, pythons=["3.6", "3.12"])
+        cluster = simcluster.start("slurm", backend=backend, nodes=2)
     except simcluster.SimclusterError as problem:
         print(problem)
         return 1
     with cluster, tempfile.TemporaryDirectory(prefix="clustrix-demo-") as directory:
         print(f"It is up: {cluster.ssh.username}@{cluster.ssh.host}, port {cluster.ssh.port}.")
+        print(f"Its Pythons: {', '.join(cluster.pythons)}. The job runs under the oldest.")
         use(cluster.ssh, Path(directory))
-        print("\nThe first call builds an environment with numpy for Python 3.6 on the cluster.\n", flush=True)
-        run.main([])
+        oldest = min(cluster.pythons, key=lambda version: [int(part) for part in version.split(".")])
+        print(f"\nThe first call builds an environment with numpy for Python {oldest} on the cluster.\n", flush=True)
+        run.main(["--python", oldest])
         print("\nThe second call finds package and environment there.\n", flush=True)
-        run.main([])
+        run.main(["--python", oldest])
     return 0
 
 

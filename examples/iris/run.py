@@ -55,6 +55,7 @@ def species_statistics(measurements: np.ndarray, species: List[str]) -> Dict[str
 def main(arguments: Optional[List[str]] = None) -> None:
     parser = argparse.ArgumentParser(description="Statistics of Fisher's irises, here and on a cluster.")
     parser.add_argument("--profile", metavar="FILE.yml", help="which cluster; default: the clustrix configuration")
+    parser.add_argument("--python", metavar="VERSION", default="3.6", help="the job's Python; default: %(default)s")
     options = parser.parse_args(arguments)
     if options.profile:
         clustrix.load_config(options.profile)
@@ -65,7 +66,7 @@ def main(arguments: Optional[List[str]] = None) -> None:
 
     # `value = species_statistics(measurements, species)` would do; the future also knows where and how fast it ran.
     started = time.perf_counter()
-    future = species_statistics.submit(measurements, species)
+    future = species_statistics.options(python=options.python).submit(measurements, species)
     value = future.result()
     elapsed = time.perf_counter() - started
 
