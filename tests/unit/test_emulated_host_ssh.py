@@ -110,7 +110,7 @@ def test_a_shell_has_a_terminal_of_the_size_that_was_asked_for(client):
 def test_control_c_interrupts_what_runs_in_a_terminal(client):
     channel = client.get_transport().open_session()
     channel.get_pty()
-    channel.exec_command("trap 'echo interrupted; exit 4' INT; echo ready; while :; do sleep 1000; done")
+    channel.exec_command("trap 'echo interrupted; exit 4' INT; echo ready; while :; do sleep 0.1; done")
     until(channel, b"ready")
     channel.sendall(b"\x03")
     until(channel, b"interrupted")

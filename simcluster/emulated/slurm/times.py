@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from datetime import datetime, timedelta
@@ -65,12 +66,11 @@ def _time_of_day(text: str, today: datetime, now: float) -> float | None:
 
 
 def _date(text: str, today: datetime) -> float | None:
-    for form in ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d", "%m/%d/%y", "%m%d%y", "%m.%d.%y", "%m/%d"):
-        try:
-            moment = datetime.strptime(text, form)  # noqa: DTZ007
-        except ValueError:
-            continue
-        return (moment.replace(year=today.year) if form == "%m/%d" else moment).timestamp()
+    with_year = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d", "%m/%d/%y", "%m%d%y", "%m.%d.%y")
+    # Without a year it is this one's: parsed with it, for a leap day is a day only of some years.
+    for words, form in [*((text, form) for form in with_year), (f"{text}/{today.year}", "%m/%d/%Y")]:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(words, form).timestamp()  # noqa: DTZ007
     return None
 
 
