@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from typing import TYPE_CHECKING, Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from simcluster.emulated.interface import Call, Machine, Partition, Settings
+from simcluster.emulated.interface import Call, Machine
 from simcluster.emulated.machines import LOGIN
 from simcluster.emulated.messages import read_bytes, write_message
 from simcluster.errors import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simcluster.emulated.core import Core
-    from simcluster.emulated.interface import Job, Reply
+    from simcluster.emulated.interface import Job, Partition, Reply, Settings
     from simcluster.emulated.machines import Machines
     from simcluster.spec import ClusterSpec
 
-__all__ = ["COMMANDS", "Scheduler"]
+__all__ = ["COMMANDS", "Scheduler", "SiteDialect"]
 
 COMMANDS = {
     "ssh": (),
     "slurm": ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "sshare"),
+    "pbs": ("qsub", "qstat", "qdel", "qhold", "qrls", "qrerun", "qsig", "pbsnodes"),
+    "sge": ("qsub", "qstat", "qdel", "qacct", "qhost"),
 }
-"""What is on the cluster's PATH for each scheduler."""
+"""What is on the cluster's PATH for each scheduler. Its dialect is the package of that name; see `SiteDialect`."""
 
-_VERSIONS = {"22.05": "22.05.8", "24.11": "24.11.5"}
 _NODE_TIMEOUT = 5.0
 """Seconds after which the controller notices that a node is gone."""
+
+
+class SiteDialect(Protocol):
+    """A package of `simcluster.emulated` that makes the core look like one scheduler."""
+
+    def site(self, spec: ClusterSpec, user: str) -> tuple[Sequence[Partition], Settings]:
+        """The partitions (queues) and settings of such a cluster."""
+        ...
+
+    async def answer(self, core: Core, call: Call) -> Reply:
+        """What a command prints and how it ends, as on a login host of a real cluster."""
+        ...
 
 
 class _StdinWantedError(Exception):
@@ -56,11 +71,11 @@ class Scheduler:
         self._alarm: asyncio.TimerHandle | None = None
         self._notices: dict[str, asyncio.TimerHandle] = {}
         self._core: Core | None = None
-        if spec.scheduler == "slurm":
-            from simcluster.emulated.slurm import answer  # noqa: PLC0415  # a host without a scheduler starts sooner
-
-            self._answer = answer
-            self._core = _make_core(spec, user, machines)
+        if spec.scheduler != "ssh":
+            # A host without a scheduler starts sooner without this.
+            dialect = cast("SiteDialect", import_module(f"simcluster.emulated.{spec.scheduler}"))
+            self._answer = dialect.answer
+            self._core = _make_core(spec, user, machines, dialect)
             self._core.alarm = self._set_alarm
 
     async def converse(
@@ -129,24 +144,14 @@ class Scheduler:
             self._alarm = asyncio.get_running_loop().call_later(delay, self._core.tick)
 
 
-def _make_core(spec: ClusterSpec, user: str, machines: Machines) -> Core:
+def _make_core(spec: ClusterSpec, user: str, machines: Machines, dialect: SiteDialect) -> Core:
     from simcluster.emulated.core import Core  # noqa: PLC0415
     from simcluster.emulated.launcher import ProcessLauncher  # noqa: PLC0415
 
-    nodes = [Machine(name, spec.cpus_per_node, spec.memory_mb, spec.gpus_per_node) for name in spec.node_names]
-    partitions = [Partition("debug", is_default=True)]
-    partitions += [Partition(each.name, each.nodes, each.max_seconds) for each in spec.partitions]
-    settings = Settings(
-        kill_wait=2,  # as in docker/slurm/slurm.conf
-        enforces_partition_limits=True,
-        memory_per_cpu=spec.memory_mb // spec.cpus_per_node,
-        controller=LOGIN,
-        version=_VERSIONS[spec.version or "22.05"],
-        user_ids={user: os.getuid()},
-    )
+    partitions, settings = dialect.site(spec, user)
     launcher = ProcessLauncher(machines)
     launcher.core = Core(
-        nodes,
+        [Machine(name, spec.cpus_per_node, spec.memory_mb, spec.gpus_per_node) for name in spec.node_names],
         partitions,
         cluster_name="simcluster",
         clock=time,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from simcluster.emulated.interface import Reply
+from simcluster.emulated.interface import Partition, Reply, Settings
 from simcluster.emulated.slurm.sacct import sacct
 from simcluster.emulated.slurm.sbatch import sbatch
 from simcluster.emulated.slurm.scancel import scancel
@@ -15,10 +16,27 @@ from simcluster.emulated.slurm.squeue import squeue
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
+    from simcluster.spec import ClusterSpec
 
-__all__ = ["answer"]
+__all__ = ["answer", "site"]
 
 _PROGRAMS = {"sacct": sacct, "scancel": scancel, "scontrol": scontrol, "sinfo": sinfo, "squeue": squeue}
+
+_VERSIONS = {"22.05": "22.05.8", "24.11": "24.11.5"}
+
+
+def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
+    """The partitions and settings of docker/slurm's slurm.conf."""
+    partitions = [Partition("debug", is_default=True)]
+    partitions += [Partition(each.name, each.nodes, each.max_seconds) for each in spec.partitions]
+    settings = Settings(
+        kill_wait=2,
+        enforces_partition_limits=True,
+        memory_per_cpu=spec.memory_mb // spec.cpus_per_node,
+        version=_VERSIONS[spec.version or "22.05"],
+        user_ids={user: os.getuid()},
+    )
+    return partitions, settings
 
 
 async def answer(core: Core, call: Call) -> Reply:
