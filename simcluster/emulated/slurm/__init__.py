@@ -31,6 +31,7 @@ def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
     partitions += [Partition(each.name, each.nodes, each.max_seconds) for each in spec.partitions]
     settings = Settings(
         kill_wait=2,
+        requeue_delay=5,
         enforces_partition_limits=True,
         memory_per_cpu=spec.memory_mb // spec.cpus_per_node,
         version=_VERSIONS[spec.version or "22.05"],
