@@ -17,6 +17,7 @@ from simcluster.errors import (
     SimclusterError,
     SpecError,
 )
+from simcluster.history import FaultSpan, History, JobHistory, NodeHistory, Run
 from simcluster.spec import ClusterSpec, Partition
 
 if TYPE_CHECKING:
@@ -28,10 +29,15 @@ __all__ = [
     "Cluster",
     "ClusterSpec",
     "ClusterStartError",
+    "FaultSpan",
+    "History",
     "ImageBuildError",
     "Job",
+    "JobHistory",
     "Node",
+    "NodeHistory",
     "Partition",
+    "Run",
     "SSHEndpoint",
     "SimclusterError",
     "SpecError",

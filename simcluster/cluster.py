@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from simcluster.history import History
     from simcluster.spec import ClusterSpec
 
 __all__ = ["Cluster", "Job", "Node", "SSHEndpoint"]
@@ -125,6 +126,14 @@ class Cluster(Protocol):
 
     def jobs(self) -> list[Job]:
         """Every job so far, the oldest first."""
+        ...
+
+    def history(self) -> History:
+        """Everything so far: who ran where and when, and what was broken meanwhile."""
+        ...
+
+    def timeline(self, path: str | Path) -> Path:
+        """Write the history as a picture: one HTML page that needs nothing else. Its path is returned."""
         ...
 
     def close(self) -> None:

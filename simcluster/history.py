@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["FaultSpan", "History", "JobHistory", "NodeHistory", "Run"]
 
@@ -65,3 +69,27 @@ class History:
     nodes: tuple[NodeHistory, ...]
     jobs: tuple[JobHistory, ...]
     faults: tuple[FaultSpan, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> History:
+        """What `dataclasses.asdict` made, perhaps by way of JSON."""
+        return cls(
+            cluster=values["cluster"],
+            started=values["started"],
+            taken=values["taken"],
+            nodes=tuple(_node(**node) for node in values["nodes"]),
+            jobs=tuple(_job(**job) for job in values["jobs"]),
+            faults=tuple(FaultSpan(**fault) for fault in values.get("faults", ())),
+        )
+
+
+def _node(*, down: Any, **values: Any) -> NodeHistory:
+    return NodeHistory(down=tuple((start, end) for start, end in down), **values)
+
+
+def _job(*, runs: Any, **values: Any) -> JobHistory:
+    return JobHistory(runs=tuple(_run(**run) for run in runs), **values)
+
+
+def _run(*, nodes: Any, cpus: Any, **values: Any) -> Run:
+    return Run(nodes=tuple(nodes), cpus=tuple(cpus), **values)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from contextlib import ExitStack, closing
+from datetime import datetime, timezone
 from subprocess import CalledProcessError, TimeoutExpired
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,16 +20,20 @@ from simcluster.docker.inventory import list_clusters
 from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
 from simcluster.docker.slurm_conf import render_conf_files
+from simcluster.docker.slurm_history import parse_history, parse_nodes
 from simcluster.docker.slurm_jobs import COMPLETION_LOG, parse_jobs
 from simcluster.docker.watchdog import Watchdog
 from simcluster.errors import ClusterStartError, SpecError
+from simcluster.history import History
 from simcluster.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.shell import Shell, wait_for_ssh
 from simcluster.spec import checked_name
+from simcluster.timeline import write_timeline
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     import docker
@@ -38,9 +43,11 @@ if TYPE_CHECKING:
     from simcluster.cluster import Job, SSHEndpoint
     from simcluster.spec import ClusterSpec
 
-__all__ = ["DockerCluster", "DockerNode", "image_recipe", "published_port", "start"]
+__all__ = ["DockerCluster", "DockerNode", "image_recipe", "published_port", "read_history", "start"]
 
 _BASES = {"22.05": "debian:bookworm-slim", "24.11": "debian:trixie-slim"}
+_SHOW_JOBS = ["scontrol", "--all", "--oneliner", "show", "job"]
+_CONTAINER_ZONE = timezone.utc
 _SSH_PORT = 22
 _START_DEADLINE = 60.0
 
@@ -117,7 +124,15 @@ class DockerCluster:
     def jobs(self) -> list[Job]:
         """Every job so far, of every user, the oldest first."""
         log = self._as_root(["cat", COMPLETION_LOG])
-        return parse_jobs(log, self._as_root(["scontrol", "--all", "--oneliner", "show", "job"]))
+        return parse_jobs(log, self._as_root(_SHOW_JOBS))
+
+    def history(self) -> History:
+        """Everything so far, as far as Slurm remembers it: see `simcluster.docker.slurm_history`."""
+        return read_history(self.name, self.spec, self._login)
+
+    def timeline(self, path: str | Path) -> Path:
+        """Write the history as one HTML page."""
+        return write_timeline(path, [self.history()])
 
     def close(self) -> None:
         """Remove the cluster, unless it was started with `keep=True`. Closing twice is harmless."""
@@ -135,8 +150,7 @@ class DockerCluster:
         return f"<{type(self).__name__} {self.name}>"
 
     def _as_root(self, command: list[str]) -> str:
-        output: bytes = self._login.exec_run(command, stderr=False).output  # type: ignore[assignment]
-        return output.decode(errors="replace")
+        return _output(self._login, command)
 
 
 def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> DockerCluster:
@@ -188,6 +202,18 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
     )
 
 
+def read_history(name: str, spec: ClusterSpec, login: Container) -> History:
+    """The history of the cluster that has this login host."""
+    completed, shown = _output(login, ["cat", COMPLETION_LOG]), _output(login, _SHOW_JOBS)
+    return History(
+        cluster=name,
+        started=datetime.fromisoformat(str(login.attrs["Created"])[:19] + "+00:00").timestamp(),
+        taken=time.time(),
+        nodes=parse_nodes(spec, login.logs(timestamps=True).decode(errors="replace")),
+        jobs=parse_history(completed, shown, _CONTAINER_ZONE),
+    )
+
+
 def image_recipe(spec: ClusterSpec) -> ImageRecipe:
     """The image that such a cluster runs on."""
     return ImageRecipe(base=_BASES[spec.version or "22.05"], accounting=spec.accounting)
@@ -200,6 +226,11 @@ def published_port(login: Container) -> int:
     if not bindings:
         raise ClusterStartError(f"the login host ended at once:\n{login.logs(tail=15).decode()}")
     return int(bindings[0]["HostPort"])
+
+
+def _output(container: Container, command: list[str]) -> str:
+    output: bytes = container.exec_run(command, stderr=False).output  # type: ignore[assignment]
+    return output.decode(errors="replace")
 
 
 def _remove(client: docker.DockerClient, run: str, watchdog: Watchdog | None) -> None:

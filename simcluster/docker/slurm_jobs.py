@@ -6,7 +6,7 @@ import re
 
 from simcluster.cluster import Job
 
-__all__ = ["COMPLETION_LOG", "parse_jobs"]
+__all__ = ["COMPLETION_LOG", "by_number", "full_id", "parse_jobs", "value"]
 
 COMPLETION_LOG = "/var/log/slurm/jobcomp.log"
 
@@ -29,24 +29,35 @@ def parse_jobs(completion_log: str, show_job: str) -> list[Job]:
         job = _parse(line, state="JobState", node="NodeList")
         if job.id not in jobs or job.end is None or (jobs[job.id].end or "") < job.end:
             jobs[job.id] = job
-    return sorted(jobs.values(), key=lambda job: [int(number) for number in re.findall(r"\d+", job.id)])
+    return sorted(jobs.values(), key=lambda job: by_number(job.id))
+
+
+def by_number(job_id: str) -> list[int]:
+    """What to sort ids by: 9, 10, 10_2, 10_10."""
+    return [int(number) for number in re.findall(r"\d+", job_id)]
+
+
+def full_id(line: str) -> str:
+    """The job that the line is about; `17_3` for a task of an array."""
+    array, task = value(line, "ArrayJobId"), value(line, "ArrayTaskId")
+    return f"{array}_{task}" if array and task else value(line, "JobId") or ""
+
+
+def value(line: str, key: str) -> str | None:
+    """What follows `key=`; None for what Slurm writes instead of nothing."""
+    match = re.search(rf"(?:^| ){key}=(.*?){_NEXT_KEY}", line)
+    text = match[1] if match else ""
+    return None if text in {"", "(null)", "Unknown", "None", "None assigned"} else text
 
 
 def _parse(line: str, state: str, node: str) -> Job:
-    array, task = _value(line, "ArrayJobId"), _value(line, "ArrayTaskId")
     return Job(
-        id=f"{array}_{task}" if array and task else _value(line, "JobId") or "",
-        name=_value(line, "Name") or _value(line, "JobName") or "",
-        state=(_value(line, state) or "").split(" ")[0],
-        node=_value(line, node),
-        submit=_value(line, "SubmitTime"),
-        start=_value(line, "StartTime"),
-        end=_value(line, "EndTime"),
-        exit_code=_value(line, "ExitCode"),
+        id=full_id(line),
+        name=value(line, "Name") or value(line, "JobName") or "",
+        state=(value(line, state) or "").split(" ")[0],
+        node=value(line, node),
+        submit=value(line, "SubmitTime"),
+        start=value(line, "StartTime"),
+        end=value(line, "EndTime"),
+        exit_code=value(line, "ExitCode"),
     )
-
-
-def _value(line: str, key: str) -> str | None:
-    match = re.search(rf"(?:^| ){key}=(.*?){_NEXT_KEY}", line)
-    value = match[1] if match else ""
-    return None if value in {"", "(null)", "Unknown", "None", "None assigned"} else value

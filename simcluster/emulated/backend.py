@@ -25,11 +25,13 @@ from simcluster.emulated.blueprint import Blueprint
 from simcluster.emulated.isolation import NETWORK_VARIABLES, plan_tree
 from simcluster.emulated.registry import Record, find_record, list_records, reap, record_path
 from simcluster.errors import BackendUnavailableError, ClusterStartError, SimclusterError, SpecError
+from simcluster.history import History
 from simcluster.ownership import Owner, start_time
 from simcluster.pythons import find_pythons
 from simcluster.running import RunningCluster
 from simcluster.shell import Shell
 from simcluster.spec import checked_name
+from simcluster.timeline import write_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from simcluster.pythons import Interpreter
     from simcluster.spec import ClusterSpec
 
-__all__ = ["EmulatedCluster", "EmulatedNode", "end", "list_clusters", "start"]
+__all__ = ["EmulatedCluster", "EmulatedNode", "end", "list_clusters", "read_history", "start"]
 
 _START_DEADLINE = 60.0
 _END_DEADLINE = 30.0
@@ -107,6 +109,14 @@ class EmulatedCluster:
     def jobs(self) -> list[Job]:
         """Every job so far, the oldest first."""
         return [Job(**values) for values in _ask(self._control, {"do": "jobs"})["jobs"]]
+
+    def history(self) -> History:
+        """Everything so far, as the scheduler's core knows it."""
+        return read_history(self._control)
+
+    def timeline(self, path: str | Path) -> Path:
+        """Write the history as one HTML page."""
+        return write_timeline(path, [self.history()])
 
     def close(self) -> None:
         """Remove the cluster, unless it was started with `keep=True`. Closing twice is harmless."""
@@ -180,6 +190,11 @@ def list_clusters() -> list[RunningCluster]:
     """Every emulated cluster of this user, the oldest first, after what the dead left behind was removed."""
     reap()
     return [_describe(record) for record in list_records()]
+
+
+def read_history(control: Path) -> History:
+    """The history of the cluster whose daemon listens there."""
+    return History.from_dict(_ask(control, {"do": "history"})["history"])
 
 
 def end(name: str) -> None:

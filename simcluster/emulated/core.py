@@ -26,6 +26,7 @@ class Core:
     """A cluster's scheduler. Not for several threads: all calls come from the one that runs the event loop.
 
     `jobs` are all jobs so far, in order of submission; `known` those that the controller has not yet forgotten.
+    `absences` are the spans in which a node took no jobs; the end of the last one is None while it lasts.
     `listeners` are called with a job whenever its state has changed; `alarm` with the time at which `tick` is wanted.
     """
 
@@ -52,6 +53,7 @@ class Core:
         self._way = way = Lifecycle(self.nodes, self.partitions, clock, launcher, settings)
         self.jobs, self.known, self.running = way.jobs, way.known, way.running
         self.by_id, self.arrays, self.listeners = way.by_id, way.arrays, way.listeners
+        self.absences: dict[str, list[tuple[float, float | None]]] = {machine.name: [] for machine in machines}
         self.alarm: Callable[[float | None], None] | None = None
         self._pass = Pass(
             way.queue,
@@ -233,7 +235,7 @@ class Core:
         node = self.nodes[name]
         node.is_down, node.is_responding = True, False
         node.reason, node.reason_time, node.reason_user = "Not responding", self.clock.time(), "slurm"
-        self.nodes.refresh(name)
+        self._refresh(name)
         for job in list(node.jobs):
             self._way.lose(job)
         self.tick()
@@ -243,14 +245,14 @@ class Core:
         node = self.nodes[name]
         node.is_down, node.is_responding = False, True
         node.reason = node.reason_time = node.reason_user = None
-        self.nodes.refresh(name)
+        self._refresh(name)
         self.tick()
 
     def drain(self, name: str, reason: str, by: str) -> None:
         """Give a node no further jobs."""
         node = self.nodes[name]
         node.is_drained, node.reason, node.reason_time, node.reason_user = True, reason, self.clock.time(), by
-        self.nodes.refresh(name)
+        self._refresh(name)
         self.tick()
 
     def undrain(self, name: str) -> None:
@@ -281,6 +283,16 @@ class Core:
         elif job.is_held:
             job.own_reason = "JobHeldAdmin" if job.is_held_by_admin else "JobHeldUser"
         self.tick()
+
+    def _refresh(self, name: str) -> None:
+        """Look again at a node whose state has changed, and note since when, or until when, it takes no jobs."""
+        self.nodes.refresh(name)
+        spans, now = self.absences[name], self.clock.time()
+        was_absent = bool(spans) and spans[-1][1] is None
+        if name in self.nodes.absent and not was_absent:
+            spans.append((now, None))
+        elif name not in self.nodes.absent and was_absent:
+            spans[-1] = (spans[-1][0], now)
 
     @staticmethod
     def _refuse_ended(job: Job) -> None:

@@ -141,6 +141,8 @@ class Daemon:
             match request:
                 case {"do": "jobs"}:
                     return {"jobs": self.scheduler.jobs()}
+                case {"do": "history"}:
+                    return {"history": self.scheduler.history(self.blueprint.name)}
                 case {"do": "kill", "node": str(node)}:
                     await self.scheduler.kill_node(node)
                 case {"do": "restart", "node": str(node)}:

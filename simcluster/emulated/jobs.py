@@ -123,6 +123,7 @@ class Attempt:
 
     state: State
     nodes: tuple[str, ...]
+    cpus_by_node: tuple[int, ...]
     start: float | None
     end: float
     exit_code: int

@@ -66,7 +66,8 @@ class ProcessLauncher:
         seen = f"{self._machines.shared}/spool/{node}/{spool.name}/{script.name}"
 
         def hear(message: dict[str, Any]) -> None:
-            self._hear(job, run, seen, message)
+            if not self._machines.is_dead(node):  # what a machine says while it is being killed, nobody hears
+                self._hear(job, run, seen, message)
             if message["event"] in {"ended", "failed"}:
                 shutil.rmtree(spool, ignore_errors=True)
 

@@ -292,7 +292,7 @@ class Lifecycle:
                 array.running -= 1
 
     def _back_to_queue(self, job: Job, state: State, ended: float) -> None:
-        job.attempts += (Attempt(state, job.nodes, job.started, ended, job.exit_code, job.signal),)
+        job.attempts += (Attempt(state, job.nodes, job.cpus_by_node, job.started, ended, job.exit_code, job.signal),)
         job.restarts += 1
         job.wants_requeue = job.is_completing = False
         job.started = job.ended = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -11,6 +12,7 @@ from simcluster.emulated.interface import Call, Machine
 from simcluster.emulated.machines import LOGIN
 from simcluster.emulated.messages import read_bytes, write_message
 from simcluster.errors import SpecError
+from simcluster.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +73,7 @@ class Scheduler:
         self._alarm: asyncio.TimerHandle | None = None
         self._notices: dict[str, asyncio.TimerHandle] = {}
         self._core: Core | None = None
+        self._started = time.time()
         if spec.scheduler != "ssh":
             # A host without a scheduler starts sooner without this.
             dialect = cast("SiteDialect", import_module(f"simcluster.emulated.{spec.scheduler}"))
@@ -104,6 +107,14 @@ class Scheduler:
     def jobs(self) -> list[dict[str, Any]]:
         """Every job so far, as `simcluster.cluster.Job` has it."""
         return [_describe(job) for job in self._core.jobs] if self._core else []
+
+    def history(self, cluster: str) -> dict[str, Any]:
+        """Everything so far, as `simcluster.history.History` has it; nothing on a host without a scheduler."""
+        from simcluster.emulated.history import core_history  # noqa: PLC0415
+
+        now = time.time()
+        history = core_history(self._core, cluster) if self._core else History(cluster, self._started, now, (), ())
+        return asdict(history)
 
     async def kill_node(self, name: str) -> None:
         """Take a node's power away; the controller notices later."""

@@ -1,0 +1,135 @@
+"""The history of a real Slurm, from its completion log, `scontrol` and the controller's log.
+
+What Slurm itself does not keep is not there: fractions of a second; the CPUs on each node of a job on several nodes
+(they are shared out evenly); a job that was forgotten (MinJobAge) without having ended in the completion log. A node is
+down from when slurmctld has noticed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from simcluster.docker.slurm_jobs import by_number, full_id, value
+from simcluster.emulated.slurm.hostlists import expand
+from simcluster.history import JobHistory, NodeHistory, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import tzinfo
+
+    from simcluster.spec import ClusterSpec
+
+__all__ = ["parse_absences", "parse_history", "parse_nodes"]
+
+_ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "CONFIGURING"}
+
+
+@dataclass
+class _Story:
+    """What the lines about one job say, the first one first."""
+
+    runs: dict[float, Run] = field(default_factory=dict)
+    submitted: list[float] = field(default_factory=list)
+    last: str = ""
+
+
+def parse_history(completion_log: str, show_job: str, zone: tzinfo | None = None) -> tuple[JobHistory, ...]:
+    """Every job by number, from the completion log and `scontrol -o show job`; `zone` is the cluster's, None this machine's.
+
+    Each run that Slurm ended has a line in the completion log, also one that was followed by another.
+    """
+    stories: dict[str, _Story] = {}
+    for line in (*completion_log.splitlines(), *show_job.splitlines()):
+        if not line.startswith("JobId="):
+            continue  # "No jobs in the system"
+        story = stories.setdefault(full_id(line), _Story())
+        story.last = line
+        submitted = _seconds(value(line, "SubmitTime"), zone)
+        if submitted is not None:
+            story.submitted.append(submitted)
+        run = _run(line, zone)
+        if run is not None:
+            # Of the last run both know; scontrol, read later, can tell that it is still alive.
+            story.runs[run.start] = run
+    return tuple(_job(number, stories[number], zone) for number in sorted(stories, key=by_number))
+
+
+def parse_nodes(spec: ClusterSpec, controller_log: str, zone: tzinfo | None = None) -> tuple[NodeHistory, ...]:
+    """The nodes of the spec, with the spans in which slurmctld took them to be down."""
+    down = parse_absences(controller_log, zone)
+    return tuple(NodeHistory(name, spec.cpus_per_node, tuple(down.get(name, ()))) for name in spec.node_names)
+
+
+def parse_absences(controller_log: str, zone: tzinfo | None = None) -> dict[str, list[tuple[float, float | None]]]:
+    """When slurmctld set nodes DOWN, and when it heard of them again; its lines begin with an ISO 8601 time."""
+    down: dict[str, list[tuple[float, float | None]]] = {}
+    for line in controller_log.splitlines():
+        moment = re.match(r"\[?(\d{4}-\d\d-\d\dT[\d:]+(?:\.\d{1,6})?)\d*(Z)?", line)
+        went = re.search(r"Nodes (\S+) not responding, setting DOWN", line)
+        came = re.search(r"Node (\S+) now responding|node (\S+) returned to service", line)
+        if moment is None or not (went or came):
+            continue
+        at = _seconds(moment[1] + ("+00:00" if moment[2] else ""), zone)
+        assert at is not None  # noqa: S101
+        for name in expand(went[1]) if went else ():
+            if not _is_open(down.get(name)):
+                down.setdefault(name, []).append((at, None))
+        if came and _is_open(spans := down.get(came[1] or came[2])) and spans:
+            spans[-1] = (spans[-1][0], at)
+    return down
+
+
+def _is_open(spans: list[tuple[float, float | None]] | None) -> bool:
+    return bool(spans) and spans is not None and spans[-1][1] is None
+
+
+def _job(number: str, story: _Story, zone: tzinfo | None) -> JobHistory:
+    state = _state(story.last)
+    runs = tuple(story.runs[start] for start in sorted(story.runs))
+    has_ended = state not in _ALIVE
+    ended = _seconds(value(story.last, "EndTime"), zone) if has_ended else None
+    return JobHistory(
+        id=number,
+        name=value(story.last, "Name") or value(story.last, "JobName") or "",
+        user=(value(story.last, "UserId") or "").partition("(")[0],
+        state=state,
+        submitted=min((*story.submitted, *(run.start for run in runs)), default=0.0),
+        ended=ended,
+        runs=runs,
+        exit_code=value(story.last, "ExitCode") if has_ended else None,
+        reason=value(story.last, "Reason"),
+    )
+
+
+def _run(line: str, zone: tzinfo | None) -> Run | None:
+    state = _state(line)
+    start, nodes = _seconds(value(line, "StartTime"), zone), value(line, "NodeList")
+    if start is None or nodes is None or state == "PENDING":  # whose start is the scheduler's guess
+        return None
+    names = tuple(expand(nodes))
+    cpus = int(value(line, "ProcCnt") or (value(line, "NumCPUs") or "1").partition("-")[0])
+    end = None if state in _ALIVE else _seconds(value(line, "EndTime"), zone)
+    return Run(names, tuple(_shares(cpus, len(names))), state, start, end)
+
+
+def _shares(cpus: int, nodes: int) -> Iterable[int]:
+    return (cpus // nodes + (number < cpus % nodes) for number in range(nodes))
+
+
+def _state(line: str) -> str:
+    return (value(line, "JobState") or "").split(" ")[0]
+
+
+def _seconds(text: str | None, zone: tzinfo | None) -> float | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(_with_six_digits(text))
+    return (moment if moment.tzinfo or zone is None else moment.replace(tzinfo=zone)).timestamp()
+
+
+def _with_six_digits(text: str) -> str:
+    """Python 3.10 reads fractions of a second of three or six digits only."""
+    return re.sub(r"\.(\d+)", lambda match: "." + match[1].ljust(6, "0"), text)
