@@ -16,7 +16,8 @@ from simcluster.access import USERS, AccessDirectory, KeyPair
 from simcluster.docker.containers import LOGIN, Machine, start_machines
 from simcluster.docker.engine import connect, prompt_acknowledgements
 from simcluster.docker.images import ensure_image, pythons_in
-from simcluster.docker.inventory import list_clusters
+from simcluster.docker.inventory import list_clusters, machines_of
+from simcluster.docker.logs import read_logs
 from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
 from simcluster.docker.slurm_conf import render_conf_files
@@ -32,7 +33,7 @@ from simcluster.timeline import write_timeline
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from simcluster.cluster import Job, SSHEndpoint
+    from simcluster.running import RunningCluster
     from simcluster.spec import ClusterSpec
 
-__all__ = ["DockerCluster", "DockerNode", "image_recipe", "published_port", "read_history", "start"]
+__all__ = ["DockerCluster", "DockerNode", "history_of", "image_recipe", "log_of", "published_port", "start"]
 
 _BASES = {"22.05": "debian:bookworm-slim", "24.11": "debian:trixie-slim"}
 _SHOW_JOBS = ["scontrol", "--all", "--oneliner", "show", "job"]
@@ -128,7 +130,7 @@ class DockerCluster:
 
     def history(self) -> History:
         """Everything so far, as far as Slurm remembers it: see `simcluster.docker.slurm_history`."""
-        return read_history(self.name, self.spec, self._login)
+        return _history(self.name, self.spec, self._login)
 
     def timeline(self, path: str | Path) -> Path:
         """Write the history as one HTML page."""
@@ -202,16 +204,16 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
     )
 
 
-def read_history(name: str, spec: ClusterSpec, login: Container) -> History:
-    """The history of the cluster that has this login host."""
-    completed, shown = _output(login, ["cat", COMPLETION_LOG]), _output(login, _SHOW_JOBS)
-    return History(
-        cluster=name,
-        started=datetime.fromisoformat(str(login.attrs["Created"])[:19] + "+00:00").timestamp(),
-        taken=time.time(),
-        nodes=parse_nodes(spec, login.logs(timestamps=True).decode(errors="replace")),
-        jobs=parse_history(completed, shown, _CONTAINER_ZONE),
-    )
+def history_of(cluster: RunningCluster) -> History:
+    """The history of a cluster that was found again."""
+    with closing(connect()) as client:
+        return _history(cluster.name, cluster.spec, machines_of(client, cluster.run)[LOGIN])
+
+
+def log_of(cluster: RunningCluster, *, follow: bool) -> Iterator[str]:
+    """The lines of all containers' logs, slurmctld's and slurmd's among them, by time; with `follow` as they come."""
+    with closing(connect()) as client:
+        yield from read_logs(machines_of(client, cluster.run), follow=follow)
 
 
 def image_recipe(spec: ClusterSpec) -> ImageRecipe:
@@ -226,6 +228,17 @@ def published_port(login: Container) -> int:
     if not bindings:
         raise ClusterStartError(f"the login host ended at once:\n{login.logs(tail=15).decode()}")
     return int(bindings[0]["HostPort"])
+
+
+def _history(name: str, spec: ClusterSpec, login: Container) -> History:
+    completed, shown = _output(login, ["cat", COMPLETION_LOG]), _output(login, _SHOW_JOBS)
+    return History(
+        cluster=name,
+        started=datetime.fromisoformat(str(login.attrs["Created"])[:19] + "+00:00").timestamp(),
+        taken=time.time(),
+        nodes=parse_nodes(spec, login.logs(timestamps=True).decode(errors="replace")),
+        jobs=parse_history(completed, shown, _CONTAINER_ZONE),
+    )
 
 
 def _output(container: Container, command: list[str]) -> str:

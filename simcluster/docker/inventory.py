@@ -14,8 +14,9 @@ from simcluster.spec import ClusterSpec
 
 if TYPE_CHECKING:
     import docker
+    from docker.models.containers import Container
 
-__all__ = ["list_clusters"]
+__all__ = ["list_clusters", "machines_of"]
 
 
 def list_clusters(client: docker.DockerClient) -> list[RunningCluster]:
@@ -24,6 +25,12 @@ def list_clusters(client: docker.DockerClient) -> list[RunningCluster]:
     for container in client.api.containers(all=True, filters={"label": RUN}):
         runs.setdefault(container["Labels"][RUN], []).append(container)
     return sorted((_describe(containers) for containers in runs.values()), key=lambda cluster: cluster.created)
+
+
+def machines_of(client: docker.DockerClient, run: str) -> dict[str, Container]:
+    """A cluster's containers by the name of their host, also those that ended."""
+    containers = client.containers.list(all=True, filters={"label": f"{RUN}={run}"})
+    return {container.labels[ROLE]: container for container in containers}
 
 
 def _describe(containers: list[dict[str, object]]) -> RunningCluster:

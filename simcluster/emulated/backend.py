@@ -23,7 +23,7 @@ from simcluster.cluster import Job
 from simcluster.emulated import messages
 from simcluster.emulated.blueprint import Blueprint
 from simcluster.emulated.isolation import NETWORK_VARIABLES, plan_tree
-from simcluster.emulated.registry import Record, find_record, list_records, reap, record_path
+from simcluster.emulated.registry import CONTROL, LOG, Record, find_record, list_records, reap, record_path
 from simcluster.errors import BackendUnavailableError, ClusterStartError, SimclusterError, SpecError
 from simcluster.history import History
 from simcluster.ownership import Owner, start_time
@@ -34,7 +34,7 @@ from simcluster.spec import checked_name
 from simcluster.timeline import write_timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -43,10 +43,11 @@ if TYPE_CHECKING:
     from simcluster.pythons import Interpreter
     from simcluster.spec import ClusterSpec
 
-__all__ = ["EmulatedCluster", "EmulatedNode", "end", "list_clusters", "read_history", "start"]
+__all__ = ["EmulatedCluster", "EmulatedNode", "end", "history_of", "list_clusters", "log_of", "start"]
 
 _START_DEADLINE = 60.0
 _END_DEADLINE = 30.0
+_LOG_POLL = 0.1
 
 
 class EmulatedNode:
@@ -112,7 +113,7 @@ class EmulatedCluster:
 
     def history(self) -> History:
         """Everything so far, as the scheduler's core knows it."""
-        return read_history(self._control)
+        return _history(self._control)
 
     def timeline(self, path: str | Path) -> Path:
         """Write the history as one HTML page."""
@@ -170,7 +171,7 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
             host_key=host_key.private,
         )
         blueprint.write(directory)
-        log = undo.enter_context((directory / "daemon.log").open("w+b"))
+        log = undo.enter_context((directory / LOG).open("w+b"))
         process = _start_daemon(directory, log, keep)
         undo.callback(_end_process, process)
         record = replace(record, keeper=replace(record.keeper, pid=process.pid, started=start_time(process.pid) or ""))
@@ -192,9 +193,24 @@ def list_clusters() -> list[RunningCluster]:
     return [_describe(record) for record in list_records()]
 
 
-def read_history(control: Path) -> History:
-    """The history of the cluster whose daemon listens there."""
-    return History.from_dict(_ask(control, {"do": "history"})["history"])
+def history_of(cluster: RunningCluster) -> History:
+    """The history of a cluster that was found again."""
+    return _history(cluster.directory / CONTROL)
+
+
+def log_of(cluster: RunningCluster, *, follow: bool) -> Iterator[str]:
+    """The lines of the daemon's log, with `follow` those that come until the cluster ends."""
+    with (cluster.directory / LOG).open(encoding="utf-8", errors="replace") as file:
+        rest = ""
+        while True:
+            is_up = cluster.directory.exists()
+            *lines, rest = (rest + file.read()).split("\n")
+            yield from lines
+            if not (follow and is_up):
+                break
+            time.sleep(_LOG_POLL)
+    if rest:
+        yield rest
 
 
 def end(name: str) -> None:
@@ -300,6 +316,10 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
     if process.stdout:
         process.stdout.close()
     process.returncode = 0
+
+
+def _history(control: Path) -> History:
+    return History.from_dict(_ask(control, {"do": "history"})["history"])
 
 
 def _ask(control: Path, request: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,13 @@ from simcluster.spec import ClusterSpec
 if TYPE_CHECKING:
     from simcluster.cluster import SSHEndpoint
 
-__all__ = ["Record", "find_record", "list_records", "reap", "record_path"]
+__all__ = ["CONTROL", "LOG", "Record", "find_record", "list_records", "reap", "record_path"]
+
+CONTROL = "control"
+"""The daemon's socket for its owner's requests, in the cluster's directory."""
+
+LOG = "daemon.log"
+"""What the daemon logs, in the cluster's directory."""
 
 _GIVE_UP = 10.0
 
@@ -53,7 +59,7 @@ class Record:
     @property
     def control(self) -> Path:
         """The daemon's socket for its owner's requests."""
-        return self.directory / "control"
+        return self.directory / CONTROL
 
     def write(self) -> None:
         """Write it down, in one go."""
