@@ -33,6 +33,7 @@ class Node:
     free_cpus: int
     free_memory: int
     free_gpus: int
+    busy_gpus: set[int] = field(default_factory=set)
     jobs: dict[Job, None] = field(default_factory=dict)
     is_down: bool = False
     is_responding: bool = True
@@ -48,6 +49,13 @@ class Node:
     def room(self, need: Need) -> int:
         """How many of the job's tasks it can take now."""
         return _room(self.machine, (self.free_cpus, self.free_memory, self.free_gpus), need, is_empty=not self.jobs)
+
+    def take_gpus(self, count: int) -> tuple[int, ...]:
+        """Take the first of those that are free."""
+        taken = tuple([index for index in range(self.machine.gpus) if index not in self.busy_gpus][:count])
+        self.busy_gpus.update(taken)
+        self.free_gpus -= count
+        return taken
 
     def size(self, need: Need) -> int:
         """How many of the job's tasks it could take if it were empty."""
@@ -115,23 +123,27 @@ class Nodes:
         """Give the job its nodes."""
         job.nodes = tuple(self.all[number].machine.name for number in placement.nodes)
         job.cpus_by_node, job.memory_by_node = placement.cpus, placement.memory_mb
+        job.gpus_by_node = (
+            tuple(self.all[number].take_gpus(need.gpus) for number in placement.nodes) if need.gpus else ()
+        )
         for number, cpus, memory in zip(placement.nodes, placement.cpus, placement.memory_mb, strict=True):
             node = self.all[number]
             node.free_cpus -= cpus
             node.free_memory -= memory
-            node.free_gpus -= need.gpus
             node.jobs[job] = None
             self._refresh(number)
 
     def give_back(self, job: Job) -> None:
         """Take the job's nodes back; once is enough, and twice does no harm."""
-        for name, cpus, memory in zip(job.nodes, job.cpus_by_node, job.memory_by_node, strict=True):
+        gpus = job.gpus_by_node or ((),) * len(job.nodes)
+        for name, cpus, memory, taken in zip(job.nodes, job.cpus_by_node, job.memory_by_node, gpus, strict=True):
             node = self[name]
             if job in node.jobs:
                 del node.jobs[job]
                 node.free_cpus += cpus
                 node.free_memory += memory
-                node.free_gpus += job.gpus
+                node.free_gpus += len(taken)
+                node.busy_gpus.difference_update(taken)
                 self._refresh(self.position[name])
 
     def refresh(self, name: str) -> None:

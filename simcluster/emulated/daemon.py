@@ -98,8 +98,8 @@ class Daemon:
         first = [asyncio.create_task(self.machines.start(name)) for name in self.blueprint.spec.node_names[:1]]
         server = await listen(_Login(self.machines), self.blueprint.host_key)
         self._servers.append(server)
-        self._servers.append(await messages.serve("shared/run/socket", self.scheduler.converse))
-        self._servers.append(await messages.serve("control", self._obey))
+        self._servers.append(messages.Server("shared/run/socket", self.scheduler.converse))
+        self._servers.append(messages.Server("control", self._obey))
         self._announce(server.get_port())
         watch = asyncio.create_task(self._watch_owner())
         await self._end.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,8 @@ def furnish(
     program = shlex.quote(os.path.realpath(sys.executable))
     # Nothing but a docstring may stand before a future import, so both are left off.
     _, _, asking = (here / "machine" / "ask.py").read_text(encoding="utf-8").partition("import annotations\n")
-    asking = asking.replace("@directory@", f"{seen_as}/run")
+    asking = asking.replace("@directory@", f"{seen_as}/run").replace("@library@", f"{seen_as}/lib")
+    shutil.copy(here / "machine" / "lending.py", _directory(root / "lib"))
     for command in commands:
         _executable(binaries / command, _ASK.format(program=program) + asking)
     for version, interpreter in pythons.items():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from simcluster.emulated.jobs import Job, Request, State
+from simcluster.emulated.jobs import Job, Request, State, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "Call",
+    "Caller",
     "Clock",
     "Job",
     "Launcher",
@@ -22,6 +23,10 @@ __all__ = [
     "Request",
     "Settings",
     "State",
+    "Step",
+    "Stream",
+    "Task",
+    "TaskEnd",
 ]
 
 
@@ -42,6 +47,43 @@ class Call:
     stdin: bytes
     user: str
     host: str = "login"
+    umask: int = 0o022
+    caller: Caller | None = None
+
+
+class Caller(Protocol):
+    """The program that somebody called, while it waits for its answer, for commands that have more to say to it.
+
+    Who calls any of these is told of its signals, which then do nothing else there.
+    """
+
+    async def say(self, text: str) -> None:
+        """Have it write something on its stderr now."""
+        ...
+
+    async def heard(self) -> int | None:
+        """The next signal that it got; None when it is gone itself."""
+        ...
+
+    async def lend(self, tasks: int, streams: Sequence[Stream | None], *, labels: bool) -> None:
+        """Have it lend descriptors to so many tasks: for `borrow`. `labels` puts the task's number before each line."""
+        ...
+
+    async def borrow(self) -> list[int]:
+        """The next task's descriptors, for the borrower to close. Raises OSError if one of the files can't be opened,
+
+        with the stream's name as its `filename`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a task reads or writes, on the caller's side: its own descriptor, or a file there."""
+
+    path: str | None = None
+    appends: bool = False
+    task: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +143,37 @@ class Settings:
     user_ids: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Task:
+    """A process of a step: the number among all of its step's, and what it is to be.
+
+    `files` are paths for its descriptors 0, 1 and 2; where one is None, a descriptor comes along. The words are
+    said on its stderr, with the system's reason for {}: if its directory is not there, if its program is not.
+    """
+
+    number: int
+    node: int
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    cwd: str
+    files: tuple[str | None, str | None, str | None]
+    appends: bool
+    umask: int
+    cwd_words: str
+    program_words: str
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """How a task ended: by its exit code, a signal, for want of memory, or before it began (`error` is the system's)."""
+
+    number: int
+    exit_code: int = 0
+    signal: int = 0
+    is_out_of_memory: bool = False
+    error: int | None = None
+
+
 class Launcher(Protocol):
     """What the core asks of the host that has the processes and the files.
 
@@ -116,7 +189,17 @@ class Launcher(Protocol):
         ...
 
     def signal(self, job: Job, number: int, everything: bool) -> None:
-        """Send a signal to the batch script's own process, or to everything: it and all that descends from it."""
+        """Send a signal to the batch script's own process, or to everything: all processes on all of its nodes."""
+        ...
+
+    def signal_step(self, job: Job, step: Step, number: int) -> None:
+        """Send a signal to all processes of a step."""
+        ...
+
+    def start_task(
+        self, job: Job, step: Step, task: Task, descriptors: Sequence[int], hear: Callable[[TaskEnd], None]
+    ) -> None:
+        """Start a task of a step, and close the descriptors. How it ends is told to `hear`, unless its node dies."""
         ...
 
     def read_script(self, path: str, cwd: str) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.conditions import Dependency
     from simcluster.emulated.need import Need
 
-__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Line", "Request", "State"]
+__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Line", "Request", "State", "Step", "StepRequest"]
 
 
 class State(enum.Enum):
@@ -72,7 +72,7 @@ class Request:
     `array` are the element numbers, `array_limit` how many of them may run at once, 0 for no limit.
     `virtual_seconds` asks for a job that is simulated only: nothing is launched, and it ends by itself after that time.
     `warning` is a signal to be sent before the time limit: number, seconds before it, whether the batch script alone
-    gets it. `features` are alternatives, of which each is a set of features of a node. `options` is for the dialect: what its own commands show and the core does not care about.
+    gets it. An interactive job has no script: whoever submitted it runs steps, and says when it has ended. `features` are alternatives, of which each is a set of features of a node. `options` is for the dialect: what its own commands show and the core does not care about.
     """
 
     name: str
@@ -114,6 +114,8 @@ class Request:
     warning: tuple[int, int, bool] | None = None
     comment: str | None = None
     virtual_seconds: float | None = None
+    is_interactive: bool = False
+    umask: int = 0o022
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -130,13 +132,68 @@ class Attempt:
     signal: int
 
 
+@dataclass(frozen=True)
+class StepRequest:
+    """What somebody asked for. `memory_mb` is for each node, `gpus` too; None is all that the job has there.
+
+    An exact step takes the CPUs that it asks for and not its nodes' whole share; an overlapping one takes none away.
+    """
+
+    name: str
+    tasks: int
+    cpus_per_task: int = 1
+    tasks_per_node: int | None = None
+    min_nodes: int = 1
+    max_nodes: int | None = None
+    memory_mb: int | None = None
+    memory_per_cpu_mb: int | None = None
+    gpus: int | None = None
+    nodelist: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    is_exact: bool = False
+    is_overlapping: bool = False
+
+
+@dataclass(eq=False)
+class Step:
+    """A step of a job. `places` are positions in `job.nodes`; all that is by node follows them."""
+
+    number: int
+    request: StepRequest
+    nodes: tuple[str, ...]
+    places: tuple[int, ...]
+    tasks_by_node: tuple[int, ...]
+    cpus_by_node: tuple[int, ...]
+    memory_by_node: tuple[int, ...]
+    gpus_by_node: tuple[tuple[int, ...], ...]
+    started: float
+    ended: float | None = None
+    state: State = State.RUNNING
+    exit_code: int = 0
+    signal: int = 0
+    cancelled_by: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.request.name
+
+    @property
+    def tasks(self) -> int:
+        return sum(self.tasks_by_node)
+
+    def layout(self) -> list[tuple[int, int]]:
+        """For each task the node (a position in `nodes`) and its number there: node after node."""
+        return [(node, local) for node, count in enumerate(self.tasks_by_node) for local in range(count)]
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """A job, or an element of an array. Times are Unix seconds.
 
     `id` is the number that the job has for itself. An element of an array that waits has its array's number, and gets
     one of its own when it leaves the array; the last one keeps the array's. `array_id` and `task_id` are None for
-    a job that is no element. `cpus` and `memory_mb` are of all nodes together, `gpus` of each. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
+    a job that is no element. `cpus` and `memory_mb` are of all nodes together, `gpus` of each;
+    `gpus_by_node` are which ones. `steps` are those of this run, the batch script apart. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
     `limit` is in seconds. `exit_code` and `signal` are how the batch script ended.
     """
 
@@ -159,6 +216,8 @@ class Job:
     nodes: tuple[str, ...] = ()
     cpus_by_node: tuple[int, ...] = ()
     memory_by_node: tuple[int, ...] = ()
+    gpus_by_node: tuple[tuple[int, ...], ...] = ()
+    steps: tuple[Step, ...] = ()
     eligible: float | None = None
     begin: float | None = None
     started: float | None = None

@@ -163,7 +163,8 @@ class Lifecycle:
         self.set_limit(job)
         self.change(job, State.RUNNING)
         if job.virtual_seconds is None:
-            self._launcher.launch(job)
+            if not job.request.is_interactive:
+                self._launcher.launch(job)
         else:
             run = job.restarts
             self.timers.add(job.started + job.virtual_seconds, lambda: self.ended(job, 0, None, restart=run))
@@ -296,7 +297,7 @@ class Lifecycle:
         job.restarts += 1
         job.wants_requeue = job.is_completing = False
         job.started = job.ended = None
-        job.nodes = job.cpus_by_node = job.memory_by_node = ()
+        job.nodes = job.cpus_by_node = job.memory_by_node = job.gpus_by_node = job.steps = ()
         job.exit_code = job.signal = 0
         job.cancelled_by = None
         job.begin = self._clock.time() + self._settings.requeue_delay

@@ -2,51 +2,127 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
 import json
 import os
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+__all__ = ["Conversation", "Server", "ask"]
 
-__all__ = ["ask", "read_bytes", "serve", "write_message"]
+_MOST_DESCRIPTORS = 16
+_BACKLOG = 1024
 
 
-async def serve(
-    path: str, answer: Callable[[dict[str, Any], asyncio.StreamReader, asyncio.StreamWriter], Awaitable[dict[str, Any]]]
-) -> asyncio.Server:
-    """Answer each connection's one request, at a path relative to the working directory."""
+class Conversation:
+    """The daemon's end of a connection. File descriptors may come with a message, which says how many."""
 
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._socket = connection
+        self._received = bytearray()
+        self._descriptors: list[int] = []
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message. Raises ConnectionError when there is nobody any more, as `receive_bytes` does."""
+        message: dict[str, Any] = json.loads(await self.receive_bytes())
+        return message
+
+    async def receive_bytes(self) -> bytes:
+        """The next message's bytes."""
+        await self._fill(4)
+        (length,) = struct.unpack_from("!I", self._received)
+        await self._fill(4 + length)
+        body = bytes(self._received[4 : 4 + length])
+        del self._received[: 4 + length]
+        return body
+
+    def take_descriptors(self, count: int) -> list[int]:
+        """So many of the descriptors that have come; whoever takes them closes them."""
+        taken, self._descriptors = self._descriptors[:count], self._descriptors[count:]
+        return taken
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message."""
+        body = json.dumps(message).encode()
+        await asyncio.get_running_loop().sock_sendall(self._socket, struct.pack("!I", len(body)) + body)
+
+    def close(self) -> None:
+        """End it, with the descriptors that nobody has taken."""
+        for descriptor in self.take_descriptors(len(self._descriptors)):
+            os.close(descriptor)
+        self._socket.close()
+
+    async def _fill(self, count: int) -> None:
+        while len(self._received) < count:
+            try:
+                space = socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4)
+                data, ancillary, _, _ = self._socket.recvmsg(1 << 16, space)
+            except BlockingIOError:
+                await self._readable()
+                continue
+            for _level, _kind, payload in ancillary:
+                numbers = array.array("i")
+                numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
+                self._descriptors += numbers
+            if not data:
+                raise ConnectionResetError("the other side has ended")
+            self._received += data
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._socket, _set, ready)
         try:
-            request = json.loads(await read_bytes(reader))
-            write_message(writer, await answer(request, reader, writer))
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
+            await ready
+        finally:
+            loop.remove_reader(self._socket)
+
+
+def _set(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+Answer = Callable[[dict[str, Any], Conversation], Awaitable[dict[str, Any]]]
+
+
+class Server:
+    """Answers each connection's one request, at a path relative to the working directory."""
+
+    def __init__(self, path: str, answer: Answer) -> None:
+        self._answer = answer
+        self._conversing: set[asyncio.Task[None]] = set()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(_BACKLOG)
+        self._listener.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _ = self._listener.accept()
+            task = asyncio.create_task(self._converse(Conversation(connection)))
+            self._conversing.add(task)
+            task.add_done_callback(self._conversing.discard)
+
+    async def _converse(self, conversation: Conversation) -> None:
+        try:
+            await conversation.send(await self._answer(await conversation.receive(), conversation))
+        except ConnectionError:
             pass  # who asked does not want to know any more
         finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
-
-    return await asyncio.start_unix_server(converse, path)
-
-
-async def read_bytes(reader: asyncio.StreamReader) -> bytes:
-    """The next message's bytes."""
-    (length,) = struct.unpack("!I", await reader.readexactly(4))
-    return await reader.readexactly(length)
-
-
-def write_message(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
-    """Send a message."""
-    body = json.dumps(message).encode()
-    writer.write(struct.pack("!I", len(body)) + body)
+            conversation.close()
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:

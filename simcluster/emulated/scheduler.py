@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from simcluster.emulated.callers import Caller
 from simcluster.emulated.interface import Call, Machine
 from simcluster.emulated.machines import LOGIN
-from simcluster.emulated.messages import read_bytes, write_message
 from simcluster.errors import SpecError
 from simcluster.history import History
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Job, Partition, Reply, Settings
     from simcluster.emulated.machines import Machines
+    from simcluster.emulated.messages import Conversation
     from simcluster.spec import ClusterSpec
 
 __all__ = ["COMMANDS", "Scheduler", "SiteDialect"]
@@ -81,9 +82,7 @@ class Scheduler:
             self._core = _make_core(spec, user, machines, dialect)
             self._core.alarm = self._set_alarm
 
-    async def converse(
-        self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> dict[str, Any]:
+    async def converse(self, request: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
         """Answer a command of the cluster's; `machine.ask` is at the other end."""
         host = request.pop("host")
         call = Call(
@@ -94,13 +93,15 @@ class Scheduler:
             stdin=b"",
             user=self._user,
             host=host if host in self._machines.names else LOGIN,
+            umask=request["umask"],
+            caller=Caller(conversation),
         )
         assert self._core is not None  # noqa: S101
         try:
             reply = await self._answer(self._core, cast("Call", _CallWithoutStdin(call)))
         except _StdinWantedError:
-            write_message(writer, {"wants_stdin": True})
-            call = _with_stdin(call, await read_bytes(reader))
+            await conversation.send({"wants_stdin": True})
+            call = replace(call, stdin=await conversation.receive_bytes())
             reply = await self._answer(self._core, call)
         return _as_dict(reply)
 
@@ -171,10 +172,6 @@ def _make_core(spec: ClusterSpec, user: str, machines: Machines, dialect: SiteDi
         settings=settings,
     )
     return launcher.core
-
-
-def _with_stdin(call: Call, stdin: bytes) -> Call:
-    return Call(call.program, call.arguments, call.cwd, call.environment, stdin, call.user, call.host)
 
 
 def _as_dict(reply: Reply) -> dict[str, Any]:

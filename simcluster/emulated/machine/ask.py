@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import struct
 import sys
 
 DIRECTORY = "@directory@"
+LIBRARY = "@library@"
 
 
 def main() -> int:
@@ -36,19 +38,46 @@ def main() -> int:
         "cwd": cwd,
         "environment": dict(os.environ),
         "host": os.environ.get("SIMCLUSTER_HOST") or os.uname().nodename,
+        "umask": umask(),
     }
     send(connection, json.dumps(request).encode())
+    copiers = []
     while True:
         reply = json.loads(receive(connection))
-        if not reply.get("wants_stdin"):
+        if "code" in reply:
             break
-        with open(0, "rb") as stdin:
-            send(connection, stdin.read())
-    for descriptor, text in ((1, reply["stdout"]), (2, reply["stderr"])):
-        data = text.encode("utf-8", "surrogateescape")
-        while data:
-            data = data[os.write(descriptor, data) :]
+        if "wants_stdin" in reply:
+            with open(0, "rb") as stdin:
+                send(connection, stdin.read())
+        elif "wants_signals" in reply:
+            for number in reply["wants_signals"]:
+                signal.signal(number, lambda number, _: send(connection, json.dumps({"signal": number}).encode()))
+        elif "wants_streams" in reply:
+            sys.path.insert(0, LIBRARY)
+            sys.dont_write_bytecode = True
+            from lending import lend  # type: ignore[import-not-found]  # noqa: PLC0415
+
+            copiers = lend(connection, reply["wants_streams"])
+        else:
+            write(2, reply["stderr"])
+    for copier in copiers:
+        copier.join()
+    write(1, reply["stdout"])
+    write(2, reply["stderr"])
     return int(reply["code"])
+
+
+def umask() -> int:
+    """The mode bits that files made here don't get; there is no way to read them but to set others."""
+    value = os.umask(0o077)
+    os.umask(value)
+    return value
+
+
+def write(descriptor: int, text: str) -> None:
+    data = text.encode("utf-8", "surrogateescape")
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def send(connection: socket.socket, data: bytes) -> None:

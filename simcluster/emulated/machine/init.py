@@ -39,7 +39,7 @@ class Init:
         self._received = bytearray()
         self._descriptors: list[int] = []
         self._leaders: dict[int, processes.Start] = {}
-        self._exceeded: set[int] = set()
+        self._exceeded: set[str] = set()
         self._wakeup, writing = os.pipe()
         for descriptor in (self._wakeup, writing):
             os.set_blocking(descriptor, False)
@@ -49,7 +49,7 @@ class Init:
     def run(self) -> None:
         """Serve until the socket closes."""
         while True:
-            has_limits = any(what.memory_mb for what in self._leaders.values())
+            has_limits = any(what.limits for what in self._leaders.values())
             readable, _, _ = select.select([self._socket.fileno(), self._wakeup], [], [], _POLL if has_limits else None)
             if self._wakeup in readable:
                 with contextlib.suppress(BlockingIOError):
@@ -107,17 +107,19 @@ class Init:
                 os.close(descriptor)
 
     def _signal(self, key: str, number: int, everything: bool) -> None:
+        """To a process, or with everything to it, to those whose keys begin with its, and to all descendants."""
+        if everything:
+            pids = [pid for pid, what in self._leaders.items() if _is_of(what.key, key)]
+            processes.kill_descendants([*pids, *self._orphans(key)], number)
+            return
         for pid, what in self._leaders.items():
             if what.key == key:
-                if everything:
-                    processes.kill_descendants([pid, *self._orphans(key)], number)
-                else:
-                    os.kill(pid, number)
+                os.kill(pid, number)
 
     def _orphans(self, key: str) -> list[int]:
-        """Processes of that key whose parents have ended: they have become children of this process."""
+        """Processes of such keys whose parents have ended: they have become children of this process."""
         mine = processes.children(os.getpid())
-        return [pid for pid in mine if pid not in self._leaders and processes.key_of(pid) == key]
+        return [pid for pid in mine if pid not in self._leaders and _is_of(processes.key_of(pid), key)]
 
     def _reap(self) -> None:
         while True:
@@ -128,7 +130,7 @@ class Init:
             if pid == 0:
                 return
             if what := self._leaders.pop(pid, None):
-                self._exceeded.discard(pid)
+                self._exceeded &= {key for other in self._leaders.values() for key in other.limits}
                 if what.is_job:
                     self._clear(what.key)
                 code = os.waitstatus_to_exitcode(status)
@@ -140,12 +142,13 @@ class Init:
             time.sleep(0.001)
 
     def _look_at_memory(self) -> None:
-        for pid, what in self._leaders.items():
-            if what.memory_mb and pid not in self._exceeded:
-                tree = processes.descendants([pid, *self._orphans(what.key)])
-                if processes.memory_mb(tree) > what.memory_mb:
-                    self._exceeded.add(pid)
-                    self._say(event="over_memory", key=what.key)
+        limits = {key: limit for what in self._leaders.values() for key, limit in what.limits.items()}
+        for key in limits.keys() - self._exceeded:
+            leaders = [pid for pid, what in self._leaders.items() if _is_of(what.key, key)]
+            if processes.memory_mb(processes.descendants([*leaders, *self._orphans(key)])) > limits[key]:
+                self._exceeded.add(key)
+                for pid in leaders:
+                    self._say(event="over_memory", key=self._leaders[pid].key, whole=key)
 
     def _say(self, **message: Any) -> None:
         data = json.dumps(message).encode()
@@ -180,6 +183,10 @@ def main(descriptor: int) -> None:
         init.run()
     finally:
         processes.end_everything()
+
+
+def _is_of(key: str | None, whole: str) -> bool:
+    return key is not None and (key == whole or key.startswith(f"{whole}."))
 
 
 def _append(path: str, text: str) -> None:

@@ -49,8 +49,12 @@ class StartError(Exception):
 class Start:
     """What to start. `files` are paths for descriptors 0, 1 and 2, relative to `cwd`; `descriptors` are open already.
 
-    The process leads a session of its own; with `is_terminal`, descriptor 0 becomes its controlling terminal.
-    `fallback_cwd` is where it runs if `cwd` is not there.
+    Where a file is None, the next of the descriptors takes its place. A program without a slash in its name is looked
+    for in PATH. The process leads a session of its own; with `is_terminal`, descriptor 0 becomes its controlling
+    terminal. `fallback_cwd` is where it runs if `cwd` is not there. The words for its stderr when that happens and
+    when there is no program stand in `cwd_words` and `program_words`, {} is the system's reason; with the latter
+    it then ends with the error's number. `limits` are megabytes for all processes whose key is this one or begins
+    with it and a dot.
     """
 
     key: str
@@ -59,12 +63,14 @@ class Start:
     cwd: str
     fallback_cwd: str
     program: str | None = None
-    files: list[str] = field(default_factory=list)
+    files: list[str | None] = field(default_factory=list)
     appends: bool = False
     is_terminal: bool = False
     umask: int = 0o022
-    memory_mb: int | None = None
+    limits: dict[str, int] = field(default_factory=dict)
     is_job: bool = False
+    cwd_words: str = ""
+    program_words: str = ""
 
 
 def start(what: Start, descriptors: list[int]) -> int:
@@ -92,13 +98,17 @@ def _become(what: Start, descriptors: list[int], report: int) -> None:
         os.setsid()
         os.umask(what.umask)
         step = "chdir"
+        words = ""
         try:
             os.chdir(what.cwd)
-        except OSError:
+        except OSError as error:
+            words = what.cwd_words.replace("{}", os.strerror(error.errno or errno.EIO))
             os.chdir(what.fallback_cwd)
         step = "open"
-        for number, descriptor in enumerate(descriptors or _opened(what)):
+        for number, descriptor in enumerate(_opened(what, descriptors) if what.files else descriptors):
             os.dup2(descriptor, number)
+        if words:
+            os.write(2, words.encode())
         if what.is_terminal:
             step = "terminal"
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -106,19 +116,39 @@ def _become(what: Start, descriptors: list[int], report: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         step = "execve"
-        os.execve(what.program or what.arguments[0], what.arguments, what.environment)  # noqa: S606
+        program = what.program or _found(what.arguments[0], what.environment)
+        os.execve(program, what.arguments, what.environment)  # noqa: S606
     except OSError as error:
+        if step == "execve" and what.program_words:
+            number = error.errno or errno.EIO
+            os.write(2, what.program_words.replace("{}", os.strerror(number)).encode())
+            os._exit(number)
         os.write(report, f"{step}\0{error.errno or errno.EIO}".encode())
     finally:
         os._exit(_UNSET)
 
 
-def _opened(what: Start) -> list[int]:
-    """The files, above the three numbers that they are going to have; the same path twice is one open file."""
-    stdin, stdout, stderr = what.files
+def _found(name: str, environment: dict[str, str]) -> str:
+    """By PATH; what is not there is left for execve to complain about."""
+    if "/" not in name:
+        for directory in filter(None, environment.get("PATH", "").split(":")):
+            if os.access(f"{directory}/{name}", os.X_OK):
+                return f"{directory}/{name}"
+    return name
+
+
+def _opened(what: Start, descriptors: list[int]) -> list[int]:
+    """What is to be 0, 1 and 2, above these numbers; the same path twice is one open file."""
+    lent = iter(descriptors)
     flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if what.appends else os.O_TRUNC)
-    opened = [_above(os.open(stdin, os.O_RDONLY)), _above(os.open(stdout, flags, 0o666))]
-    opened.append(opened[1] if stderr == stdout else _above(os.open(stderr, flags, 0o666)))
+    opened: list[int] = []
+    for number, path in enumerate(what.files):
+        if path is None:
+            opened.append(_above(next(lent)))
+        elif number == 2 and path == what.files[1]:
+            opened.append(opened[1])
+        else:
+            opened.append(_above(os.open(path, flags if number else os.O_RDONLY, 0o666)))
     return opened
 
 

@@ -53,6 +53,7 @@ def make_request(
         "dialect": Surroundings(core),
         "environment": {} if virtual else _environment(call, given.get("export")),
         "arguments": tuple(rest[1:]),
+        "umask": call.umask,
         "stdout": given.get("output") or None,
         "stderr": given.get("error") or None,
         "stdin": given.get("input", "/dev/null"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.jobs import Job
 
-__all__ = ["Surroundings", "dependency_text", "user_id"]
+__all__ = ["Surroundings", "dependency_text", "job_variables", "per_node", "user_id"]
 
 _NO_TASK = 4294967294
 
@@ -25,7 +25,7 @@ class Surroundings:
         self._core = core
 
     def environment(self, job: Job) -> dict[str, str]:
-        return {**job.request.environment, **_general(job, self._core), **_asked_for(job), **_array(job, self._core)}
+        return {**job.request.environment, **job_variables(job, self._core), "SLURM_UMASK": f"{job.request.umask:04o}"}
 
     def path(self, pattern: str, job: Job) -> str:
         """As sbatch(1) has it under "filename pattern"; without a pattern the usual file."""
@@ -62,6 +62,11 @@ class Surroundings:
         moment = stamp(job.ended)
         node = job.nodes[0]
         return f"slurmstepd-{node}: error: *** JOB {job.id} ON {node} {what} AT {moment}{why} ***\n"
+
+
+def job_variables(job: Job, core: Core) -> dict[str, str]:
+    """What Slurm itself sets in a job's script."""
+    return {**_general(job, core), **_asked_for(job), **_array(job, core)}
 
 
 def user_id(core: Core, user: str) -> int:
@@ -106,7 +111,7 @@ def _general(job: Job, core: Core) -> dict[str, str]:
         "SLURM_GTIDS": "0",
         "SLURM_JOBID": str(job.id),
         "SLURM_JOB_ACCOUNT": job.account or core.settings.accounts[0],
-        "SLURM_JOB_CPUS_PER_NODE": _per_node(job.cpus_by_node),
+        "SLURM_JOB_CPUS_PER_NODE": per_node(job.cpus_by_node),
         "SLURM_JOB_GID": identity,
         "SLURM_JOB_ID": str(job.id),
         "SLURM_JOB_NAME": job.name,
@@ -125,7 +130,7 @@ def _general(job: Job, core: Core) -> dict[str, str]:
         "SLURM_PROCID": "0",
         "SLURM_SUBMIT_DIR": job.request.options.get("submit-dir", job.cwd),
         "SLURM_SUBMIT_HOST": job.request.options.get("submit-host", core.settings.controller),
-        "SLURM_TASKS_PER_NODE": _per_node(_tasks_by_node(job)),
+        "SLURM_TASKS_PER_NODE": per_node(_tasks_by_node(job)),
         "SLURM_TOPOLOGY_ADDR": node,
         "SLURM_TOPOLOGY_ADDR_PATTERN": "node",
         "SLURM_WORKING_CLUSTER": f"{core.cluster_name}:{core.settings.controller}:6817:9728:109",
@@ -150,8 +155,8 @@ def _asked_for(job: Job) -> dict[str, str]:
         found["SLURM_JOB_DEPENDENCY"] = dependency_text(job, with_states=False)
     if job.restarts:
         found["SLURM_RESTART_COUNT"] = str(job.restarts)
-    if job.gpus:
-        found["CUDA_VISIBLE_DEVICES"] = found["SLURM_JOB_GPUS"] = ",".join(map(str, range(job.gpus)))
+    if job.gpus_by_node:
+        found["CUDA_VISIBLE_DEVICES"] = found["SLURM_JOB_GPUS"] = ",".join(map(str, job.gpus_by_node[0]))
         found["SLURM_GPUS_ON_NODE"] = str(job.gpus)
     return found
 
@@ -177,7 +182,7 @@ def _tasks_by_node(job: Job) -> tuple[int, ...]:
     return tuple(max(1, min(cpus // job.request.cpus_per_task, tasks)) for cpus in job.cpus_by_node)
 
 
-def _per_node(counts: tuple[int, ...]) -> str:
+def per_node(counts: tuple[int, ...]) -> str:
     """`4(x2),1`."""
     runs: list[list[int]] = []
     for count in counts:
