@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
     from simcluster.timeline.layout import Bar, Chart, Label, Queue, Stripe
 
-__all__ = ["DENSE", "draw_labels", "draw_plot", "state_class"]
+__all__ = ["DENSE", "STATES", "draw_labels", "draw_plot", "state_class"]
 
 DENSE = 1500
 """With more bars than these, those of one state are one shape."""
 
-_STATES = frozenset(
-    (
-        *("PENDING", "RUNNING", "SUSPENDED", "COMPLETED", "CANCELLED", "FAILED"),
-        *("TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY"),
-        *("passed", "failed", "error", "skipped", "xfailed", "fault", "down"),
-    )
+STATES = (
+    *("passed", "failed", "error", "skipped", "xfailed"),
+    *("RUNNING", "SUSPENDED", "PENDING", "COMPLETED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY"),
+    *("NODE_FAIL", "PREEMPTED", "CANCELLED", "down", "fault"),
 )
+"""What has a colour of its own, in the order of the legend."""
+
 _LABELS_WIDTH = 120
-_LETTER = 6.6
-_USUAL_WIDTH = 1000
+_FINE = 100_000
+_SLIM = 0.003
 _HATCH = """\
 <defs><pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
 <rect class="hatch" width="4" height="8"/></pattern></defs>"""
@@ -38,7 +38,7 @@ _FINEST_QUEUE = 4000
 
 def state_class(state: str) -> str:
     """The class of a state, by which it is coloured."""
-    return f"s-{state if state in _STATES else 'OTHER'}"
+    return f"s-{state if state in STATES else 'OTHER'}"
 
 
 def draw_labels(chart: Chart) -> str:
@@ -68,6 +68,8 @@ def _labels(labels: Iterable[Label]) -> Iterator[str]:
         if label.kind == "heading":
             below = label.y + label.height
             yield f'<text class="heading" x="0" y="{middle + 5:g}">{escape(plain(label.text))}</text>'
+        elif label.kind == "note":
+            yield f'<text x="{_LABELS_WIDTH - 8}" y="{middle + 4:g}" text-anchor="end">{escape(label.text)}</text>'
         elif middle - 6 >= below:  # where nodes are thin, not each has room for its name
             below = middle + 6
             text = plain(label.text)
@@ -96,55 +98,47 @@ def _stripe(stripe: Stripe) -> str:
 def _bar(bar: Bar, chart: Chart) -> str:
     facts = chart.facts.rows[bar.row]
     name = escape(", ".join(word for word in facts[1:] if word))
-    is_slim = " slim" if bar.end - bar.x < 0.003 else ""
-    fill = ' fill="url(#hatch)"' if bar.kind == "down" else ""
-    text = _fitting(facts, (bar.end - bar.x) * _USUAL_WIDTH) if bar.height >= _LABELLED_HEIGHT else ""
-    words = (
-        f'<text x="5" y="{min(bar.height, 24) / 2 + 4:g}">{escape(text)}</text>'
-        if bar.height >= _LABELLED_HEIGHT
-        else ""
-    )
+    is_slim = " slim" if bar.end - bar.x < _SLIM else ""
+    words = _words(bar, facts) if bar.height >= _LABELLED_HEIGHT and bar.kind != "down" else ""
     place = f'x="{_percent(bar.x)}" width="{_percent(bar.end - bar.x)}" y="{bar.y:g}" height="{bar.height:g}"'
     return (
         f'<svg class="bar {bar.kind} {state_class(bar.state)}{is_slim}" data-row="{bar.row}" {place} role="img" aria-label="{name}">'
-        f'<title>{name}</title><rect width="100%" height="100%"{fill}/>{words}</svg>'
+        f'<title>{name}</title><rect width="100%" height="100%"/>{words}</svg>'
     )
 
 
-def _fitting(facts: Sequence[str], width: float) -> str:
-    """As much of number and name as has room; the page does the same when its width changes."""
-    long = f"{facts[1]} {facts[2]}" if facts[0] == "job" else facts[1]
-    return next((text for text in (long, facts[1]) if len(text) * _LETTER + 9 <= width), "")
+def _words(bar: Bar, facts: Sequence[str]) -> str:
+    """What may stand on a bar; the page shows the one that has room."""
+    long = f"{facts[1]} {facts[2]}" if bar.kind in {"job", "fault"} else facts[1]
+    short = facts[1].rpartition("::")[2]
+    return f'<text x="5" y="{bar.height / 2 + 4:g}" data-long="{escape(long)}" data-short="{escape(short)}"/>'
 
 
 def _dense(chart: Chart) -> Iterator[str]:
-    """One shape for all bars of a kind and state."""
-    shapes: dict[tuple[str, str], list[str]] = {}
+    """One shape for all bars of a kind and state; those too slim for a border apart."""
+    shapes: dict[str, list[str]] = {}
     for bar in chart.bars:
-        x, width = round(bar.x * 100_000), round((bar.end - bar.x) * 100_000)
+        x, width = round(bar.x * _FINE), round((bar.end - bar.x) * _FINE)
+        is_slim = " slim" if bar.end - bar.x < _SLIM else ""
         path = f"M{x} {bar.y:g}h{width}v{bar.height:g}h{-width}z"
-        shapes.setdefault((bar.kind, state_class(bar.state)), []).append(path)
+        shapes.setdefault(f"{bar.kind} {state_class(bar.state)}{is_slim}", []).append(path)
     height = f"{chart.height + AXIS_HEIGHT:g}"
-    for (kind, name), paths in shapes.items():
-        fill = ' fill="url(#hatch)"' if kind == "down" else ""
-        view = f'viewBox="0 0 100000 {height}" preserveAspectRatio="none" width="100%" height="{height}"'
-        yield f'<svg class="dense {kind} {name}" {view} aria-hidden="true"><path d="{"".join(paths)}"{fill}/></svg>'
+    view = f'viewBox="0 0 {_FINE} {height}" preserveAspectRatio="none" width="100%" height="{height}"'
+    for name, paths in shapes.items():
+        yield f'<svg class="dense {name}" {view} aria-hidden="true"><path d="{"".join(paths)}"/></svg>'
 
 
 def _queue(queue: Queue) -> str:
-    """A line that is 0 at first, and steps; the axis's right end is the last step's end."""
+    """A line that is 0 at first, and steps."""
     most = max(1, queue.most)
-    points, waiting = ["M0 100"], 0
-    for place, count in _thinned(queue.steps):
-        points.append(f"H{place * 100_000:.0f}V{100 - 100 * count / most:.4g}")
-        waiting = count
-    line = "".join([*points, "H100000"])
-    view = f'viewBox="0 0 100000 100" preserveAspectRatio="none" y="{queue.y:g}" width="100%" height="{queue.height:g}"'
-    scale = f'<text class="scale" x="100%" dx="4" y="{queue.y + 8:g}">{queue.most}</text>' if queue.most else ""
-    empty = "" if queue.most or waiting else f'<text class="scale" x="4" y="{queue.y + queue.height - 6:g}">none</text>'
+    steps = (f"H{place * _FINE:.0f}V{100 - 100 * count / most:.4g}" for place, count in _thinned(queue.steps))
+    line = "".join(("M0 100", *steps, f"H{_FINE}"))
+    view = (
+        f'viewBox="0 0 {_FINE} 100" preserveAspectRatio="none" y="{queue.y:g}" width="100%" height="{queue.height:g}"'
+    )
     return (
         f'<svg class="queue" {view} aria-label="At most {queue.most} jobs waited" role="img"><path class="area" d="{line}V100z"/>'
-        f'<path class="line" d="{line}"/></svg>{scale}{empty}'
+        f'<path class="line" d="{line}"/></svg>'
     )
 
 

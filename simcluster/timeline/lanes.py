@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "Stay", "pack", "queue_steps"]
 
+_INSTANT = 0.001
+"""Seconds that don't count: a job may start in the same moment in which another one ends."""
+
 
 @dataclass(frozen=True)
 class Stay:
@@ -47,7 +50,7 @@ def pack(stays: Iterable[Stay], lanes: int) -> tuple[list[Block], int]:
     free_from = [-math.inf] * lanes
     blocks = []
     for stay in sorted(stays, key=lambda stay: (stay.start, stay.end, stay.of)):
-        free = [lane for lane, moment in enumerate(free_from) if moment <= stay.start]
+        free = [lane for lane, moment in enumerate(free_from) if moment <= stay.start + _INSTANT]
         while len(free) < stay.count:
             free.append(len(free_from))
             free_from.append(-math.inf)

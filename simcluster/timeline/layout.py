@@ -177,7 +177,12 @@ def _add_queue(chart: Chart, history: History) -> None:
     most = max((waiting for _, waiting in steps), default=0)
     places = tuple((chart.axis.at(moment), waiting) for moment, waiting in steps)
     chart.queues.append(Queue(chart.height, _QUEUE, places, most))
-    _close(chart, "waiting jobs", _QUEUE)
+    top, middle = chart.height, _QUEUE / 2
+    chart.labels += [
+        Label("note", "waiting jobs", top, middle),
+        Label("note", f"at most {most}", top + middle - 10, middle),
+    ]
+    chart.height += _QUEUE + _GAP
     chart.height += _GAP
 
 

@@ -16,16 +16,14 @@ function factsOf(row) {
   return data.keys[kind].map((key, i) => [key, words[i]]).filter(([, word]) => word !== "");
 }
 
-// Words on bars: as much as has room now.
+// Words on bars: as much as has room now; of a test's name, which is no number, also a part.
 function fitLabels() {
   const width = plot.getBoundingClientRect().width;
-  for (const bar of plot.querySelectorAll(".bar")) {
-    const text = bar.querySelector("text");
-    if (!text) continue;
-    const [kind, id, name] = data.rows[bar.dataset.row];
-    const room = parseFloat(bar.getAttribute("width")) / 100 * width;
-    const long = kind === "job" ? id + " " + name : id;
-    text.textContent = [long, id].find((word) => word.length * LETTER + PADDING <= room) ?? "";
+  for (const text of plot.querySelectorAll(".bar text")) {
+    const bar = text.parentNode, { long, short } = text.dataset;
+    const letters = Math.floor((parseFloat(bar.getAttribute("width")) / 100 * width - PADDING) / LETTER);
+    const cut = bar.classList.contains("test") && letters > 5 ? short.slice(0, letters - 1) + "…" : "";
+    text.textContent = [long, short].find((word) => word.length <= letters) ?? cut;
   }
 }
 

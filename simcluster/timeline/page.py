@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simcluster.timeline.chart import draw_labels, draw_plot, state_class
+from simcluster.timeline.chart import STATES, draw_labels, draw_plot, state_class
 from simcluster.timeline.facts import KEYS, plain
 from simcluster.timeline.layout import lay_out
 
@@ -94,8 +94,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _legend(chart: Chart) -> Iterable[str]:
-    states = dict.fromkeys(state_class(bar.state).removeprefix("s-") for bar in chart.bars)
-    for state in states:
+    states = {state_class(bar.state).removeprefix("s-") for bar in chart.bars}
+    for state in (state for state in (*STATES, "OTHER") if state in states):
         word = escape(_WORDS.get(state, state))
         yield f'<button type="button" aria-pressed="false" data-state="{state}"><i class="s-{state}"></i>{word}</button>'
 
