@@ -116,7 +116,7 @@ class Core:
         """Keep a job from starting; a running one from starting again."""
         self._refuse_ended(job)
         self._way.leave_array(job)
-        job.is_held, job.is_held_by_admin, job.priority = True, by_admin, 0
+        job.is_held, job.is_held_by_admin, job.priority, job.held = True, by_admin, 0, self.clock.time()
         self._look_again(job)
 
     def release(self, job: Job) -> None:
@@ -204,6 +204,14 @@ class Core:
         """
         self._way.ended(job, exit_code, signal, restart=restart)
         self.tick()
+
+    def delivering(self, job: Job, exit_code: int | None, signal: int | None) -> None:
+        """The host's word that the batch script is over and its output is on its way; `ended` follows."""
+        job.exit_code, job.signal, job.is_delivering = exit_code or 0, signal or 0, True
+
+    def forget(self, job: Job) -> None:
+        """Forget a job that has ended."""
+        self._way.forget(job)
 
     def launch_failed(self, job: Job) -> None:
         """The host's word that the job could not be started: a file can't be opened, a directory is not there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from simcluster.emulated.jobs import Job, Request, State, Step
+from simcluster.emulated.jobs import Job, Launch, Request, State, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ __all__ = [
     "Caller",
     "Clock",
     "Job",
+    "Launch",
     "Launcher",
     "Machine",
     "Notices",
@@ -108,7 +109,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Partition:
-    """A set of nodes with limits (a queue). `nodes=None` is all of them; times are seconds, None is no limit."""
+    """A set of nodes with limits (a queue). `nodes=None` is all of them; times are seconds, None is no limit.
+
+    One that is not up starts no jobs; one that accepts none takes no new ones. `max_cpus` is for one job.
+    """
 
     name: str
     nodes: tuple[str, ...] | None = None
@@ -116,13 +120,17 @@ class Partition:
     default_time: int | None = None
     is_default: bool = False
     is_up: bool = True
+    accepts: bool = True
+    max_cpus: int | None = None
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a site sets, under the names and with the values of slurm.conf(5), 22.05; seconds and megabytes.
 
-    `memory_per_cpu` None is each node's memory divided by its CPUs, the least of them.
+    `memory_per_cpu` None is each node's memory divided by its CPUs, the least of them. What slurm.conf has not:
+    `first_number` is the first job's, `has_numbered_elements` that each element of an array gets a number of its own,
+    and `takes_impossible` that what no set of nodes could run is queued all the same.
     """
 
     min_job_age: int = 300
@@ -132,6 +140,9 @@ class Settings:
     memory_per_cpu: int | None = None
     is_requeued_by_default: bool = True
     requeue_delay: int = 120
+    first_number: int = 1
+    has_numbered_elements: bool = True
+    takes_impossible: bool = False
     backfill_depth: int = 500
     backfill_interval: float = 1
     enforces_partition_limits: bool = False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.conditions import Dependency
     from simcluster.emulated.need import Need
 
-__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Line", "Request", "State", "Step", "StepRequest"]
+__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Launch", "Line", "Request", "State", "Step", "StepRequest"]
 
 
 class State(enum.Enum):
@@ -33,8 +33,37 @@ class State(enum.Enum):
 ENDED = frozenset(State) - {State.PENDING, State.RUNNING, State.SUSPENDED}
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How a job's batch script is started on its first node.
+
+    `files` come into a directory of the job's own there, to be run or read. `streams` are paths for descriptors 0, 1
+    and 2. Of `memory_mb` nothing is enforced if it is 0. `program_words` are said on stderr, with the system's reason
+    for {}, if the program can't be run. `deliveries` are files to be copied when all is over: from where, to where.
+    """
+
+    arguments: tuple[str, ...]
+    files: Mapping[str, bytes]
+    environment: Mapping[str, str]
+    cwd: str
+    streams: tuple[str, str, str]
+    program: str | None = None
+    memory_mb: int = 0
+    umask: int = 0o022
+    program_words: str = ""
+    deliveries: tuple[tuple[str, str], ...] = ()
+
+
 class Dialect(Protocol):
     """What a job's process sees of its scheduler: names of variables, patterns in paths."""
+
+    def job_id(self, job: Job) -> str:
+        """The id that people know the job by; an element of an array has one of its own."""
+        ...
+
+    def launch(self, job: Job, directory: str) -> Launch:
+        """How to start the job, whose node will have its files in that directory."""
+        ...
 
     def environment(self, job: Job) -> dict[str, str]:
         """All of the variables of the job's process."""
@@ -194,7 +223,9 @@ class Job:
     one of its own when it leaves the array; the last one keeps the array's. `array_id` and `task_id` are None for
     a job that is no element. `cpus` and `memory_mb` are of all nodes together, `gpus` of each;
     `gpus_by_node` are which ones. `steps` are those of this run, the batch script apart. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
-    `limit` is in seconds. `exit_code` and `signal` are how the batch script ended.
+    `limit` is in seconds. `exit_code` and `signal` are how the batch script ended. `process` is its number on its
+    node. While it `is_delivering`, the script is over and its output is being brought to where it belongs;
+    `is_delivered` says whether it got there. `held` is when it was held last. `slots` are for a dialect that counts jobs by node.
     """
 
     id: int
@@ -223,6 +254,11 @@ class Job:
     started: float | None = None
     ended: float | None = None
     suspended: float | None = None
+    held: float | None = None
+    process: int | None = None
+    slots: tuple[int, ...] = ()
+    is_delivering: bool = False
+    is_delivered: bool | None = None
     exit_code: int = 0
     signal: int = 0
     restarts: int = 0
@@ -310,5 +346,5 @@ class Job:
 
     @property
     def full_id(self) -> str:
-        """`17`, or `17_3` for an element of an array."""
-        return str(self.id) if self.array_id is None else f"{self.array_id}_{self.task_id}"
+        """As the scheduler writes it: `17`, or `17_3` for an element of an array."""
+        return self.request.dialect.job_id(self)

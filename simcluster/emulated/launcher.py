@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.hosts import Host
     from simcluster.emulated.interface import Job, Task
-    from simcluster.emulated.jobs import Step
+    from simcluster.emulated.jobs import Launch, Step
     from simcluster.emulated.machines import Machines
 
 __all__ = ["ProcessLauncher"]
 
 _MOST_LINKS = 40
 _KILL = int(signals.SIGKILL)
+_DELIVER = 'code=0; while [ $# -gt 0 ]; do /bin/cat "$1" > "$2" || code=1; shift 2; done; exit $code'
 
 
 class ProcessLauncher:
@@ -37,6 +38,7 @@ class ProcessLauncher:
         self._starting: set[asyncio.Task[None]] = set()
         self._tasks: dict[str, set[str]] = {}
         self._last: dict[str, Callable[[], None]] = {}
+        self._launches: dict[str, Launch] = {}
 
     def launch(self, job: Job) -> None:
         """Start a job's script on its first node; on a node that is dead, nothing happens, as nobody knows of it yet."""
@@ -63,8 +65,8 @@ class ProcessLauncher:
 
     def notice(self, job: Job, text: str) -> None:
         """Append to a job's error output in the name of its node."""
-        if host := self._machines.running(job.nodes[0]):
-            host.append(job.stderr, text)
+        if (host := self._machines.running(job.nodes[0])) and (launch := self._launches.get(_key(job))):
+            host.append(launch.streams[2], text)
 
     def read_script(self, path: str, cwd: str) -> bytes:
         """A file as the login host sees it."""
@@ -85,49 +87,92 @@ class ProcessLauncher:
             return
 
         key = _key(job)
-        spool = self._machines.directory / "shared" / "spool" / node / f"job{job.id:05}"
+        spool = self._machines.directory / "shared" / "spool" / node / key
         spool.mkdir(parents=True, exist_ok=True)
-        script = spool / "slurm_script"
-        script.write_bytes(job.script)
-        script.chmod(0o700)
-        seen = f"{self._machines.shared}/spool/{node}/{spool.name}/{script.name}"
+        launch = job.request.dialect.launch(job, f"{self._machines.shared}/spool/{node}/{key}")
+        for name, content in launch.files.items():
+            (spool / name).write_bytes(content)
+            (spool / name).chmod(0o700)
+        self._launches[key] = launch
+
+        def forget() -> None:
+            self._launches.pop(key, None)
+            shutil.rmtree(spool, ignore_errors=True)
 
         def hear(message: dict[str, Any]) -> None:
-            if not self._machines.is_dead(node):  # what a machine says while it is being killed, nobody hears
-                self._hear(job, run, seen, message)
-            if message["event"] in {"ended", "failed"}:
-                shutil.rmtree(spool, ignore_errors=True)
+            if self._machines.is_dead(node):  # what a machine says while it is being killed, nobody hears
+                if message["event"] in {"ended", "failed"}:
+                    forget()
+            else:
+                self._hear(job, run, launch, message, forget)
 
-        host.start(
-            self._machines.description(
-                node,
-                key,
-                job.environment,
-                arguments=[seen, *job.arguments],
-                cwd=job.cwd,
-                files=[job.stdin, job.stdout, job.stderr],
-                appends=job.open_mode == "append",
-                umask=job.request.umask,
-                limits=_limits(key, job.memory_by_node[0]),
-                is_job=True,
-            ),
-            hear,
+        described = self._machines.description(
+            node,
+            key,
+            launch.environment,
+            arguments=list(launch.arguments),
+            program=launch.program,
+            cwd=launch.cwd,
+            files=list(launch.streams),
+            appends=job.open_mode == "append",
+            umask=launch.umask,
+            limits=_limits(key, launch.memory_mb),
+            is_job=True,
         )
+        host.start(described, hear)
 
-    def _hear(self, job: Job, run: int, script: str, message: dict[str, Any]) -> None:
+    def _hear(self, job: Job, run: int, launch: Launch, message: dict[str, Any], forget: Callable[[], None]) -> None:
         event = message["event"]
-        if event == "ended":
-            signal = message["signal"] or None
-            self._end_script(job, run, None if signal else message["code"], signal)
+        if event == "started" and job.restarts == run:
+            job.process = message["pid"]
         elif event == "over_memory" and job.restarts == run:
             self.core.over_memory(job)
+        elif event == "ended":
+            signal = message["signal"] or None
+            self._deliver(job, run, launch, (None if signal else message["code"], signal), forget)
         elif event == "failed" and message["step"] == "execve":
-            # slurmstepd's child exits with the number of the error.
+            # Who was to become the program exits with the number of the error.
             number = message["number"]
-            self.notice(job, f"slurmstepd: error: execve(): {script}: {os.strerror(number)}\n")
-            self._end_script(job, run, number, None)
+            self.notice(job, launch.program_words.format(os.strerror(number)))
+            self._deliver(job, run, launch, (number, None), forget)
         elif event == "failed":
+            forget()
             self.core.launch_failed(job)
+
+    def _deliver(
+        self,
+        job: Job,
+        run: int,
+        launch: Launch,
+        end: tuple[int | None, int | None],
+        forget: Callable[[], None],
+    ) -> None:
+        """Bring the output to where it belongs, and then let the script's end be known."""
+        node, key = job.nodes[0] if job.nodes else "", f"{_key(job)}.delivery"
+        host = self._machines.running(node)
+        if not launch.deliveries or host is None or job.restarts != run:
+            forget()
+            self._end_script(job, run, *end)
+            return
+        self.core.delivering(job, *end)
+
+        def hear(message: dict[str, Any]) -> None:
+            if message["event"] in {"ended", "failed"}:
+                forget()
+                job.is_delivered = message["event"] == "ended" and message["code"] == 0
+                self._end_script(job, run, *end)
+
+        words = [word for pair in launch.deliveries for word in pair]
+        described = self._machines.description(
+            node,
+            key,
+            launch.environment,
+            arguments=["/bin/sh", "-c", _DELIVER, "sh", *words],
+            cwd=launch.cwd,
+            files=["/dev/null", "/dev/null", "/dev/null"],
+            umask=launch.umask,
+        )
+        host.start(described, hear)
 
     def _end_script(self, job: Job, run: int, code: int | None, signal: int | None) -> None:
         """The steps end with the script, and the job when the last of them has."""
@@ -208,7 +253,9 @@ class ProcessLauncher:
 
 
 def _key(job: Job, step: Step | None = None) -> str:
-    return f"job{job.id}.{job.restarts}" if step is None else f"job{job.id}.{job.restarts}.{step.number}"
+    task = "" if job.task_id is None else f".{job.task_id}"
+    job_key = f"job{job.id}{task}.{job.restarts}"
+    return job_key if step is None else f"{job_key}.{step.number}"
 
 
 def _limits(key: str, memory_mb: int) -> dict[str, int]:

@@ -48,7 +48,7 @@ class Lifecycle:
         self._launcher = launcher
         self._settings = settings
         self._dependencies = Dependencies(self.by_id, self.arrays)
-        self._last_number = 0
+        self._last_number = settings.first_number - 1
 
     def next_number(self) -> int:
         """Use up a job number."""
@@ -101,7 +101,7 @@ class Lifecycle:
         array = self._array(job)
         if array is None or job.task_id is None or array.together.pop(job.task_id, None) is None:
             return
-        if array.together:
+        if array.together and self._settings.has_numbered_elements:
             job.id = self.next_number()
         self.by_id[job.id] = job
 
@@ -200,7 +200,7 @@ class Lifecycle:
 
     def expire(self, job: Job) -> None:
         """End a running job as if its time were over."""
-        if job.state in {State.RUNNING, State.SUSPENDED}:
+        if job.state in {State.RUNNING, State.SUSPENDED} and not job.is_delivering:
             self.terminate(job, State.TIMEOUT, "TimeLimit", "CANCELLED", why=" DUE TO TIME LIMIT")
 
     def terminate(
@@ -216,8 +216,8 @@ class Lifecycle:
             job.signal = number
             self._complete(job)
             return
-        if notice and isinstance(self._launcher, Notices):
-            self._launcher.notice(job, job.request.dialect.notice(job, notice, why))
+        if isinstance(self._launcher, Notices) and (text := job.request.dialect.notice(job, notice, why)):
+            self._launcher.notice(job, text)
         run = job.restarts
         self._launcher.signal(job, number, True)
         if was_suspended or number == signals.SIGTERM:
@@ -245,7 +245,7 @@ class Lifecycle:
         is_stale = restart is not None and restart != job.restarts
         if is_stale or job.has_ended or job.state is State.PENDING:
             return
-        job.exit_code, job.signal = exit_code or 0, signal or 0
+        job.exit_code, job.signal, job.is_delivering = exit_code or 0, signal or 0, False
         if job.is_completing:
             self._complete(job)
         elif job.signal:
@@ -295,7 +295,8 @@ class Lifecycle:
     def _back_to_queue(self, job: Job, state: State, ended: float) -> None:
         job.attempts += (Attempt(state, job.nodes, job.cpus_by_node, job.started, ended, job.exit_code, job.signal),)
         job.restarts += 1
-        job.wants_requeue = job.is_completing = False
+        job.wants_requeue = job.is_completing = job.is_delivering = False
+        job.process = job.is_delivered = None
         job.started = job.ended = None
         job.nodes = job.cpus_by_node = job.memory_by_node = job.gpus_by_node = job.steps = ()
         job.exit_code = job.signal = 0
@@ -315,6 +316,10 @@ class Lifecycle:
             self._back_to_queue(job, State.NODE_FAIL, self._clock.time())
         else:
             self.end(job, State.NODE_FAIL, "NodeDown")
+
+    def forget(self, job: Job) -> None:
+        """Forget an ended job before its time."""
+        self._forget(job, job.ended)
 
     def _forget(self, job: Job, closed: float | None) -> None:
         """The controller forgets an ended job; accounting does not, though it keeps neither script nor environment."""

@@ -72,7 +72,7 @@ class Site:
                 raise RefusedError(Refusal.TOO_MANY_NODES)
             if is_too_long(limit, partition):
                 raise RefusedError(Refusal.TIME_LIMIT)
-        if not request.is_held and not self.nodes.could_ever(need):
+        if not (request.is_held or self.settings.takes_impossible or self.nodes.could_ever(need)):
             raise RefusedError(Refusal.IMPOSSIBLE, self._what_is_missing(need))
 
     def need(self, request: Request, partition: Partition) -> Need:

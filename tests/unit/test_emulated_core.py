@@ -32,6 +32,9 @@ class Launcher:
 
 
 class Plain:
+    def job_id(self, job):
+        return str(job.id)
+
     def environment(self, job):
         return dict(job.request.environment)
 

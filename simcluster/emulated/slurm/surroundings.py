@@ -6,6 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from simcluster.emulated.jobs import Launch
 from simcluster.emulated.slurm.hostlists import compress
 from simcluster.emulated.slurm.times import stamp
 
@@ -23,6 +24,24 @@ class Surroundings:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+
+    def job_id(self, job: Job) -> str:
+        """`17`, or `17_3`."""
+        return str(job.id) if job.array_id is None else f"{job.array_id}_{job.task_id}"
+
+    def launch(self, job: Job, directory: str) -> Launch:
+        """The script itself, where it was submitted."""
+        script = f"{directory}/slurm_script"
+        return Launch(
+            arguments=(script, *job.arguments),
+            files={"slurm_script": job.script},
+            environment=job.environment,
+            cwd=job.cwd,
+            streams=(job.stdin, job.stdout, job.stderr),
+            memory_mb=job.memory_by_node[0],
+            umask=job.request.umask,
+            program_words=f"slurmstepd: error: execve(): {script}: {{}}\n",
+        )
 
     def environment(self, job: Job) -> dict[str, str]:
         return {**job.request.environment, **job_variables(job, self._core), "SLURM_UMASK": f"{job.request.umask:04o}"}
@@ -59,6 +78,8 @@ class Surroundings:
 
     def notice(self, job: Job, what: str, why: str) -> str:
         """Of slurmstepd, when a job is being ended."""
+        if not what:
+            return ""
         moment = stamp(job.ended)
         node = job.nodes[0]
         return f"slurmstepd-{node}: error: *** JOB {job.id} ON {node} {what} AT {moment}{why} ***\n"
