@@ -20,14 +20,14 @@ from simcluster.docker.inventory import list_clusters, machines_of
 from simcluster.docker.logs import read_logs
 from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
-from simcluster.docker.slurm_conf import render_conf_files
-from simcluster.docker.slurm_history import parse_history, parse_nodes
-from simcluster.docker.slurm_jobs import COMPLETION_LOG, parse_jobs
 from simcluster.docker.watchdog import Watchdog
 from simcluster.errors import ClusterStartError, SpecError
 from simcluster.history import History
 from simcluster.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.shell import Shell, wait_for_ssh
+from simcluster.slurm.conf import Site, render_conf_files
+from simcluster.slurm.history import parse_history, parse_nodes
+from simcluster.slurm.jobs import parse_jobs
 from simcluster.spec import checked_name
 from simcluster.timeline import write_timeline
 
@@ -125,11 +125,11 @@ class DockerCluster:
 
     def jobs(self) -> list[Job]:
         """Every job so far, of every user, the oldest first."""
-        log = self._as_root(["cat", COMPLETION_LOG])
+        log = self._as_root(["cat", _site(self.spec).completion_log])
         return parse_jobs(log, self._as_root(_SHOW_JOBS))
 
     def history(self) -> History:
-        """Everything so far, as far as Slurm remembers it: see `simcluster.docker.slurm_history`."""
+        """Everything so far, as far as Slurm remembers it: see `simcluster.slurm.history`."""
         return _history(self.name, self.spec, self._login)
 
     def timeline(self, path: str | Path) -> Path:
@@ -218,7 +218,7 @@ def log_of(cluster: RunningCluster, *, follow: bool) -> Iterator[str]:
 
 def image_recipe(spec: ClusterSpec) -> ImageRecipe:
     """The image that such a cluster runs on."""
-    return ImageRecipe(base=_BASES[spec.version or "22.05"], accounting=spec.accounting)
+    return ImageRecipe(base=_BASES[_site(spec).version], accounting=spec.accounting)
 
 
 def published_port(login: Container) -> int:
@@ -231,7 +231,7 @@ def published_port(login: Container) -> int:
 
 
 def _history(name: str, spec: ClusterSpec, login: Container) -> History:
-    completed, shown = _output(login, ["cat", COMPLETION_LOG]), _output(login, _SHOW_JOBS)
+    completed, shown = _output(login, ["cat", _site(spec).completion_log]), _output(login, _SHOW_JOBS)
     return History(
         cluster=name,
         started=datetime.fromisoformat(str(login.attrs["Created"])[:19] + "+00:00").timestamp(),
@@ -239,6 +239,10 @@ def _history(name: str, spec: ClusterSpec, login: Container) -> History:
         nodes=parse_nodes(spec, login.logs(timestamps=True).decode(errors="replace")),
         jobs=parse_history(completed, shown, _CONTAINER_ZONE),
     )
+
+
+def _site(spec: ClusterSpec) -> Site:
+    return Site(version=spec.version or min(_BASES))
 
 
 def _output(container: Container, command: list[str]) -> str:
@@ -270,7 +274,7 @@ def _machines(
     sysctls: Mapping[str, str],
 ) -> list[Machine]:
     setup = {
-        **render_conf_files(spec),
+        **render_conf_files(spec, _site(spec)),
         "munge.key": secrets.token_hex(64),
         "pythons": " ".join(pythons) + "\n",
     }

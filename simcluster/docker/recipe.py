@@ -20,7 +20,7 @@ __all__ = ["DEFAULT_BASE", "ImageRecipe", "recipe_directory"]
 
 DEFAULT_BASE = "debian:bookworm-slim"
 
-_NOT_IN_THE_IMAGE = {"slurm.conf", "README.md"}
+_NOT_IN_THE_IMAGE = {"README.md"}
 _HOST_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import simcluster
 from simcluster import ClusterSpec, History, JobHistory, NodeHistory, Run
-from simcluster.docker.slurm_history import parse_absences, parse_history, parse_nodes
 from simcluster.history import FaultSpan
+from simcluster.slurm.history import parse_absences, parse_history, parse_nodes
 
 # Slurm 22.05.8: jobcomp/filetxt of a job that was requeued and then ran to its end, and of one on two nodes.
 LOG = (

@@ -1,5 +1,5 @@
 from simcluster import Job
-from simcluster.docker.slurm_jobs import parse_jobs
+from simcluster.slurm.jobs import parse_jobs
 
 # Slurm 22.05.8: jobcomp/filetxt, and `scontrol --oneliner show job`.
 LOG = (

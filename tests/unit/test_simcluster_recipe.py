@@ -7,7 +7,7 @@ import pytest
 from simcluster import ClusterSpec
 from simcluster.docker.local_images import find_interpreters
 from simcluster.docker.recipe import ImageRecipe, recipe_directory
-from simcluster.docker.slurm_conf import render_conf_files, render_slurm_conf
+from simcluster.slurm.conf import Site, render_conf_files, render_slurm_conf
 
 
 def settings(conf):
@@ -19,17 +19,19 @@ def lines(conf, name):
 
 
 def test_nodes_have_what_the_spec_says():
-    conf = render_slurm_conf(ClusterSpec(nodes=3, cpus_per_node=8, memory_per_node="2GB"))
+    conf = render_slurm_conf(ClusterSpec(nodes=3, cpus_per_node=8, memory_per_node="2GB"), Site())
     assert lines(conf, "NodeName") == ["NodeName=node[1-3] CPUs=8 RealMemory=2048 State=UNKNOWN"]
 
 
 def test_a_job_that_names_no_memory_gets_its_cpus_share():
-    conf = render_slurm_conf(ClusterSpec(nodes=1, cpus_per_node=4, memory_per_node="2GB", partitions=["more"]))
+    conf = render_slurm_conf(ClusterSpec(nodes=1, cpus_per_node=4, memory_per_node="2GB", partitions=["more"]), Site())
     assert all("DefMemPerCPU=512" in line for line in lines(conf, "PartitionName"))
 
 
 def test_partitions_stand_beside_the_default_one():
-    conf = render_slurm_conf(ClusterSpec(nodes=2, partitions=[{"name": "short", "nodes": ["node1"], "max_time": "10"}]))
+    conf = render_slurm_conf(
+        ClusterSpec(nodes=2, partitions=[{"name": "short", "nodes": ["node1"], "max_time": "10"}]), Site()
+    )
     default, short = lines(conf, "PartitionName")
     assert default.startswith("PartitionName=debug Nodes=ALL Default=YES ")
     assert short.startswith("PartitionName=short Nodes=node1 MaxTime=10 ")
@@ -37,26 +39,26 @@ def test_partitions_stand_beside_the_default_one():
 
 @pytest.mark.parametrize(("accounting", "storage"), [(True, "slurmdbd"), (False, "none")])
 def test_accounting_is_on_or_off(accounting, storage):
-    conf = render_slurm_conf(ClusterSpec(accounting=accounting))
+    conf = render_slurm_conf(ClusterSpec(accounting=accounting), Site())
     assert settings(conf)["AccountingStorageType"] == f"accounting_storage/{storage}"
 
 
 def test_the_newer_slurm_gets_only_what_it_still_has():
-    old, new = (render_conf_files(ClusterSpec(version=version)) for version in ("22.05", "24.11"))
+    old, new = (render_conf_files(ClusterSpec(), Site(version=version)) for version in ("22.05", "24.11"))
     assert {"TaskPlugin", "SwitchType"} <= set(settings(old["slurm.conf"]))
     assert not {"TaskPlugin", "SwitchType"} & set(settings(new["slurm.conf"]))
     assert (old["cgroup.conf"], new["cgroup.conf"]) == ("CgroupPlugin=cgroup/v1\n", "CgroupPlugin=disabled\n")
 
 
 def test_gpus_are_counted():
-    conf = render_conf_files(ClusterSpec(gpus_per_node=2))
+    conf = render_conf_files(ClusterSpec(gpus_per_node=2), Site())
     assert "Gres=gpu:2" in conf["slurm.conf"]
     assert conf["gres.conf"].count("Name=gpu") == 2
-    assert render_conf_files(ClusterSpec())["gres.conf"] == ""
+    assert render_conf_files(ClusterSpec(), Site())["gres.conf"] == ""
 
 
 def test_nothing_is_left_to_fill_in():
-    assert "$" not in render_slurm_conf(ClusterSpec())
+    assert "$" not in render_slurm_conf(ClusterSpec(), Site())
 
 
 def test_an_image_is_named_by_what_it_is_made_of():

@@ -6,9 +6,7 @@ import re
 
 from simcluster.cluster import Job
 
-__all__ = ["COMPLETION_LOG", "by_number", "full_id", "parse_jobs", "value"]
-
-COMPLETION_LOG = "/var/log/slurm/jobcomp.log"
+__all__ = ["by_number", "full_id", "parse_jobs", "value"]
 
 _NEXT_KEY = r"(?= [A-Z][A-Za-z/:_-]*=|\s*$)"
 

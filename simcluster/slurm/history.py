@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from simcluster.docker.slurm_jobs import by_number, full_id, value
 from simcluster.emulated.slurm.hostlists import expand
 from simcluster.history import JobHistory, NodeHistory, Run
+from simcluster.slurm.jobs import by_number, full_id, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
