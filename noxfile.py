@@ -68,6 +68,13 @@ def realworld(session: nox.Session) -> None:
 
 
 @nox.session(python=RECORDED)
+def browser(session: nox.Session) -> None:
+    """The timeline in a headless Chromium, which is skipped where there is none, and must be there in CI."""
+    _install_project(session, "test", "browser")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(python=RECORDED)
 def lint(session: nox.Session) -> None:
     """ruff, mypy strict, the import rules, and 3.6 as the floor of the far side."""
     _install_project(session, "lint", "dev")

@@ -49,7 +49,7 @@ def pack(stays: Iterable[Stay], lanes: int) -> tuple[list[Block], int]:
     """
     free_from = [-math.inf] * lanes
     blocks = []
-    for stay in sorted(stays, key=lambda stay: (stay.start, stay.end, stay.of)):
+    for stay in sorted(stays, key=lambda stay: (stay.start, stay.of)):
         free = [lane for lane, moment in enumerate(free_from) if moment <= stay.start + _INSTANT]
         while len(free) < stay.count:
             free.append(len(free_from))
@@ -62,12 +62,13 @@ def pack(stays: Iterable[Stay], lanes: int) -> tuple[list[Block], int]:
 
 
 def queue_steps(history: History) -> list[tuple[float, int]]:
-    """How many jobs wait from when on."""
+    """How many jobs wait from when on; those that still wait are not taken away at the end."""
     changes: dict[float, int] = {}
     for job in history.jobs:
         for start, end in _waits(job, history.taken):
             changes[start] = changes.get(start, 0) + 1
-            changes[end] = changes.get(end, 0) - 1
+            if end < history.taken:
+                changes[end] = changes.get(end, 0) - 1
     steps, waiting = [], 0
     for moment in sorted(changes):
         if changes[moment]:
