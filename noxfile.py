@@ -74,6 +74,12 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/browser", *session.posargs)
 
 
+def peers(session: nox.Session) -> None:
+    """Other people's programs, as released, on emulated clusters; on a real Slurm with SIMCLUSTER_BACKEND=docker."""
+    _install_project(session, "test")
+    session.run("pytest", "tests/peers", *session.posargs)
+
+
 @nox.session(python=RECORDED)
 def lint(session: nox.Session) -> None:
     """ruff, mypy strict, the import rules, and 3.6 as the floor of the far side."""

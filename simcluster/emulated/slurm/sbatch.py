@@ -141,7 +141,7 @@ def _refusal(error: RefusedError) -> Reply:
         "memory": "sbatch: error: Memory specification can not be satisfied\n",
     }.get(error.detail, "")
     if error.refusal is Refusal.UNKNOWN_PARTITION:
-        before = f"sbatch: error: invalid partition specified: {error.detail}\n"
+        before = f"sbatch: error: invalid partition specified: {error.detail or '(null)'}\n"
     if error.refusal is Refusal.NO_GPUS:
         return Reply(stderr=f"sbatch: error: {strerror(error)}\n", code=1)
     text = special.get(error.detail) or strerror(error)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import simcluster
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+
+    from simcluster import Cluster
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster as somebody uses it who has logged in: virtual environments of their own, programs started there."""
+
+    cluster: Cluster
+
+    def install(self, *requirements: str) -> str:
+        """Make a virtual environment in the home directory, and give its directory."""
+        directory = posixpath.join(self.cluster.home, "venvs", requirements[0].partition("[")[0])
+        self.cluster.run(["python3", "-m", "venv", directory], check=True, timeout=120)
+        pip = posixpath.join(directory, "bin", "pip")
+        self.cluster.run(
+            [pip, "install", "--quiet", "--disable-pip-version-check", *requirements], check=True, timeout=280
+        )
+        return directory
+
+    def start(self, environment: str, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a file of programs/ on the login host, in a directory of its own."""
+        directory = posixpath.join(self.cluster.scratch, program)
+        text = (PROGRAMS / program).read_text(encoding="utf-8")
+        self.cluster.run(["mkdir", "-p", directory], check=True)
+        self.cluster.run(["tee", f"{directory}/{program}"], input=text, check=True)
+        line = f"cd {directory} && . {environment}/bin/activate && exec python {program} {' '.join(arguments)}"
+        return self.cluster.run(line, timeout=280)
+
+
+@pytest.fixture(scope="session")
+def site_of() -> Iterator[Callable[[str], Site]]:
+    """A site with that scheduler, on the backend that SIMCLUSTER_BACKEND names."""
+    made: dict[str, Cluster] = {}
+
+    def make(scheduler: str) -> Site:
+        if scheduler not in made:
+            backend = os.environ.get("SIMCLUSTER_BACKEND", "emulated")
+            made[scheduler] = simcluster.start(scheduler, backend=backend, nodes=2, cpus_per_node=2, pythons=["3.12"])
+        return Site(made[scheduler])
+
+    yield make
+    for cluster in made.values():
+        cluster.close()
