@@ -11,7 +11,7 @@ from distributed import Client
 
 def main(name: str) -> None:
     kind = getattr(dask_jobqueue, name)
-    options = {"cores": 2, "memory": "500MB", "walltime": "00:10:00", "death_timeout": 60}
+    options = {"cores": 2, "processes": 1, "memory": "500MB", "walltime": "00:10:00", "death_timeout": 60}
     with kind(**options) as cluster, Client(cluster) as client:
         print("script", cluster.job_script().splitlines()[0])
         cluster.scale(jobs=2)
