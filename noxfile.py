@@ -74,6 +74,7 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/browser", *session.posargs)
 
 
+@nox.session(python=RECORDED)
 def peers(session: nox.Session) -> None:
     """Other people's programs, as released, on emulated clusters; on a real Slurm with SIMCLUSTER_BACKEND=docker."""
     _install_project(session, "test")
