@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -209,6 +209,9 @@ class Nodes:
 
 def share(rooms: Sequence[tuple[int, int]], need: Need) -> list[tuple[int, int]] | None:
     """Tasks for each of the nodes, given how many each could take; None if they are too few. Earlier nodes get more."""
+    if need.is_contiguous:
+        runs = (share(run, replace(need, is_contiguous=False)) for run in _runs(rooms))
+        return next((shares for shares in runs if shares is not None), None)
     chosen = _chosen(rooms, need)
     if chosen is None:
         return None
@@ -223,6 +226,17 @@ def share(rooms: Sequence[tuple[int, int]], need: Need) -> list[tuple[int, int]]
     return None if left or len(shares) < max(need.min_nodes, len(need.required)) else shares
 
 
+def _runs(rooms: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Those that are next to each other, together."""
+    runs: list[list[tuple[int, int]]] = []
+    for number, room in rooms:
+        if runs and runs[-1][-1][0] + 1 == number:
+            runs[-1].append((number, room))
+        else:
+            runs.append([(number, room)])
+    return runs
+
+
 def _chosen(rooms: Sequence[tuple[int, int]], need: Need) -> list[tuple[int, int]] | None:
     required = [item for item in rooms if item[0] in need.required]
     if len(required) < len(need.required):
@@ -235,7 +249,12 @@ def _chosen(rooms: Sequence[tuple[int, int]], need: Need) -> list[tuple[int, int
 
 
 def _is_enough(rooms: Sequence[tuple[int, int]], need: Need) -> bool:
-    return need.max_nodes is None and len(rooms) >= need.min_nodes and sum(room for _, room in rooms) >= need.tasks
+    return (
+        not need.is_contiguous
+        and need.max_nodes is None
+        and len(rooms) >= need.min_nodes
+        and sum(room for _, room in rooms) >= need.tasks
+    )
 
 
 def _room(machine: Machine, free: tuple[int, int, int], need: Need, *, is_empty: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.allocation import Nodes
@@ -158,16 +159,21 @@ class Core:
         """
         self._refuse_ended(job)
         if partition is not None:
-            self.site.partition(partition)
+            self.site.named(partition)
         if dependency is not None:
             self._way.depend(job, dependency)
         job.request = request or job.request
-        job.partition = partition or job.partition
         job.limit = job.limit if limit is None else limit or None
         job.begin = job.begin if begin is None else begin
         job.priority = job.priority if priority is None else priority
         if job.state is State.PENDING:
-            job.need = self.site.need(job.request, self.partitions[job.partition])
+            job.request = replace(
+                job.request,
+                partition=partition or job.request.partition,
+                time_limit=job.request.time_limit if limit is None else limit,
+            )
+            job.choices = self.site.choices(job.request)
+            job.partition, job.need, job.limit = job.choices[0].partition, job.choices[0].need, job.choices[0].limit
             job.cpus = job.need.tasks * job.need.cpus_per_task
         elif limit is not None:
             self._way.set_limit(job)
@@ -193,7 +199,7 @@ class Core:
         """Replace a partition by one of the same name, up or down or with other limits."""
         self.partitions[partition.name] = partition
         for job in list(self.known):
-            if job.state is State.PENDING and job.partition == partition.name:
+            if job.state is State.PENDING and any(choice.partition == partition.name for choice in job.choices):
                 self._way.consider(job)
         self.tick()
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simcluster.emulated.conditions import Dependency
-    from simcluster.emulated.need import Need
+    from simcluster.emulated.need import Choice, Need
 
 __all__ = ["ENDED", "Attempt", "Dialect", "Job", "Launch", "Line", "Request", "State", "Step", "StepRequest"]
 
@@ -81,7 +81,6 @@ class Dialect(Protocol):
 class Line(Protocol):
     """Where a job stands in the queue: with others that need the same."""
 
-    need: Need
     array_id: int | None
 
     def block(self, job: Job, reason: str) -> None:
@@ -101,7 +100,8 @@ class Request:
     `array` are the element numbers, `array_limit` how many of them may run at once, 0 for no limit.
     `virtual_seconds` asks for a job that is simulated only: nothing is launched, and it ends by itself after that time.
     `warning` is a signal to be sent before the time limit: number, seconds before it, whether the batch script alone
-    gets it. An interactive job has no script: whoever submitted it runs steps, and says when it has ended. `features` are alternatives, of which each is a set of features of a node. `options` is for the dialect: what its own commands show and the core does not care about.
+    gets it. `partition` may be several, with commas: the job starts in the first that has room for it.
+    An overcommitted job has one CPU on each node, however many tasks it has. An interactive job has no script: whoever submitted it runs steps, and says when it has ended. `features` are alternatives, of which each is a set of features of a node. `options` is for the dialect: what its own commands show and the core does not care about.
     """
 
     name: str
@@ -125,6 +125,8 @@ class Request:
     memory_per_cpu_mb: int | None = None
     gpus: int = 0
     is_exclusive: bool = False
+    is_contiguous: bool = False
+    is_overcommitted: bool = False
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
@@ -223,6 +225,8 @@ class Job:
     one of its own when it leaves the array; the last one keeps the array's. `array_id` and `task_id` are None for
     a job that is no element. `cpus` and `memory_mb` are of all nodes together, `gpus` of each;
     `gpus_by_node` are which ones. `steps` are those of this run, the batch script apart. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
+    `choices` are the partitions that it may start in; `partition`, `need` and `limit` are those of the first of them, and
+    of the one that it has started in. `waited_for` is why it waited before it started.
     `limit` is in seconds. `exit_code` and `signal` are how the batch script ended. `process` is its number on its
     node. While it `is_delivering`, the script is over and its output is being brought to where it belongs;
     `is_delivered` says whether it got there. `held` is when it was held last. `slots` are for a dialect that counts jobs by node.
@@ -267,6 +271,8 @@ class Job:
     attempts: tuple[Attempt, ...] = ()
     dependency: Dependency | None = None
     need: Need | None = None
+    choices: tuple[Choice, ...] = ()
+    waited_for: str = "None"
     shape: Line | None = None
     ticket: int = 0
 

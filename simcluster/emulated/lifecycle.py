@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.allocation import Nodes, Placement
     from simcluster.emulated.conditions import Dependency
     from simcluster.emulated.interface import Clock, Launcher, Partition, Settings
+    from simcluster.emulated.need import Choice
 
 __all__ = ["Lifecycle"]
 
@@ -109,7 +110,6 @@ class Lifecycle:
         """Put a waiting job into the queue, or write down why it is not there."""
         now = self._clock.time()
         self.queue.remove(job)
-        partition = self._partitions[job.partition]
         verdict = self._dependencies.judge(job, now)
         if job.is_held:
             job.own_reason = "JobHeldAdmin" if job.is_held_by_admin else "JobHeldUser"
@@ -127,13 +127,18 @@ class Lifecycle:
             self.timers.add(job.begin, lambda: self._consider_waiting(job))
         else:
             job.eligible = job.eligible if job.eligible is not None and job.eligible <= now else now
-            if not partition.is_up:
-                job.own_reason = "PartitionDown"
-            elif is_too_long(job.limit, partition):
-                job.own_reason = "PartitionTimeLimit"
-            elif job.need is not None:
-                job.own_reason = "None"
-                self.queue.push(job, job.need, job.array_id if job.request.array_limit else None)
+            obstacles = [self._obstacle(choice) for choice in job.choices]
+            job.own_reason = "None" if None in obstacles else obstacles[0] or "None"
+            open_ones = [choice for choice, obstacle in zip(job.choices, obstacles, strict=True) if obstacle is None]
+            if open_ones:
+                self.queue.push(job, open_ones, job.array_id if job.request.array_limit else None)
+
+    def _obstacle(self, choice: Choice) -> str | None:
+        """Why nothing starts there, whatever is free."""
+        partition = self._partitions[choice.partition]
+        if not partition.is_up:
+            return "PartitionDown"
+        return "PartitionTimeLimit" if is_too_long(choice.limit, partition) else None
 
     def _wait_for_delay(self, job: Job, now: float) -> None:
         """`after:ID+MINUTES` is met by time alone."""
@@ -147,12 +152,14 @@ class Lifecycle:
         if job.state is State.PENDING and job.shape is None:
             self.consider(job)
 
-    def start(self, job: Job, placement: Placement) -> None:
+    def start(self, job: Job, choice: Choice, placement: Placement) -> None:
         """Give a job its nodes and have it launched."""
+        job.waited_for = job.reason
+        job.own_reason = "None"
         self.queue.remove(job)
         self.leave_array(job)
-        if job.need is not None:
-            self._nodes.take(job, placement, job.need)
+        job.partition, job.need, job.limit = choice.partition, choice.need, choice.limit
+        self._nodes.take(job, placement, choice.need)
         job.cpus, job.memory_mb = sum(job.cpus_by_node), sum(job.memory_by_node)
         job.started = self._clock.time()
         self.running[job] = None

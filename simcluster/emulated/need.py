@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Need"]
+__all__ = ["Choice", "Need"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +25,13 @@ class Need:
     is_exclusive: bool
     allowed: frozenset[int] | None
     required: tuple[int, ...]
+    is_contiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A partition that a job may start in, what it needs there, and how many seconds it may run there."""
+
+    partition: str
+    need: Need
+    limit: int | None

@@ -8,10 +8,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from simcluster.emulated.jobs import Job
-    from simcluster.emulated.need import Need
+    from simcluster.emulated.need import Choice
 
 __all__ = ["Entry", "Queue", "Shape"]
 
@@ -22,9 +22,7 @@ Entry = tuple[int, int, int, int, "Job"]
 class Shape:
     """Jobs that differ in nothing that decides whether they fit: where the first of them does not, none does."""
 
-    need: Need
-    partition: str
-    limit: int | None
+    choice: Choice
     array_id: int | None
     entries: list[Entry] = field(default_factory=list)
     blocked: Job | None = None
@@ -47,49 +45,54 @@ class Queue:
     """Eligible jobs. A pass over them costs as much as there are shapes, not jobs."""
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[Need, str, int | None, int | None], Shape] = {}
+        self._shapes: dict[tuple[Choice, int | None], Shape] = {}
         self._tickets = count(1)
 
     def __len__(self) -> int:
         return len(self._shapes)
 
-    def push(self, job: Job, need: Need, array_id: int | None) -> None:
-        """Add a job; one that is there gets a new place. `array_id` where the array has a limit of its own."""
-        key = (need, job.partition, job.limit, array_id)
-        shape = self._shapes.get(key)
-        if shape is None:
-            shape = self._shapes[key] = Shape(need, job.partition, job.limit, array_id)
-        job.shape = shape
+    def push(self, job: Job, choices: Sequence[Choice], array_id: int | None) -> None:
+        """Add a job, under each of its choices; one that is there gets a new place.
+
+        `array_id` is there where the array has a limit of its own.
+        """
+        job.shape = None
         job.ticket = next(self._tickets)
-        heapq.heappush(shape.entries, (-job.priority, job.array_id or job.id, job.task_id or 0, job.ticket, job))
+        for choice in choices:
+            shape = self._shapes.get((choice, array_id))
+            if shape is None:
+                shape = self._shapes[choice, array_id] = Shape(choice, array_id)
+            job.shape = job.shape or shape
+            heapq.heappush(shape.entries, (-job.priority, job.array_id or job.id, job.task_id or 0, job.ticket, job))
 
     def remove(self, job: Job) -> None:
         """Forget a job; its entry is dropped when it comes up."""
         job.ticket = 0
         job.shape = None
 
-    def in_order(self) -> Iterator[Job]:
+    def in_order(self) -> Iterator[tuple[Job, Shape]]:
         """The first job of each shape, by priority; after one was removed (it started), the next of its shape.
 
         A job that is still in the queue when the iteration goes on has blocked its shape.
         """
-        heads = []
-        for key, shape in list(self._shapes.items()):
+        heads: list[tuple[tuple[int, ...], int, Job, Shape]] = []
+        for position, (key, shape) in enumerate(list(self._shapes.items())):
             entry = _head(shape)
             if entry is None:
                 del self._shapes[key]
             else:
-                heads.append((entry, shape))
+                # A job of several choices has as many equal entries: the one that came first goes first.
+                heads.append((entry[:-1], position, entry[-1], shape))
         heapq.heapify(heads)
         while heads:
-            entry, shape = heads[0]
-            job = entry[-1]
-            yield job
-            following = None if job.ticket == entry[3] else _head(shape)
+            rank, position, job, shape = heads[0]
+            if job.ticket == rank[3]:  # or else it has started by another of its choices
+                yield job, shape
+            following = None if job.ticket == rank[3] else _head(shape)
             if following is None:
                 heapq.heappop(heads)
             else:
-                heapq.heapreplace(heads, (following, shape))
+                heapq.heapreplace(heads, (following[:-1], position, following[-1], shape))
 
 
 def _head(shape: Shape) -> Entry | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.allocation import Nodes, Placement
     from simcluster.emulated.arrays import Array
     from simcluster.emulated.jobs import Job
-    from simcluster.emulated.need import Need
+    from simcluster.emulated.need import Choice, Need
     from simcluster.emulated.queue import Queue
 
 __all__ = ["Pass", "Reservation", "expected_start"]
@@ -53,29 +53,27 @@ class Pass:
         self.wanted: float | None = None
         self._reservations: dict[str, Reservation] = {}
 
-    def run(self, now: float, start: Callable[[Job, Placement], None]) -> None:
+    def run(self, now: float, start: Callable[[Job, Choice, Placement], None]) -> None:
         """Start what can be started. `wanted` is then when to look again, though nothing may have happened."""
         self.wanted = None
-        blocked: dict[str, Job] = {}
+        blocked: dict[str, tuple[Job, Need]] = {}
         tested = 0
-        for job in self.queue.in_order():
-            shape = job.shape
-            if shape is None:
-                continue
+        for job, shape in self.queue.in_order():
+            choice = shape.choice
             if shape.array_id is not None and self.arrays[shape.array_id].is_full:
                 shape.block(job, "JobArrayTaskLimit")
                 continue
-            placement = self.nodes.place(shape.need)
+            placement = self.nodes.place(choice.need)
             if placement is not None and blocked:
-                placement = self._without_delay(job, placement, blocked, now)
+                placement = self._without_delay(choice, placement, blocked, now)
             if placement is not None:
-                start(job, placement)
+                start(job, choice, placement)
                 continue
-            if job.partition in blocked:
+            if choice.partition in blocked:
                 shape.block(job, "Priority")
             else:
-                shape.block(job, self._why(shape.need))
-                blocked[job.partition] = job
+                shape.block(job, self._why(choice.need))
+                blocked[choice.partition] = job, choice.need
             tested += 1
             if tested >= self.depth:
                 break
@@ -87,20 +85,18 @@ class Pass:
         return f"ReqNodeNotAvail, UnavailableNodes:{','.join(absent)}"
 
     def _without_delay(
-        self, job: Job, placement: Placement, blocked: Mapping[str, Job], now: float
+        self, choice: Choice, placement: Placement, blocked: Mapping[str, tuple[Job, Need]], now: float
     ) -> Placement | None:
         avoid: set[int] = set()
-        for partition, first in blocked.items():
-            reservation = self._reservation(partition, first, now)
+        for partition, (first, need) in blocked.items():
+            reservation = self._reservation(partition, first, need, now)
             if reservation is None:
                 return None
-            if job.limit is None or now + job.limit > reservation.time:
+            if choice.limit is None or now + choice.limit > reservation.time:
                 avoid |= reservation.nodes
-        if avoid.isdisjoint(placement.nodes) or job.shape is None:
-            return placement
-        return self.nodes.place(job.shape.need, avoid)
+        return placement if avoid.isdisjoint(placement.nodes) else self.nodes.place(choice.need, avoid)
 
-    def _reservation(self, partition: str, job: Job, now: float) -> Reservation | None:
+    def _reservation(self, partition: str, job: Job, need: Need, now: float) -> Reservation | None:
         """The reservation of a job that waits; None if it is too early to work out another one."""
         kept = self._reservations.get(partition)
         if kept is not None and kept.job is job and now < min(kept.time, kept.made + _WORTH):
@@ -108,8 +104,7 @@ class Pass:
         if kept is not None and kept.job is not job and now < kept.made + self.interval:
             self.wanted = min(self.wanted or math.inf, kept.made + self.interval)
             return None
-        need = job.shape.need if job.shape else None
-        found = expected_start(need, self.nodes, self.running, now) if need else None
+        found = expected_start(need, self.nodes, self.running, now)
         made = Reservation(job, now, *(found or (math.inf, frozenset())))
         self._reservations[partition] = made
         return made

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.jobs import Job
-from simcluster.emulated.need import Need
+from simcluster.emulated.need import Choice, Need
 from simcluster.emulated.refusals import Refusal, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from simcluster.emulated.allocation import Nodes
     from simcluster.emulated.interface import Partition, Settings
@@ -35,18 +35,25 @@ class Site:
     def default_partition(self) -> Partition:
         return next((p for p in self.partitions.values() if p.is_default), next(iter(self.partitions.values())))
 
-    def partition(self, name: str | None) -> Partition:
-        """By name; the first that there is where several are named."""
-        if name is None:
-            return self.default_partition
-        for one in name.split(","):
+    def named(self, names: str | None) -> list[Partition]:
+        """The partitions of that name, or of those with commas between them; without one the default."""
+        if names is None:
+            return [self.default_partition]
+        for one in names.split(","):
             if one not in self.partitions:
                 raise RefusedError(Refusal.UNKNOWN_PARTITION, one)
-        return self.partitions[name.split(",", maxsplit=1)[0]]
+        return [self.partitions[one] for one in dict.fromkeys(names.split(","))]
+
+    def choices(self, request: Request) -> tuple[Choice, ...]:
+        """Where the job could start."""
+        return tuple(
+            Choice(partition.name, self.need(request, partition), self.limit(request, partition))
+            for partition in self.named(request.partition)
+        )
 
     def check_before_numbering(self, request: Request) -> None:
         """What is refused without using up a number."""
-        self.partition(request.partition)
+        self.named(request.partition)
         for name in (*request.nodelist, *request.exclude):
             if name not in self.nodes.position:
                 raise RefusedError(Refusal.UNKNOWN_NODE, name)
@@ -55,7 +62,7 @@ class Site:
         if request.gpus and not any(node.machine.gpus for node in self.nodes.all):
             raise RefusedError(Refusal.NO_GPUS)
 
-    def check(self, request: Request, need: Need, limit: int | None) -> None:
+    def check(self, request: Request, choices: Sequence[Choice]) -> None:
         """What is refused after a number was taken. A held job is looked at only when it is released."""
         known = {feature for node in self.nodes.all for feature in node.machine.features}
         for alternative in request.features:
@@ -66,23 +73,25 @@ class Site:
                 raise RefusedError(Refusal.ACCOUNT)
             if request.qos is not None and request.qos not in self.settings.qualities:
                 raise RefusedError(Refusal.QOS)
-        partition = self.partition(request.partition)
-        if self.settings.enforces_partition_limits:
-            if need.min_nodes > len(partition.nodes or self.nodes.all):
-                raise RefusedError(Refusal.TOO_MANY_NODES)
-            if is_too_long(limit, partition):
-                raise RefusedError(Refusal.TIME_LIMIT)
-        if not (request.is_held or self.settings.takes_impossible or self.nodes.could_ever(need)):
-            raise RefusedError(Refusal.IMPOSSIBLE, self._what_is_missing(need))
+        for choice in choices:
+            partition = self.partitions[choice.partition]
+            if self.settings.enforces_partition_limits:
+                if choice.need.min_nodes > len(partition.nodes or self.nodes.all):
+                    raise RefusedError(Refusal.TOO_MANY_NODES)
+                if is_too_long(choice.limit, partition):
+                    raise RefusedError(Refusal.TIME_LIMIT)
+        is_taken = request.is_held or self.settings.takes_impossible
+        if not is_taken and not any(self.nodes.could_ever(choice.need) for choice in choices):
+            raise RefusedError(Refusal.IMPOSSIBLE, self._what_is_missing(choices[0].need))
 
     def need(self, request: Request, partition: Partition) -> Need:
         """What the job needs of its nodes, with the site's defaults."""
         min_nodes = max(request.min_nodes, len(request.nodelist))
         memory_per_cpu = request.memory_per_cpu_mb
         return Need(
-            tasks=max(request.tasks, min_nodes),
-            cpus_per_task=request.cpus_per_task,
-            tasks_per_node=request.tasks_per_node,
+            tasks=min_nodes if request.is_overcommitted else max(request.tasks, min_nodes),
+            cpus_per_task=1 if request.is_overcommitted else request.cpus_per_task,
+            tasks_per_node=1 if request.is_overcommitted else request.tasks_per_node,
             min_nodes=min_nodes,
             max_nodes=request.max_nodes,
             memory_mb=request.memory_mb,
@@ -91,6 +100,7 @@ class Site:
             is_exclusive=request.is_exclusive,
             allowed=self._allowed_nodes(request, partition),
             required=tuple(self.nodes.position[name] for name in request.nodelist),
+            is_contiguous=request.is_contiguous,
         )
 
     def limit(self, request: Request, partition: Partition) -> int | None:
@@ -129,9 +139,9 @@ def is_too_long(limit: int | None, partition: Partition) -> bool:
 
 def make_job(request: Request, number: int, site: Site, now: float, priority: int) -> Job:
     """The job, or what all elements of an array have in common."""
-    partition = site.partition(request.partition)
-    need, limit = site.need(request, partition), site.limit(request, partition)
-    site.check(request, need, limit)
+    choices = site.choices(request)
+    site.check(request, choices)
+    need = choices[0].need
     cpus = need.tasks * need.cpus_per_task
     memory = need.memory_per_cpu_mb * cpus
     if need.memory_mb is not None:
@@ -140,9 +150,9 @@ def make_job(request: Request, number: int, site: Site, now: float, priority: in
         id=number,
         request=request,
         submitted=now,
-        partition=partition.name,
-        priority=priority,
-        limit=limit,
+        partition=choices[0].partition,
+        priority=0 if request.is_held else priority,
+        limit=choices[0].limit,
         cpus=cpus,
         memory_mb=memory,
         gpus=need.gpus,
@@ -150,6 +160,7 @@ def make_job(request: Request, number: int, site: Site, now: float, priority: in
         begin=request.begin,
         dependency=request.dependency,
         need=need,
+        choices=choices,
     )
 
 

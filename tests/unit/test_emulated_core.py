@@ -198,3 +198,15 @@ def test_a_virtual_load_is_drained_without_processes():
     assert {job.state for job in site.core.jobs} == {State.COMPLETED}
     assert site.launcher.launched == []
     assert all(node.free_cpus == 4 and not node.jobs for node in site.core.nodes.all)
+
+
+def test_a_contiguous_job_waits_for_nodes_next_to_each_other():
+    site = Site(nodes=4)
+    between = site.submit(tasks=4, nodelist=("node2",))
+    job = site.submit(tasks=8, min_nodes=2, is_contiguous=True)
+    assert job.nodes == ("node3", "node4")
+    wide = site.submit(tasks=12, min_nodes=3, is_contiguous=True)
+    site.core.ended(job, 0, None)
+    assert wide.nodes == ()
+    site.core.ended(between, 0, None)
+    assert wide.nodes == ("node1", "node2", "node3")

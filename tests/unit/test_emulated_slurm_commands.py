@@ -312,3 +312,72 @@ def test_hold_and_release(site):
     assert site("squeue", "-ho", "%T %r")[0] == "PENDING BeginTime\n"
     bad = "Invalid job id specified for job 999\nslurm_suspend error: Invalid job id specified\n"
     assert site("scontrol", "hold", "999") == ("", bad, 1)
+
+
+def test_a_job_for_several_partitions_starts_in_the_first_that_has_room(site):
+    blocking = site.submit("-p", "long", "-N2", "-n8")
+    assert site.submit("-p", "down,long", "-J", "either") == 2
+    assert site("squeue", "-ho", "%i %P %T", "-j", "2")[0] == "2 down,long PENDING\n"
+    assert site("squeue", "-ho", "%i", "-p", "long", "-t", "PD")[0] == "2\n"
+    site.end(blocking)
+    assert site("squeue", "-ho", "%i %P %T", "-j", "2")[0] == "2 long RUNNING\n"
+
+
+def test_a_partition_that_comes_up_is_taken_by_a_job_that_named_it(site):
+    site.submit("-N2", "-n8")
+    site.submit("-p", "debug,down")
+    site.core.set_partition(Partition("down", nodes=("node2",), is_up=True))
+    assert site("squeue", "-ho", "%P %r", "-j", "2")[0] == "debug,down Resources\n"
+    site.end(1)
+    assert site("squeue", "-ho", "%P %T", "-j", "2")[0] == "debug RUNNING\n"
+
+
+def test_the_time_limit_is_that_of_the_partition_that_a_job_starts_in(site):
+    site.submit("-p", "down,long")
+    assert site("squeue", "-ho", "%P %l")[0] == "long 7-00:00:00\n"
+
+
+def test_an_array_is_announced_by_its_own_number(site):
+    assert site("sbatch", "--array=1-2", "--wrap", "true")[0] == "Submitted batch job 1\n"
+    assert site("sbatch", "--wrap", "true")[0] == "Submitted batch job 3\n"
+
+
+def test_overcommitted_tasks_share_a_cpu(site):
+    site.submit("-O", "-n8")
+    assert "NumNodes=1 NumCPUs=1 NumTasks=8 " in site("scontrol", "show", "job", "1")[0]
+    variables = site.launcher.launched[0].environment
+    assert (variables["SLURM_NTASKS"], variables["SLURM_CPUS_ON_NODE"]) == ("8", "1")
+    assert (variables["SLURM_OVERCOMMIT"], variables["SLURM_TASKS_PER_NODE"]) == ("1", "8")
+
+
+def test_a_priority_counts_for_operators_and_0_is_a_hold(site):
+    site.submit("--priority=0")
+    assert site("squeue", "-ho", "%r %Q")[0] == "JobHeldUser 0\n"
+    site("sbatch", "--priority=5", "--begin=now+60", "--wrap", "true", user="root")
+    site.submit("--priority=5", "--begin=now+60")
+    assert site("squeue", "-ho", "%Q", "-j", "2,3")[0] == "4294901757\n5\n"
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--distribution=block", "--hint=nomultithread", "--switches=1", "--profile=all", "--spread-job", "--no-kill", "-k",
+     "--get-user-env", "--wait-all-nodes=1", "--use-min-nodes", "-v", "--exclusive=mcs"],
+)  # fmt: skip
+def test_what_would_have_no_effect_is_refused_and_named_in_the_log(site, option, caplog):
+    assert site("sbatch", option, "--wrap", "true")[2] == 255
+    assert option.split("=", maxsplit=1)[0] in caplog.text
+
+
+def test_pbs_lines_are_refused_unless_they_are_to_be_ignored(site, caplog):
+    script = b"#!/bin/sh\n#PBS -N x\n#SBATCH -J y\ntrue\n"
+    assert site("sbatch", stdin=script)[2] == 1
+    assert "#PBS" in caplog.text
+    assert site("sbatch", "--ignore-pbs", stdin=script) == ("Submitted batch job 1\n", "", 0)
+
+
+def test_details_are_the_cpus_on_each_node(site):
+    site.submit("-n2")
+    shown = site("scontrol", "-d", "show", "job", "1")[0]
+    assert "   DerivedExitCode=0:0\n" in shown
+    assert "   JOB_GRES=(null)\n     Nodes=node1 CPU_IDs=0-1 Mem=1000 GRES=\n" in shown
+    assert "GRES" not in site("scontrol", "show", "job", "1")[0]

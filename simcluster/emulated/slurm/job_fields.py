@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simcluster.emulated.arrays import in_ranges
 from simcluster.emulated.jobs import ENDED, Job, State
 from simcluster.emulated.slurm.hostlists import compress
-from simcluster.emulated.slurm.surroundings import dependency_text, user_id
+from simcluster.emulated.slurm.surroundings import dependency_text, task_count, user_id
 from simcluster.emulated.slurm.times import limit_text, stamp, time_used
 from simcluster.emulated.slurm.words import compact_state, full_state
 
@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
     from simcluster.emulated.core import Core
 
-__all__ = ["Record", "fields_of", "gathered", "memory_text", "record_id", "run_time", "tasks_text"]
+__all__ = [
+    "Record",
+    "account_of",
+    "fields_of",
+    "gathered",
+    "memory_text",
+    "node_count",
+    "partition_text",
+    "quality_of",
+    "record_id",
+    "run_time",
+    "sharing",
+    "tasks_text",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,32 @@ def record_id(record: Record) -> str:
     return f"{record.job.array_id}_[{tasks_text(record)}]"
 
 
+def partition_text(job: Job) -> str:
+    """The partition, or while the job waits all that it may start in."""
+    return ",".join(choice.partition for choice in job.choices) if job.state is State.PENDING else job.partition
+
+
+def account_of(core: Core, job: Job) -> str:
+    """Where accounts are not enforced, one that there is not is taken for the user's own."""
+    known = core.settings.accounts
+    return job.account if job.account in known else known[0]
+
+
+def quality_of(core: Core, job: Job) -> str:
+    """Where they are not enforced, a quality of service that there is not is none."""
+    if job.qos is None:
+        return core.settings.qualities[0]
+    return job.qos if job.qos in core.settings.qualities else ""
+
+
+def node_count(core: Core, job: Job) -> int:
+    """Of a job that waits, the least that could hold it."""
+    if job.nodes:
+        return len(job.nodes)
+    largest = max(node.machine.cpus for node in core.nodes.all)
+    return max(job.need.min_nodes if job.need else 1, -(-job.cpus // largest))
+
+
 def memory_text(megabytes: int) -> str:
     """`500M`, `4G`."""
     return f"{megabytes // 1024}G" if megabytes and megabytes % 1024 == 0 else f"{megabytes}M"
@@ -86,15 +125,6 @@ def _nodes_or_reason(job: Job) -> str:
     if job.state is State.PENDING or (is_failed and not job.is_completing):
         return f"({job.reason})"
     return compress(job.nodes)
-
-
-def _node_count(job: Job) -> int:
-    if job.nodes:
-        return len(job.nodes)
-    need = job.need
-    if need is None:
-        return 1
-    return need.min_nodes
 
 
 def _minimum_memory(job: Job) -> str:
@@ -117,7 +147,8 @@ def _end(job: Job) -> float | None:
     return start + job.limit if start is not None and job.limit is not None else None
 
 
-def _oversubscribe(job: Job) -> str:
+def sharing(job: Job) -> str:
+    """OverSubscribe: whether others may be on the job's nodes."""
     given = job.request.options
     if "exclusive" in given:
         return "USER" if given["exclusive"] == "user" else "NO"
@@ -140,7 +171,7 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
         ("A", "jobid", "JOBID", of(lambda j: str(j.id))),
         ("F", "arrayjobid", "ARRAY_JOB_ID", of(lambda j: str(j.array_id or j.id))),
         ("K", "arraytaskid", "ARRAY_TASK_ID", tasks_text),
-        ("P", "partition", "PARTITION", of(lambda j: j.partition)),
+        ("P", "partition", "PARTITION", of(partition_text)),
         ("j", "name", "NAME", of(lambda j: j.name)),
         ("u", "username", "USER", of(lambda j: j.user)),
         ("U", "userid", "UID", of(lambda j: str(user_id(core, j.user)))),
@@ -156,7 +187,7 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
             "TIME_LEFT",
             of(lambda j: limit_text(None if j.limit is None else j.limit - int(run_time(j, now)))),
         ),
-        ("D", "numnodes", "NODES", of(lambda j: str(_node_count(j)))),
+        ("D", "numnodes", "NODES", of(lambda j: str(node_count(core, j)))),
         ("R", "reasonlist", "NODELIST(REASON)", of(_nodes_or_reason)),
         ("r", "reason", "REASON", of(lambda j: j.reason)),
         ("N", "nodelist", "NODELIST", of(lambda j: compress(j.nodes))),
@@ -165,8 +196,8 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
         ("c", "mincpus", "MIN_CPUS", of(lambda j: str(j.request.cpus_per_task))),
         ("m", "minmemory", "MIN_MEMORY", of(_minimum_memory)),
         ("b", "tres-per-node", "TRES_PER_NODE", of(lambda j: f"gres:gpu:{j.gpus}" if j.gpus else "N/A")),
-        ("a", "account", "ACCOUNT", of(lambda j: j.account or settings.accounts[0])),
-        ("q", "qos", "QOS", of(lambda j: j.qos or settings.qualities[0])),
+        ("a", "account", "ACCOUNT", of(lambda j: account_of(core, j))),
+        ("q", "qos", "QOS", of(lambda j: quality_of(core, j))),
         ("p", "priority", "PRIORITY", of(lambda j: f"{j.priority / ((1 << 32) - 1):.14f}")),
         ("Q", "prioritylong", "PRIORITY", of(lambda j: str(j.priority))),
         ("S", "starttime", "START_TIME", of(lambda j: moment(_started(j)))),
@@ -177,7 +208,7 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
         ("o", "command", "COMMAND", of(lambda j: j.request.options.get("command") or "(null)")),
         ("Z", "workdir", "WORK_DIR", of(lambda j: j.cwd)),
         ("f", "feature", "FEATURES", of(lambda j: j.request.options.get("constraint") or "(null)")),
-        ("h", "oversubscribe", "OVER_SUBSCRIBE", of(_oversubscribe)),
+        ("h", "oversubscribe", "OVER_SUBSCRIBE", of(sharing)),
         ("n", "reqnodes", "REQ_NODES", of(lambda j: compress(j.request.nodelist))),
         ("x", "excnodes", "EXC_NODES", of(lambda j: compress(j.request.exclude))),
         ("v", "reservation", "RESERVATION", lambda _: "(null)"),
@@ -190,7 +221,7 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
         ("", "stdout", "STDOUT", of(lambda j: j.stdout)),
         ("", "stderr", "STDERR", of(lambda j: j.stderr)),
         ("", "stdin", "STDIN", of(lambda j: j.stdin)),
-        ("", "numtasks", "TASKS", of(lambda j: str(j.need.tasks if j.need else 1))),
+        ("", "numtasks", "TASKS", of(lambda j: str(task_count(j)))),
         ("", "restartcnt", "RESTART_COUNT", of(lambda j: str(j.restarts))),
         ("", "requeue", "REQUEUE", of(lambda j: str(int(j.is_requeueable)))),
         ("", "eligibletime", "ELIGIBLE_TIME", of(lambda j: moment(j.eligible))),

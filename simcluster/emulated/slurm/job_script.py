@@ -38,12 +38,12 @@ def check_script(script: bytes) -> None:
         raise ScriptError("Batch job submission failed: Pathname of a file, directory or other parameter too long")
 
 
-def directives(script: bytes) -> list[str]:
+def directives(script: bytes, mark: str = "#SBATCH") -> list[str]:
     """The words of all #SBATCH lines before the first command."""
     words: list[str] = []
     for line in script.decode("utf-8", "surrogateescape").split("\n"):
-        if line.startswith("#SBATCH"):
-            words += _words(line[len("#SBATCH") :])
+        if line.startswith(mark):
+            words += _words(line[len(mark) :])
         elif (text := line.lstrip()) and not text.startswith("#"):
             break
     return words

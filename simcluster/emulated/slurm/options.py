@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CommandLine", "Option", "Table", "UsageError", "table"]
+__all__ = ["CommandLine", "Option", "Table", "UsageError", "log_refusal", "table"]
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Table:
             possible = " ".join(f"'--{option.name}'" for option in like)
             raise self._error(f"option '--{name}' is ambiguous; possibilities: {possible}")
         if not like[0].is_emulated:
-            self._log_refusal(f"--{like[0].name}")
+            log_refusal(self.program, f"--{like[0].name}")
             raise self._error(f"unrecognized option '--{word}'")
         return like[0]
 
@@ -104,7 +104,7 @@ class Table:
             option = next((option for option in self.options if option.letter == letter), None)
             if option is None or not option.is_emulated:
                 if option is not None:
-                    self._log_refusal(f"-{letter} (--{option.name})")
+                    log_refusal(self.program, f"-{letter} (--{option.name})")
                 raise self._error(f"invalid option -- '{letter}'")
             if option.argument == "no":
                 found.append((option.name, ""))
@@ -117,12 +117,14 @@ class Table:
             break
         return found
 
-    def _log_refusal(self, option: str) -> None:
-        _log.warning("%s %s is an option of Slurm's that is not emulated: refused", self.program, option)
-
     def _error(self, text: str) -> UsageError:
         hint = "" if self.program == "sacct" else f'Try "{self.program} --help" for more information\n'
         return UsageError(f"{self.program}: {text}\n{hint}")
+
+
+def log_refusal(program: str, what: str) -> None:
+    """Name what the real program has and this one has not, for the cluster's log: who runs the tests reads that."""
+    _log.warning("%s %s: a part of Slurm that is not emulated; refused", program, what)
 
 
 def table(

@@ -11,6 +11,7 @@ from simcluster.emulated.conditions import Condition, Dependency
 from simcluster.emulated.jobs import Request
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import expand
+from simcluster.emulated.slurm.options import log_refusal
 from simcluster.emulated.slurm.surroundings import Surroundings
 from simcluster.emulated.slurm.times import parse_limit, parse_time
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["InvalidOptionError", "make_request", "parse_dependency", "parse_memory", "parse_signal"]
 
 _VIRTUAL = re.compile(r"simcluster:virtual=(\d+(?:\.\d+)?)")
+_HIGHEST = (1 << 32) - 2
 _MAIL = {"NONE", "BEGIN", "END", "FAIL", "REQUEUE", "ALL", "INVALID_DEPEND", "STAGE_OUT", "TIME_LIMIT",
          "TIME_LIMIT_90", "TIME_LIMIT_80", "TIME_LIMIT_50", "ARRAY_TASKS"}  # fmt: skip
 
@@ -65,12 +67,11 @@ def make_request(
         "array_limit": array_limit,
         "dependency": parse_dependency(core, given["dependency"]) if given.get("dependency") else None,
         "is_killed_by_invalid_dependency": given.get("kill-on-invalid-dep") == "yes",
-        "is_held": "hold" in given,
         "comment": given.get("comment"),
         "virtual_seconds": float(virtual[1]) if virtual else None,
         "options": _shown(call, given, command),
     }
-    return Request(**fields, **_resources(given), **_times(core, given), **_rules(core, options))
+    return Request(**fields, **_resources(given), **_times(core, given), **_rules(core, call, options))
 
 
 def _shown(call: Call, given: Mapping[str, str], command: str) -> dict[str, str]:
@@ -109,8 +110,20 @@ def _resources(given: Mapping[str, str]) -> dict[str, Any]:
             if found[name] is None:
                 raise InvalidOptionError(f"Invalid --{option} specification")
     found["gpus"] = _gpus(given)
-    found["is_exclusive"] = "exclusive" in given
+    found["is_exclusive"] = _is_exclusive(given)
+    found["is_contiguous"] = "contiguous" in given
+    found["is_overcommitted"] = "overcommit" in given
     return found
+
+
+def _is_exclusive(given: Mapping[str, str]) -> bool:
+    """Whether no other job may be there. All jobs are one user's here, so `--exclusive=user` keeps none away."""
+    value = given.get("exclusive")
+    if value == "mcs":
+        log_refusal("sbatch", "--exclusive=mcs")
+    if value not in {None, "", "exclusive", "user"}:
+        raise InvalidOptionError("Invalid --exclusive specification")
+    return value in {"", "exclusive"}
 
 
 def _times(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
@@ -133,8 +146,8 @@ def _times(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _rules(core: Core, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    found: dict[str, Any] = {"is_requeueable": core.settings.is_requeued_by_default}
+def _rules(core: Core, call: Call, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    found: dict[str, Any] = {"is_held": "hold" in dict(options), "is_requeueable": core.settings.is_requeued_by_default}
     for name, value in options:
         if name in {"requeue", "no-requeue"}:
             found["is_requeueable"] = name == "requeue"
@@ -142,6 +155,8 @@ def _rules(core: Core, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
             found["nice"] = int(value) if re.fullmatch(r"-?\d+", value) else 100
             if found["nice"] < 0:
                 raise InvalidOptionError("Batch job submission failed: Invalid --nice value", 1)
+        elif name == "priority":
+            found |= _priority(call, value)
         elif name == "mail-type" and not {word.upper() for word in value.split(",")} <= _MAIL:
             raise InvalidOptionError("Invalid --mail-type specification")
         elif name == "clusters" and value != core.cluster_name:
@@ -149,6 +164,15 @@ def _rules(core: Core, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
                 f"No cluster '{value}' known by database.\nsbatch: error: '{value}' can't be reached now, or it is an"
                 " invalid entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.", 1)  # fmt: skip
     return found
+
+
+def _priority(call: Call, text: str) -> dict[str, Any]:
+    """From anybody but an operator only 0 counts, which is a hold, as in Slurm."""
+    if text.upper() != "TOP" and not text.isdigit():
+        raise InvalidOptionError("Invalid --priority specification")
+    if text == "0":
+        return {"is_held": True}
+    return {"priority": _HIGHEST if text.upper() == "TOP" else int(text)} if call.user in {"root", "slurm"} else {}
 
 
 def _environment(call: Call, export: str | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.job_script import ScriptError, check_script, directives, wrapped
-from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.options import UsageError, log_refusal, table
 from simcluster.emulated.slurm.requests import InvalidOptionError, make_request
 from simcluster.emulated.slurm.times import stamp
 from simcluster.emulated.slurm.words import strerror
@@ -28,18 +28,19 @@ __all__ = ["sbatch"]
 _TABLE = table(
     "sbatch",
     stops_early=True,
-    flags="""hold/H overcommit/O parsable quiet/Q verbose/v wait/W test-only requeue no-requeue oversubscribe/s
-    use-min-nodes contiguous spread-job ignore-pbs version/V""",
-    optional="exclusive nice get-user-env no-kill/k",
+    flags="""hold/H overcommit/O parsable quiet/Q wait/W test-only requeue no-requeue oversubscribe/s
+    contiguous ignore-pbs version/V""",
+    optional="exclusive nice",
     valued="""account/A array/a begin/b chdir/D clusters/M comment constraint/C cpus-per-task/c dependency/d
-    distribution/m error/e exclude/x export gpus/G gpus-per-node gres hint input/i job-name/J kill-on-invalid-dep
+    error/e exclude/x export gpus/G gpus-per-node gres input/i job-name/J kill-on-invalid-dep
     licenses/L mail-type mail-user mem mem-per-cpu nodelist/w nodes/N ntasks/n ntasks-per-node open-mode output/o
-    partition/p priority profile qos/q reservation signal switches time/t wckey wrap wait-all-nodes""",
+    partition/p priority qos/q reservation signal time/t wckey wrap""",
     refused="""acctg-freq= batch= bb= bbf= cluster-constraint= container= core-spec/S= cores-per-socket= cpu-freq=
-    cpus-per-gpu= deadline= delay-boot= export-file= extra-node-info/B= gid= gpu-bind= gpu-freq= gpus-per-socket=
-    gpus-per-task= gres-flags= help/h mcs-label= mem-bind= mem-per-gpu= mincpus= network= nodefile/F=
-    ntasks-per-core= ntasks-per-gpu= ntasks-per-socket= power= propagate= reboot sockets-per-node= thread-spec=
-    threads-per-core= time-min= tmp= uid= usage""",
+    cpus-per-gpu= deadline= delay-boot= distribution/m= export-file= extra-node-info/B= gid= gpu-bind= gpu-freq= gpus-per-socket=
+    gpus-per-task= get-user-env= gres-flags= help/h hint= mcs-label= mem-bind= mem-per-gpu= mincpus= network= no-kill/k nodefile/F=
+    ntasks-per-core= ntasks-per-gpu= ntasks-per-socket= power= profile= propagate= reboot sockets-per-node=
+    spread-job switches= thread-spec= threads-per-core= time-min= tmp= uid= usage use-min-nodes verbose/v
+    wait-all-nodes=""",
 )
 
 _VARIABLES = {
@@ -81,6 +82,9 @@ async def sbatch(core: Core, call: Call) -> Reply:
         if inner.rest:
             raise InvalidOptionError(f"Invalid directive found in batch script: {inner.rest[0]}")
         from_environment = [(_VARIABLES[key], value) for key, value in call.environment.items() if key in _VARIABLES]
+        if directives(script, "#PBS") and not (line.has("ignore-pbs") or inner.has("ignore-pbs")):
+            log_refusal("sbatch", "#PBS lines in a script")
+            raise InvalidOptionError("#PBS lines are not emulated; remove them or give --ignore-pbs", 1)
         options = (*inner.options, *from_environment, *line.options)
         request = make_request(core, call, options, script=script, command=command, rest=line.rest)
     except UsageError as error:
@@ -97,8 +101,9 @@ async def sbatch(core: Core, call: Call) -> Reply:
         job = core.submit(request)
     except RefusedError as error:
         return _refusal(error)
-    text = "" if "quiet" in given else f"Submitted batch job {job.id}\n"
-    text = f"{job.array_id or job.id}\n" if "parsable" in given else text
+    number = job.array_id or job.id
+    text = "" if "quiet" in given else f"Submitted batch job {number}\n"
+    text = f"{number}\n" if "parsable" in given else text
     return Reply(text, code=await _wait(core, job) if "wait" in given else 0)
 
 

@@ -44,7 +44,7 @@ def scontrol(core: Core, call: Call) -> Reply:
             return Reply("scontrol: \n")
         keyword, words = line.rest[0], list(line.rest[1:])
         if keyword == "show":
-            return Reply(_show(core, words, one_line=line.has("oneliner")))
+            return Reply(_show(core, words, one_line=line.has("oneliner"), details=line.has("details")))
         if keyword == "ping":
             return Reply(f"Slurmctld(primary) at {core.settings.controller} is UP\n")
         action = _ACTIONS.get(keyword)
@@ -55,7 +55,7 @@ def scontrol(core: Core, call: Call) -> Reply:
         return Reply(stderr="" if "-Q" in call.arguments else str(error), code=1)
 
 
-def _show(core: Core, words: list[str], *, one_line: bool) -> str:
+def _show(core: Core, words: list[str], *, one_line: bool, details: bool) -> str:
     if not words:
         raise _Error("too few arguments for keyword:show\n")
     entity, _, name = words[0].partition("=")
@@ -69,7 +69,7 @@ def _show(core: Core, words: list[str], *, one_line: bool) -> str:
     if entity == "config":
         return show_config(core)
     if entity in {"job", "jobs", "jobid"}:
-        return show_jobs(core, _shown_jobs(core, name), one_line=one_line)
+        return show_jobs(core, _shown_jobs(core, name), one_line=one_line, details=details)
     if entity in {"node", "nodes", "nodename"}:
         nodes = expand(name) if name else list(core.nodes.position)
         for one in nodes:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simcluster.emulated.arrays import in_ranges
 from simcluster.emulated.jobs import State
 from simcluster.emulated.slurm.hostlists import compress
-from simcluster.emulated.slurm.job_fields import gathered, memory_text, run_time, tasks_text
+from simcluster.emulated.slurm.job_fields import (
+    account_of,
+    gathered,
+    memory_text,
+    node_count,
+    partition_text,
+    quality_of,
+    run_time,
+    sharing,
+    tasks_text,
+)
 from simcluster.emulated.slurm.sinfo import node_state
-from simcluster.emulated.slurm.surroundings import dependency_text, user_id
+from simcluster.emulated.slurm.surroundings import dependency_text, task_count, user_id
 from simcluster.emulated.slurm.times import long_limit_text, stamp
 from simcluster.emulated.slurm.words import full_state
 
@@ -19,14 +30,16 @@ if TYPE_CHECKING:
     from simcluster.emulated.jobs import Job
     from simcluster.emulated.slurm.job_fields import Record
 
-__all__ = ["show_config", "show_jobs", "show_node", "show_partition", "tres"]
+__all__ = ["derived_exit_code", "show_config", "show_jobs", "show_node", "show_partition", "tres"]
 
 
-def show_jobs(core: Core, jobs: list[Job], *, one_line: bool) -> str:
-    """Records of jobs; elements that wait together are one."""
+def show_jobs(core: Core, jobs: list[Job], *, one_line: bool, details: bool) -> str:
+    """Records of jobs; elements that wait together are one. `details` are the CPUs on each node."""
     if not jobs:
         return "No jobs in the system\n"
-    return "".join(_joined(_job_lines(core, r), one_line=one_line) for r in gathered(core, jobs, one_by_one=False))
+    return "".join(
+        _joined(_job_lines(core, r, details=details), one_line=one_line) for r in gathered(core, jobs, one_by_one=False)
+    )
 
 
 def _joined(lines: list[str], *, one_line: bool) -> str:
@@ -40,7 +53,7 @@ def tres(job: Job) -> str:
     return f"cpu={job.cpus},mem={memory_text(job.memory_mb)},node={nodes},billing={job.cpus}{gpus}"
 
 
-def _job_lines(core: Core, record: Record) -> list[str]:
+def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
     job, now, given = record.job, core.clock.time(), record.job.request.options
     identity = user_id(core, job.user)
     array = ""
@@ -55,33 +68,30 @@ def _job_lines(core: Core, record: Record) -> list[str]:
     if job.request.memory_mb is not None:
         memory = f"MinMemoryNode={memory_text(job.request.memory_mb) if job.request.memory_mb else 0}"
     per_node = job.request.cpus_per_task * (job.request.tasks_per_node or 1)
-    share = (
-        {"user": "USER"}.get(given["exclusive"], "NO")
-        if "exclusive" in given
-        else ("YES" if "oversubscribe" in given else "OK")
-    )
     command = " ".join((given.get("command", ""), *job.arguments)).strip()
     return [
         f"JobId={job.id} {array}JobName={job.name}",
         f"UserId={job.user}({identity}) GroupId={job.user}({identity}) MCS_label=N/A",
-        f"Priority={job.priority if not job.is_held else 0} Nice={job.request.nice} Account={job.account or core.settings.accounts[0]} QOS={job.qos or core.settings.qualities[0]}",
+        f"Priority={job.priority if not job.is_held else 0} Nice={job.request.nice} Account={account_of(core, job)} QOS={quality_of(core, job)}",
         f"JobState={full_state(job)} Reason={job.reason.replace(' ', '_')} Dependency={dependency_text(job) or '(null)'}",
         f"Requeue={int(job.is_requeueable)} Restarts={job.restarts} BatchFlag=1 Reboot=0 ExitCode={job.exit_code}:{job.signal}",
+        *([f"DerivedExitCode={derived_exit_code(job)}:0"] if details else []),
         f"RunTime={long_limit_text(run_time(job, now))} TimeLimit={long_limit_text(job.limit)} TimeMin=N/A",
         f"SubmitTime={stamp(job.submitted)} EligibleTime={stamp(job.eligible)}",
         f"AccrueTime={stamp(job.eligible)}",
         f"StartTime={stamp(started)} EndTime={stamp(ended)} Deadline=N/A",
         f"SuspendTime={stamp(job.suspended, 'None')} SecsPreSuspend=0 LastSchedEval={stamp(job.started or job.submitted)} Scheduler=Main",
-        f"Partition={job.request.partition or job.partition} AllocNode:Sid={core.settings.controller}:1",
+        f"Partition={partition_text(job)} AllocNode:Sid={core.settings.controller}:1",
         f"ReqNodeList={compress(job.request.nodelist) or '(null)'} ExcNodeList={compress(job.request.exclude) or '(null)'}",
         f"NodeList={compress(job.nodes)}",
         *([f"BatchHost={job.nodes[0]}"] if job.nodes else []),
-        f"NumNodes={len(job.nodes) or (need.min_nodes if need else 1)} NumCPUs={job.cpus} NumTasks={need.tasks if need else 1} CPUs/Task={job.request.cpus_per_task} ReqB:S:C:T=0:0:*:*",
+        f"NumNodes={node_count(core, job)} NumCPUs={job.cpus} NumTasks={task_count(job)} CPUs/Task={job.request.cpus_per_task} ReqB:S:C:T=0:0:*:*",
         f"TRES={tres(job)}",
         f"Socks/Node=* NtasksPerN:B:S:C={job.request.tasks_per_node or 0}:0:*:* CoreSpec=*",
+        *(_placement(job) if details else []),
         f"MinCPUsNode={per_node} {memory} MinTmpDiskNode=0",
         f"Features={given.get('constraint') or '(null)'} DelayBoot=00:00:00",
-        f"OverSubscribe={share} Contiguous=0 Licenses=(null) Network=(null)",
+        f"OverSubscribe={sharing(job)} Contiguous={int(job.request.is_contiguous)} Licenses=(null) Network=(null)",
         f"Command={command or '(null)'}",
         f"WorkDir={job.cwd}",
         *([f"Comment={job.comment} "] if job.comment else []),
@@ -91,12 +101,31 @@ def _job_lines(core: Core, record: Record) -> list[str]:
         "Power=",
         *([f"TresPerNode=gres:gpu:{job.gpus}"] if job.gpus else []),
         *(
-            [f"MailUser={given.get('mail-user', job.user)} MailType={given['mail-type']}"]
+            [f"MailUser={given.get('mail-user', job.user)} MailType={_mail_types(given['mail-type'])}"]
             if "mail-type" in given
             else []
         ),
         "",
     ]
+
+
+def _mail_types(text: str) -> str:
+    return "INVALID_DEPEND,BEGIN,END,FAIL,REQUEUE,STAGE_OUT" if text.upper() == "ALL" else text.upper()
+
+
+def derived_exit_code(job: Job) -> int:
+    """The highest exit code of a job's steps."""
+    return max((step.exit_code for step in job.steps), default=0)
+
+
+def _placement(job: Job) -> list[str]:
+    """What the job has on each node. CPUs have no numbers here: they are counted from 0."""
+    gpus = job.gpus_by_node or ((),) * len(job.nodes)
+    lines = [f"JOB_GRES={f'gpu:{job.gpus * len(job.nodes)}' if any(gpus) else '(null)'}"]
+    for name, cpus, memory, taken in zip(job.nodes, job.cpus_by_node, job.memory_by_node, gpus, strict=True):
+        gres = f"gpu:{len(taken)}(IDX:{in_ranges(taken)})" if taken else ""
+        lines.append(f"  Nodes={name} CPU_IDs={in_ranges(range(cpus))} Mem={memory} GRES={gres}")
+    return lines
 
 
 def show_node(core: Core, node: Node, *, one_line: bool) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
 from simcluster.emulated.slurm.identifiers import jobs_named, split_ids
-from simcluster.emulated.slurm.job_fields import fields_of, gathered
+from simcluster.emulated.slurm.job_fields import account_of, fields_of, gathered, partition_text, quality_of
 from simcluster.emulated.slurm.options import UsageError, table
 from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.times import clock_text
@@ -109,18 +109,18 @@ def _chosen(core: Core, call: Call, line: CommandLine) -> tuple[list[Job], str]:
     for option, value in _filters(core):
         if one_of := set(filter(None, line.last(option).split(","))):
             jobs = [job for job in jobs if value(job) in one_of]
+    if partitions := set(filter(None, line.last("partition").split(","))):
+        jobs = [job for job in jobs if partitions & set(partition_text(job).split(","))]
     if line.has("start"):
         jobs = [job for job in jobs if full_state(job) == "PENDING"]
     return jobs, notes
 
 
 def _filters(core: Core) -> list[tuple[str, Callable[[Job], str]]]:
-    settings = core.settings
     return [
         ("name", lambda job: job.name),
-        ("partition", lambda job: job.partition),
-        ("account", lambda job: job.account or settings.accounts[0]),
-        ("qos", lambda job: job.qos or settings.qualities[0]),
+        ("account", lambda job: account_of(core, job)),
+        ("qos", lambda job: quality_of(core, job)),
     ]
 
 

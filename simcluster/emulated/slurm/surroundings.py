@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.jobs import Job
 
-__all__ = ["Surroundings", "dependency_text", "job_variables", "per_node", "user_id"]
+__all__ = ["Surroundings", "dependency_text", "job_variables", "per_node", "task_count", "user_id"]
 
 _NO_TASK = 4294967294
 
@@ -95,6 +95,11 @@ def user_id(core: Core, user: str) -> int:
     return 0 if user == "root" else core.settings.user_ids.get(user, 1000)
 
 
+def task_count(job: Job) -> int:
+    """How many tasks the job was submitted for; at least one on each of its nodes."""
+    return max(job.request.tasks, job.need.min_nodes if job.need else 1)
+
+
 def dependency_text(job: Job, *, with_states: bool = True) -> str:
     """`afterok:143(unfulfilled)`, of what is not yet fulfilled."""
     if job.dependency is None:
@@ -165,9 +170,11 @@ def _asked_for(job: Job) -> dict[str, str]:
     if "cpus-per-task" in given:
         found["SLURM_CPUS_PER_TASK"] = str(request.cpus_per_task)
     if "ntasks" in given or "ntasks-per-node" in given:
-        found["SLURM_NTASKS"] = found["SLURM_NPROCS"] = str(job.need.tasks if job.need else request.tasks)
+        found["SLURM_NTASKS"] = found["SLURM_NPROCS"] = str(task_count(job))
     if "ntasks-per-node" in given:
         found["SLURM_NTASKS_PER_NODE"] = str(request.tasks_per_node)
+    if request.is_overcommitted:
+        found["SLURM_OVERCOMMIT"] = "1"
     if request.memory_mb:
         found["SLURM_MEM_PER_NODE"] = str(request.memory_mb)
     elif request.memory_mb is None and job.need is not None:
@@ -199,7 +206,10 @@ def _array(job: Job, core: Core) -> dict[str, str]:
 def _tasks_by_node(job: Job) -> tuple[int, ...]:
     if job.request.is_exclusive and job.request.tasks_per_node:
         return (job.request.tasks_per_node,) * len(job.nodes)
-    tasks = job.need.tasks if job.need else 1
+    tasks = task_count(job)
+    if job.request.is_overcommitted:
+        nodes = max(1, len(job.nodes))
+        return tuple(tasks // nodes + (place < tasks % nodes) for place in range(len(job.nodes)))
     return tuple(max(1, min(cpus // job.request.cpus_per_task, tasks)) for cpus in job.cpus_by_node)
 
 
