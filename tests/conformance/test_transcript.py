@@ -3,7 +3,6 @@
 import re
 
 import pytest
-
 from conformance.transcript import Entry, Rule, normalised, parse
 
 RECORDED = """\

@@ -46,12 +46,11 @@ def parse(text: str) -> Iterator[Entry]:
         if head is None:
             remarks += [line.strip()] if line.strip() else []
             continue
-        command, is_answered = _until("--- stdout\n", lines)
-        if not is_answered:  # the recorder's own summary, in his words
-            remarks += [line.strip(), *command.splitlines()]
+        command, answer = _until(r"--- stdout$", lines)
+        if answer is None:  # the recorder's own summary, in his words
             break
-        stdout, _ = _until("--- stderr\n", lines)
-        stderr, end = _until(_END, lines)
+        stdout, _ = _until(r"--- stderr$", lines)
+        stderr, end = _until(r"--- exit=(-?\d+)", lines)
         if end is None:
             raise ValueError(f"the transcript ends within the answer to {line.strip()!r}")
         yield Entry((line[head.end() :] + command).rstrip("\n"), stdout, stderr, int(end[1]), head[1], tuple(remarks))
