@@ -55,7 +55,7 @@ def start(
     gpus_per_node: int = 0,
     pythons: Iterable[str] | None = None,
     partitions: Iterable[str | Mapping[str, Any] | Partition] = (),
-    accounting: bool = True,
+    accounting: bool | None = None,
     version: str | None = None,
     hide: Iterable[str | Path] = (),
     keep: bool = False,

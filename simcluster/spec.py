@@ -15,7 +15,7 @@ from simcluster.errors import SpecError
 __all__ = ["BACKENDS", "PYTHONS", "SCHEDULERS", "SLURM_VERSIONS", "ClusterSpec", "Partition", "checked_name"]
 
 SCHEDULERS = ("slurm", "ssh")
-BACKENDS = ("emulated", "docker")
+BACKENDS = ("emulated", "native", "docker")
 PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 SLURM_VERSIONS = ("22.05", "24.11")
 
@@ -75,7 +75,8 @@ class ClusterSpec:
 
     `pythons=None` is every version that the backend has. `version` is the scheduler's ("22.05", "24.11"), None the
     backend's default. A GB is 1024 MB, as schedulers count. `partitions` takes names, mappings or `Partition`s.
-    `hide` are paths of this machine that the cluster must not see either (emulated).
+    `accounting=None` is where it can be had: always, but on native only if slurmdbd and MariaDB are installed.
+    `hide` are paths of this machine that the cluster must not see either (emulated, native).
     """
 
     scheduler: str = "slurm"
@@ -86,7 +87,7 @@ class ClusterSpec:
     gpus_per_node: int = 0
     pythons: tuple[str, ...] | None = None
     partitions: tuple[Partition, ...] = ()
-    accounting: bool = True
+    accounting: bool | None = None
     version: str | None = None
     hide: tuple[str, ...] = ()
 
@@ -101,8 +102,12 @@ class ClusterSpec:
         object.__setattr__(self, "pythons", _sorted_pythons(self.pythons))
         object.__setattr__(self, "partitions", _as_partitions(self.partitions))
         object.__setattr__(self, "hide", _as_paths(self.hide))
-        if self.scheduler == "ssh" and self.backend == "docker":
+        if self.scheduler == "ssh" and self.backend != "emulated":
             raise SpecError('scheduler="ssh": a host without a scheduler is made by backend="emulated"')
+        if self.backend == "native":
+            self._check_native()
+        elif self.accounting is None:
+            object.__setattr__(self, "accounting", True)
         if self.memory_mb < self.cpus_per_node:
             raise SpecError(f"memory_per_node={self.memory_per_node!r} is less than a megabyte for each CPU")
         for partition in self.partitions:
@@ -126,6 +131,16 @@ class ClusterSpec:
         if self.scheduler == "ssh":
             return ()
         return tuple(f"node{number}" for number in range(1, self.nodes + 1))
+
+    def _check_native(self) -> None:
+        if self.scheduler != "slurm":
+            raise SpecError(
+                f'scheduler={self.scheduler!r}: backend="native" is this machine\'s Slurm, and nothing else'
+            )
+        if self.gpus_per_node:
+            raise SpecError(
+                'gpus_per_node: backend="native" has none, for slurmd wants a device for each; use "docker"'
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ClusterSpec:

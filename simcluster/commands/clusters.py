@@ -107,11 +107,11 @@ def down(names: tuple[str, ...], everything: bool) -> None:
         if everything and cluster.owner:
             click.echo(f"{cluster.name} is left alone: it belongs to process {cluster.owner.pid}", err=True)
             continue
-        if cluster.spec.backend == "emulated":
-            emulated.end(cluster.name)
-        else:
+        if cluster.spec.backend == "docker":
             with closing(connect()) as client:
                 remove_run(client, cluster.run)
+        else:
+            emulated.end(cluster.name)
         click.echo(f"{cluster.name} is gone")
 
 

@@ -218,7 +218,7 @@ def log_of(cluster: RunningCluster, *, follow: bool) -> Iterator[str]:
 
 def image_recipe(spec: ClusterSpec) -> ImageRecipe:
     """The image that such a cluster runs on."""
-    return ImageRecipe(base=_BASES[_site(spec).version], accounting=spec.accounting)
+    return ImageRecipe(base=_BASES[_site(spec).version], accounting=bool(spec.accounting))
 
 
 def published_port(login: Container) -> int:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from simcluster.pythons import Interpreter
     from simcluster.spec import ClusterSpec
 
-__all__ = ["EmulatedCluster", "EmulatedNode", "end", "history_of", "list_clusters", "log_of", "start"]
+__all__ = ["EmulatedCluster", "EmulatedNode", "end", "history_of", "list_clusters", "log_of", "start", "start_cluster"]
 
 _START_DEADLINE = 60.0
 _END_DEADLINE = 30.0
@@ -94,7 +94,7 @@ class EmulatedCluster:
     @property
     def other_user(self) -> SSHEndpoint:
         """There is none: everything runs as the user who started it."""
-        raise SimclusterError('an emulated cluster has one user; use backend="docker" for a second one')
+        raise SimclusterError('a cluster of processes has one user; use backend="docker" for a second one')
 
     def run(
         self,
@@ -141,6 +141,11 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
     Without `keep` it belongs to this process, and goes when that goes, however that happens.
     """
     _check_platform()
+    return start_cluster(spec, "simcluster.emulated.daemon", keep=keep, name=name)
+
+
+def start_cluster(spec: ClusterSpec, daemon: str, *, keep: bool, name: str | None) -> EmulatedCluster:
+    """Start a cluster that is kept by the program in the module `daemon`."""
     run = secrets.token_hex(4)
     name = checked_name(name or f"{spec.scheduler}-{run}")
     reap()
@@ -172,7 +177,7 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
         )
         blueprint.write(directory)
         log = undo.enter_context((directory / LOG).open("w+b"))
-        process = _start_daemon(directory, log, keep)
+        process = _start_daemon(daemon, directory, log, keep)
         undo.callback(_end_process, process)
         record = replace(record, keeper=replace(record.keeper, pid=process.pid, started=start_time(process.pid) or ""))
         record.write()
@@ -188,7 +193,7 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
 
 
 def list_clusters() -> list[RunningCluster]:
-    """Every emulated cluster of this user, the oldest first, after what the dead left behind was removed."""
+    """Every cluster of processes of this user, the oldest first, after what the dead left behind was removed."""
     reap()
     return [_describe(record) for record in list_records()]
 
@@ -272,11 +277,11 @@ def _user() -> str:
         return getpass.getuser() if os.environ.get("USER") else "user"
 
 
-def _start_daemon(directory: Path, log: IO[bytes], keep: bool) -> subprocess.Popen[bytes]:
+def _start_daemon(module: str, directory: Path, log: IO[bytes], keep: bool) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return subprocess.Popen(
-        [sys.executable, "-m", "simcluster.emulated.daemon", str(directory)],
+        [sys.executable, "-m", module, str(directory)],
         stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,

@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simcluster.emulated import messages
 from simcluster.emulated.blueprint import Blueprint
@@ -26,13 +26,41 @@ from simcluster.errors import SimclusterError
 from simcluster.ownership import start_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import asyncssh
 
-__all__ = ["main"]
+__all__ = ["Controller", "serve"]
 
 _OWNER_POLL = 1.0
+
+
+class Controller(Protocol):
+    """The scheduler as the daemon knows it."""
+
+    async def start(self) -> None:
+        """Start it on the machines, of which the login host is up; returns when it takes jobs."""
+        ...
+
+    async def jobs(self) -> list[dict[str, Any]]:
+        """Every job so far, as `simcluster.cluster.Job` has it."""
+        ...
+
+    async def history(self, cluster: str) -> dict[str, Any]:
+        """Everything so far, as `simcluster.history.History` has it."""
+        ...
+
+    async def kill_node(self, name: str) -> None:
+        """Take a node's power away."""
+        ...
+
+    async def restart_node(self, name: str) -> None:
+        """Switch a node on again, or off and on."""
+        ...
+
+    def close(self) -> None:
+        """End what is no process of a machine's."""
+        ...
 
 
 class _Login:
@@ -75,11 +103,13 @@ class _Login:
 class Daemon:
     """The cluster: its machines, scheduler, SSH server, and the sockets by which it is spoken to."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, blueprint: Blueprint, machines: Machines, control: Callable[[Machines], Controller]
+    ) -> None:
         self.directory = directory
-        self.blueprint = Blueprint.read(directory)
-        self.machines = Machines(self.blueprint, directory, COMMANDS[self.blueprint.spec.scheduler])
-        self.scheduler = Scheduler(self.blueprint.spec, self.blueprint.user, self.machines)
+        self.blueprint = blueprint
+        self.machines = machines
+        self.scheduler = control(machines)
         self._end = asyncio.Event()
         self._servers: list[Any] = []
 
@@ -94,22 +124,20 @@ class Daemon:
         from simcluster.emulated.ssh_server import listen  # noqa: PLC0415
 
         await login
-        # The first job is going to want it.
-        first = [asyncio.create_task(self.machines.start(name)) for name in self.blueprint.spec.node_names[:1]]
+        await self.scheduler.start()
         server = await listen(_Login(self.machines), self.blueprint.host_key)
         self._servers.append(server)
-        self._servers.append(messages.Server("shared/run/socket", self.scheduler.converse))
         self._servers.append(messages.Server("control", self._obey))
         self._announce(server.get_port())
         watch = asyncio.create_task(self._watch_owner())
         await self._end.wait()
         watch.cancel()
-        await asyncio.gather(*first, return_exceptions=True)
 
     async def close(self) -> None:
         """End everything."""
         for server in self._servers:
             server.close()
+        self.scheduler.close()
         await self.machines.kill_all()
         end_everything()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -140,9 +168,9 @@ class Daemon:
         try:
             match request:
                 case {"do": "jobs"}:
-                    return {"jobs": self.scheduler.jobs()}
+                    return {"jobs": await self.scheduler.jobs()}
                 case {"do": "history"}:
-                    return {"history": self.scheduler.history(self.blueprint.name)}
+                    return {"history": await self.scheduler.history(self.blueprint.name)}
                 case {"do": "kill", "node": str(node)}:
                     await self.scheduler.kill_node(node)
                 case {"do": "restart", "node": str(node)}:
@@ -156,22 +184,28 @@ class Daemon:
         return {}
 
 
-async def _serve(directory: Path) -> None:
-    daemon = Daemon(directory)
+async def _run(
+    directory: Path, commands: Mapping[str, Iterable[str]], control: Callable[[Machines], Controller]
+) -> None:
+    blueprint = Blueprint.read(directory)
+    daemon = Daemon(directory, blueprint, Machines(blueprint, directory, commands[blueprint.spec.scheduler]), control)
     try:
         await daemon.run()
     finally:
         await daemon.close()
 
 
-def main(directory: str) -> None:
-    """Run the cluster whose blueprint is in the directory."""
+def serve(directory: str, commands: Mapping[str, Iterable[str]], control: Callable[[Machines], Controller]) -> None:
+    """Run the cluster whose blueprint is in the directory.
+
+    `commands` are what simcluster itself puts on the PATH for each scheduler.
+    """
     os.umask(0o022)
     os.chdir(directory)
     if sys.platform == "linux":
         become_subreaper()
-    asyncio.run(_serve(Path(directory)))
+    asyncio.run(_run(Path(directory), commands, control))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve(sys.argv[1], COMMANDS, Scheduler)

@@ -33,6 +33,7 @@ class Machines:
         self.directory = directory
         self.names = (LOGIN, *blueprint.spec.node_names)
         self.kinds: tuple[str, ...] = LEVELS[0]
+        self.variables = dict(blueprint.variables)
         self._commands = tuple(commands)
         self._starting: dict[str, asyncio.Task[Host]] = {}
         self._running: dict[str, Host] = {}
@@ -124,7 +125,7 @@ class Machines:
         """The variables of a login, as sshd sets them, and those that reach the network and find the modules."""
         user = self.blueprint.user
         return {
-            **self.blueprint.variables,
+            **self.variables,
             "HOME": self.home,
             "USER": user,
             "LOGNAME": user,

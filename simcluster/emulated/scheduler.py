@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from simcluster.emulated import messages
 from simcluster.emulated.callers import Caller
 from simcluster.emulated.interface import Call, Machine
 from simcluster.emulated.machines import LOGIN
@@ -68,9 +69,12 @@ class _CallWithoutStdin:
 class Scheduler:
     """Without a core on a host that has no scheduler."""
 
-    def __init__(self, spec: ClusterSpec, user: str, machines: Machines) -> None:
+    def __init__(self, machines: Machines) -> None:
+        spec, user = machines.blueprint.spec, machines.blueprint.user
         self._user = user
         self._machines = machines
+        self._socket: messages.Server | None = None
+        self._first: asyncio.Task[Any] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._notices: dict[str, asyncio.TimerHandle] = {}
         self._core: Core | None = None
@@ -81,6 +85,18 @@ class Scheduler:
             self._answer = dialect.answer
             self._core = _make_core(spec, user, machines, dialect)
             self._core.alarm = self._set_alarm
+
+    async def start(self) -> None:
+        """Answer commands from here on."""
+        self._socket = messages.Server("shared/run/socket", self.converse)
+        if self._core:
+            # The first job is going to want it.
+            self._first = asyncio.create_task(self._machines.start(self._machines.names[1]))
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        if self._socket:
+            self._socket.close()
 
     async def converse(self, request: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
         """Answer a command of the cluster's; `machine.ask` is at the other end."""
@@ -105,11 +121,11 @@ class Scheduler:
             reply = await self._answer(self._core, call)
         return _as_dict(reply)
 
-    def jobs(self) -> list[dict[str, Any]]:
+    async def jobs(self) -> list[dict[str, Any]]:
         """Every job so far, as `simcluster.cluster.Job` has it."""
         return [_describe(job) for job in self._core.jobs] if self._core else []
 
-    def history(self, cluster: str) -> dict[str, Any]:
+    async def history(self, cluster: str) -> dict[str, Any]:
         """Everything so far, as `simcluster.history.History` has it; nothing on a host without a scheduler."""
         from simcluster.emulated.history import core_history  # noqa: PLC0415
 
@@ -168,7 +184,7 @@ def _make_core(spec: ClusterSpec, user: str, machines: Machines, dialect: SiteDi
         cluster_name="simcluster",
         clock=time,
         launcher=launcher,
-        accounting=spec.accounting,
+        accounting=bool(spec.accounting),
         settings=settings,
     )
     return launcher.core

@@ -1,0 +1,34 @@
+"""A cluster of this machine's own Slurm, behind the interface of `simcluster.cluster.Cluster`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from simcluster.emulated.backend import EmulatedCluster, history_of, log_of, start_cluster
+from simcluster.errors import SpecError
+from simcluster.native.installation import find_installation
+
+if TYPE_CHECKING:
+    from simcluster.native.installation import Installation
+    from simcluster.spec import ClusterSpec
+
+__all__ = ["history_of", "log_of", "start"]
+
+
+def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> EmulatedCluster:
+    """Start a cluster; returns when every node is idle.
+
+    Without `keep` it belongs to this process, and goes when that goes, however that happens.
+    """
+    spec = _completed(spec, find_installation(spec.hide))
+    return start_cluster(spec, "simcluster.native.daemon", keep=keep, name=name)
+
+
+def _completed(spec: ClusterSpec, installation: Installation) -> ClusterSpec:
+    if spec.version not in {None, installation.version}:
+        raise SpecError(
+            f"version={spec.version!r}: this machine has Slurm {installation.full_version};"
+            ' leave the version out, or use backend="docker"'
+        )
+    return replace(spec, accounting=False)

@@ -1,0 +1,246 @@
+"""slurmctld on the login host and a slurmd on each node, with what was wanted of the scheduler put to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from simcluster.emulated.furniture import SYSTEM_PATH
+from simcluster.emulated.machines import LOGIN
+from simcluster.errors import ClusterStartError, SpecError
+from simcluster.history import History
+from simcluster.native.installation import find_installation
+from simcluster.native.ports import ReservedPort
+from simcluster.slurm.conf import Site, render_conf_files
+from simcluster.slurm.history import parse_history, parse_nodes
+from simcluster.slurm.jobs import parse_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simcluster.emulated.machines import Machines
+
+__all__ = ["SlurmController"]
+
+_START_DEADLINE = 50.0
+_POLL = 0.02
+_LOOPBACK = "127.0.0.1"
+_SHOW_JOBS = ("scontrol", "--all", "--oneliner", "show", "job")
+_IDLE = ("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N")
+
+
+class SlurmController:
+    """See `simcluster.emulated.daemon.Controller`. All of Slurm's files are in one directory that all machines see."""
+
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+        self._spec = machines.blueprint.spec
+        self._started = time.time()
+        self._installation = find_installation(self._spec.hide)
+        self._ports = {name: ReservedPort() for name in machines.names}
+        self._directory = machines.directory / "shared" / "slurm"
+        self._ended: list[str] = []
+
+    async def start(self) -> None:
+        """Start the daemons; returns when every node is idle."""
+        self._write_files()
+        self._machines.variables["SLURM_CONF"] = f"{self._seen}/etc/slurm.conf"
+        if self._installation.munged:
+            self._start_munge(self._installation.munged)
+            await self._until(lambda: self._is_there("run/munge.socket"), "munged did not come up")
+        nodes = [self._machines.start(name) for name in self._spec.node_names]
+        self._start(LOGIN, "slurmctld", [self._installation.slurmctld, "-D"])
+        await asyncio.gather(*nodes)
+        # A slurmd that meets nobody tries again after whole seconds.
+        await self._until(self._is_listening, "slurmctld did not come up")
+        for name in self._spec.node_names:
+            self._start_node(name)
+        await self._until(self._is_idle, "its nodes did not become idle")
+
+    def close(self) -> None:
+        """Let the ports go."""
+        for port in self._ports.values():
+            port.close()
+
+    async def jobs(self) -> list[dict[str, Any]]:
+        """Every job so far, the oldest first."""
+        return [asdict(job) for job in parse_jobs(self._log("jobcomp.log"), await self._output(*_SHOW_JOBS))]
+
+    async def history(self, cluster: str) -> dict[str, Any]:
+        """Everything so far, as far as Slurm remembers it: see `simcluster.slurm.history`."""
+        shown = await self._output(*_SHOW_JOBS)
+        history = History(
+            cluster=cluster,
+            started=self._started,
+            taken=time.time(),
+            nodes=parse_nodes(self._spec, self._log("slurmctld.log")),
+            jobs=parse_history(self._log("jobcomp.log"), shown),
+        )
+        return asdict(history)
+
+    async def kill_node(self, name: str) -> None:
+        """Kill slurmd, and all of its jobs' processes."""
+        self._check(name)
+        await self._machines.kill(name)
+
+    async def restart_node(self, name: str) -> None:
+        """Start slurmd, again or anew."""
+        await self.kill_node(name)
+        await self._machines.start(name)
+        self._start_node(name)
+
+    @property
+    def _seen(self) -> str:
+        """Slurm's directory as the machines see it."""
+        return f"{self._machines.shared}/slurm"
+
+    def _write_files(self) -> None:
+        for name in ("etc", "run", "state", "log", *(f"spool/{name}" for name in self._spec.node_names)):
+            (self._directory / name).mkdir(parents=True)
+        key = self._directory / "etc" / "munge.key"
+        key.touch(mode=0o600)
+        key.write_bytes(os.urandom(128))
+        for name, text in render_conf_files(self._spec, self._site()).items():
+            (self._directory / "etc" / name).write_text(text, encoding="utf-8")
+        # Where machines share this computer's host name, `hostname` tells the node's by this variable.
+        prolog = self._directory / "etc" / "task_prolog"
+        prolog.write_text('#!/bin/sh\necho "export SIMCLUSTER_HOST=$SLURMD_NODENAME"\n', encoding="ascii")
+        prolog.chmod(0o755)
+
+    def _site(self) -> Site:
+        has_host_names = "uts" in self._machines.kinds
+        host = LOGIN if has_host_names else socket.gethostname().partition(".")[0]
+        # With NoInAddrAny daemons listen where their host's name leads.
+        address = _LOOPBACK if has_host_names else socket.gethostbyname(socket.gethostname())
+        user = self._machines.blueprint.user
+        settings = [
+            *self._authentication(address),
+            "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny",
+            f"SlurmctldLogFile={self._seen}/log/slurmctld.log",
+        ]
+        if not has_host_names:
+            settings.append(f"TaskProlog={self._seen}/etc/task_prolog")
+        return Site(
+            version=self._installation.version,
+            controller=f"{host}({address})",
+            user=user,
+            node_user=user,
+            port=self._ports[LOGIN].number,
+            run=f"{self._seen}/run",
+            state=f"{self._seen}/state",
+            spool=f"{self._seen}/spool/%n",
+            logs=f"{self._seen}/log",
+            settings=tuple(settings),
+            addresses={
+                name: f"NodeHostname={name if has_host_names else host} NodeAddr={address} Port={self._ports[name].number}"
+                for name in self._spec.node_names
+            },
+        )
+
+    def _authentication(self, address: str) -> list[str]:
+        if self._installation.munged:
+            socket_name = f"{self._seen}/run/munge.socket"
+            return ["AuthType=auth/munge", "CredType=cred/munge", f"AuthInfo=socket={socket_name},cred_expire=5"]
+        # Without it whoever reaches the ports may say to be anybody.
+        if os.getuid() == 0 or address != _LOOPBACK:
+            raise ClusterStartError(
+                "without munge anybody could run programs here as root, or from elsewhere;"
+                " install it (Debian and Ubuntu: apt-get install munge)"
+            )
+        return ["AuthType=auth/none", "CredType=cred/none"]
+
+    def _start_munge(self, program: str) -> None:
+        run = f"{self._seen}/run"
+        options = {
+            "key-file": f"{self._seen}/etc/munge.key",
+            "socket": f"{run}/munge.socket",
+            "pid-file": f"{run}/munged.pid",
+            "log-file": f"{self._seen}/log/munged.log",
+            "seed-file": f"{run}/munged.seed",
+            "num-threads": "2",
+        }
+        # --force: the directory is private already, though one above it may not be.
+        options_given = [f"--{name}={value}" for name, value in options.items()]
+        self._start(LOGIN, "munged", [program, "--foreground", "--force", *options_given])
+
+    def _start_node(self, name: str) -> None:
+        self._start(name, f"slurmd-{name}", [self._installation.slurmd, "-D", "-N", name])
+
+    def _start(self, machine: str, called: str, command: list[str]) -> None:
+        """Start a daemon, which puts its name, `called`, before what it writes to the log."""
+
+        def hear(message: dict[str, Any]) -> None:
+            if message["event"] in {"ended", "failed"}:
+                self._ended.append(called)
+
+        nothing = os.open(os.devnull, os.O_RDWR)
+        self._run_on(machine, [called, *command[1:]], hear, [nothing, 2, 2], program=command[0])
+        os.close(nothing)
+
+    async def _output(self, *command: str) -> str:
+        """What a command prints on the login host."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        reading, writing = os.pipe()
+        self._run_on(LOGIN, list(command), lambda _message: None, [nothing, writing, nothing])
+        os.close(writing)
+        os.close(nothing)
+        data = await asyncio.get_running_loop().run_in_executor(None, _read_all, reading)
+        return data.decode(errors="replace")
+
+    def _run_on(
+        self,
+        machine: str,
+        arguments: list[str],
+        hear: Callable[[dict[str, Any]], None],
+        descriptors: list[int],
+        **more: Any,
+    ) -> None:
+        host = self._machines.running(machine)
+        if host is None:
+            return
+        environment = {"PATH": SYSTEM_PATH, "SLURM_CONF": f"{self._seen}/etc/slurm.conf", "HOME": self._machines.home}
+        key = self._machines.new_key()
+        described = self._machines.description(machine, key, environment, arguments=arguments, cwd="/", **more)
+        host.start(described, hear, descriptors)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+        deadline = time.monotonic() + _START_DEADLINE
+        while not await condition():
+            if self._ended or time.monotonic() > deadline:
+                ended = f" ({', '.join(self._ended)} ended)" if self._ended else ""
+                raise ClusterStartError(
+                    f"{otherwise}{ended}; slurmctld's log ends:\n{self._log('slurmctld.log')[-1000:]}"
+                )
+            await asyncio.sleep(_POLL)
+
+    async def _is_there(self, name: str) -> bool:
+        return (self._directory / name).exists()
+
+    async def _is_listening(self) -> bool:
+        port = self._ports[LOGIN].number
+        try:
+            _, writer = await asyncio.open_connection(_LOOPBACK, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def _is_idle(self) -> bool:
+        return len(set((await self._output(*_IDLE)).split())) == self._spec.nodes
+
+    def _log(self, name: str) -> str:
+        path = self._directory / "log" / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def _check(self, name: str) -> None:
+        if name not in self._spec.node_names:
+            raise SpecError(f"there is no node {name!r}; the nodes are {', '.join(self._spec.node_names)}")
+
+
+def _read_all(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
