@@ -14,7 +14,7 @@ import click
 
 from simcluster import start
 from simcluster.commands.lookup import find_cluster, running_clusters
-from simcluster.commands.pythons import Pythons
+from simcluster.commands.parameters import PartitionType, PythonsType
 from simcluster.docker.engine import connect
 from simcluster.docker.reaper import remove_run
 from simcluster.emulated import backend as emulated
@@ -34,18 +34,28 @@ __all__ = ["down", "list_", "run", "ssh", "up"]
 @click.argument("scheduler", type=click.Choice(SCHEDULERS), default=None, required=False)
 @click.option("--backend", type=click.Choice(BACKENDS), help="What the cluster is made of.  [default: emulated]")
 @click.option("--nodes", type=int, help="Compute nodes.  [default: 2]")
-@click.option("--cpus-per-node", type=int, help="[default: 4]")
-@click.option("--memory-per-node", metavar="SIZE", help="[default: 4GB]")
-@click.option("--gpus-per-node", type=int, help="Counted, not real.  [default: 0]")
-@click.option("--pythons", type=Pythons(), help="Versions to have; the oldest is python3.  [default: all]")
+@click.option("--cpus", "--cpus-per-node", "cpus_per_node", type=int, help="Of each node.  [default: 4]")
+@click.option("--memory", "--memory-per-node", "memory_per_node", metavar="SIZE", help="Of each node.  [default: 4GB]")
+@click.option("--gpus", "--gpus-per-node", "gpus_per_node", type=int, help="Counted, not real.  [default: 0]")
+@click.option(
+    "--partition",
+    "partitions",
+    type=PartitionType(),
+    multiple=True,
+    help="Beside `debug`, such as short:node1,node2:30 or long::7-00:00:00; may be given again.",
+)
+@click.option("--pythons", type=PythonsType(), help="Versions to have; the oldest is python3.  [default: all]")
 @click.option("--accounting/--no-accounting", default=None, help="Whether sacct works.  [default: it does]")
 @click.option("--version", type=click.Choice(SLURM_VERSIONS), help="The scheduler's version.")
+@click.option(
+    "--hide", type=click.Path(), multiple=True, help="A path that the cluster must not see; may be given again."
+)
 @click.option("--spec", "spec_file", type=click.Path(exists=True, dir_okay=False), help="A ClusterSpec as YAML.")
 @click.option("--name", help="What to call it.  [default: the scheduler and a number]")
 def up(spec_file: str | None, name: str | None, **options: Any) -> None:
     """Start a cluster that stays up until `simcluster down`."""
     values = ClusterSpec.from_yaml(spec_file).to_dict() if spec_file else {}
-    values |= {option: value for option, value in options.items() if value is not None}
+    values |= {option: value for option, value in options.items() if value is not None and value != ()}
     if "scheduler" not in values:
         raise click.UsageError(f"which scheduler? one of {', '.join(SCHEDULERS)}")
     with start(ClusterSpec.from_dict(values), keep=True, name=name) as cluster:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from simcluster.commands.pythons import Pythons
+from simcluster.commands.parameters import PythonsType
 from simcluster.docker.engine import connect
 from simcluster.docker.images import build_image
 from simcluster.docker.recipe import ImageRecipe
@@ -29,7 +29,7 @@ def images() -> None:
     help="The base image: Slurm 22.05 or 24.11.",
     show_default=True,
 )
-@click.option("--pythons", type=Pythons(), help="Versions to put in.  [default: all]")
+@click.option("--pythons", type=PythonsType(), help="Versions to put in.  [default: all]")
 @click.option("--accounting/--no-accounting", default=None, help="Only the image with, or without, slurmdbd.")
 @click.option("--mirror", default="", metavar="URL", help="A Debian mirror.  [default: the base image's own]")
 @click.option("--again", is_flag=True, help="Even if nothing in the recipe has changed.")

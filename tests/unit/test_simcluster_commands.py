@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 import simcluster
 from simcluster.commands import cli
+from simcluster.emulated import backend
 
 
 @pytest.fixture
@@ -80,3 +81,73 @@ def test_without_the_extra_the_command_says_what_to_install():
 def test_importing_simcluster_needs_no_extra():
     program = "import sys; sys.modules.update(docker=None, testcontainers=None, click=None); import simcluster"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.fixture
+def state(monkeypatch, tmp_path):
+    """A place of the test's own for what clusters remember; a cluster that is left there is removed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    yield tmp_path
+    for cluster in backend.list_clusters():
+        backend.end(cluster.name)
+
+
+@needs_no_engine
+def test_up_takes_all_that_a_spec_has(state, tmp_path):
+    (tmp_path / "site.yaml").write_text("scheduler: slurm\nnodes: 3\ncpus_per_node: 8\npartitions: [{name: old}]\n")
+    options = (
+        "--nodes 2 --memory 2GB --gpus 1 --partition short:node1:30 --partition long --hide /srv/x --version 22.05"
+    )
+    result = invoke("up", "--spec", str(tmp_path / "site.yaml"), "--name", "site", *options.split())
+    assert result.exit_code == 0, result.output
+    (cluster,) = backend.list_clusters()
+    spec = cluster.spec
+    assert (spec.nodes, spec.cpus_per_node, spec.memory_mb, spec.gpus_per_node) == (2, 8, 2048, 1)
+    assert spec.partitions == (simcluster.Partition("short", ("node1",), "30"), simcluster.Partition("long"))
+    assert (spec.hide, spec.version) == (("/srv/x",), "22.05")
+
+
+@needs_no_engine
+def test_a_kept_cluster_tells_its_timeline_and_its_log(state, tmp_path):
+    assert invoke("up", "slurm", "--name", "kept").exit_code == 0
+    result = invoke("timeline", "kept", "-o", str(tmp_path / "run.html"))
+    assert (result.exit_code, result.output) == (0, f"{tmp_path}/run.html\n")
+    assert "kept" in (tmp_path / "run.html").read_text(encoding="utf-8")
+    (cluster,) = backend.list_clusters()
+    with (cluster.directory / "daemon.log").open("a", encoding="utf-8") as log:
+        log.write("first\nsecond")
+    assert invoke("logs", "kept").output.endswith("first\nsecond\n")
+
+
+@needs_no_engine
+def test_following_a_log_ends_with_the_cluster(state):
+    assert invoke("up", "slurm", "--name", "kept").exit_code == 0
+    (cluster,) = backend.list_clusters()
+    with (cluster.directory / "daemon.log").open("a", encoding="utf-8") as log:
+        log.write("before\n")
+    lines = backend.log_of(cluster, follow=True)
+    assert "before" in next(lines)
+    backend.end("kept")
+    assert list(lines) == []
+
+
+@needs_no_engine
+@pytest.mark.parametrize("command", ["timeline", "logs"])
+def test_what_is_asked_of_a_cluster_that_is_not_there_says_so(state, command):
+    result = invoke(command, "gone")
+    assert result.exit_code == 1
+    assert "no cluster 'gone'" in result.output
+
+
+def test_the_demo_runs_jobs_and_draws_them(state, tmp_path):
+    result = invoke("demo", "-o", str(tmp_path / "demo.html"))
+    assert result.exit_code == 0, result.output
+    for said in ("$ sinfo", "Submitted batch job 1", "$ squeue", "COMPLETED", "FAILED", "simcluster up slurm"):
+        assert said in result.output
+    assert "prepare" in (tmp_path / "demo.html").read_text(encoding="utf-8")
+    assert backend.list_clusters() == []
+
+
+def test_the_pythons_of_this_machine_are_listed():
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert any(line.split()[0] == version for line in invoke("pythons").output.splitlines())
