@@ -1,7 +1,7 @@
 """The history of a real Slurm, from its completion log, `scontrol` and the controller's log.
 
 What Slurm itself does not keep is not there: fractions of a second; the CPUs on each node of a job on several nodes
-(they are shared out evenly); a job that was forgotten (MinJobAge) without having ended in the completion log. A node is
+(they are shared out evenly); when a run began that `scontrol requeue` ended, which Slurm overwrites with its end; a job that was forgotten (MinJobAge) without having ended in the completion log. A node is
 down from when slurmctld has noticed.
 """
 
@@ -42,7 +42,8 @@ def parse_history(completion_log: str, show_job: str, zone: tzinfo | None = None
     Each run that Slurm ended has a line in the completion log, also one that was followed by another.
     """
     stories: dict[str, _Story] = {}
-    for line in (*completion_log.splitlines(), *show_job.splitlines()):
+    logged = completion_log.splitlines()
+    for position, line in enumerate((*logged, *show_job.splitlines())):
         if not line.startswith("JobId="):
             continue  # "No jobs in the system"
         story = stories.setdefault(full_id(line), _Story())
@@ -50,7 +51,7 @@ def parse_history(completion_log: str, show_job: str, zone: tzinfo | None = None
         submitted = _seconds(value(line, "SubmitTime"), zone)
         if submitted is not None:
             story.submitted.append(submitted)
-        run = _run(line, zone)
+        run = _run(line, zone, has_ended=position < len(logged))
         if run is not None:
             # Of the last run both know; scontrol, read later, can tell that it is still alive.
             story.runs[run.start] = run
@@ -104,14 +105,16 @@ def _job(number: str, story: _Story, zone: tzinfo | None) -> JobHistory:
     )
 
 
-def _run(line: str, zone: tzinfo | None) -> Run | None:
+def _run(line: str, zone: tzinfo | None, *, has_ended: bool) -> Run | None:
     state = _state(line)
+    if has_ended and state == "PENDING":
+        state = "CANCELLED"  # by `scontrol requeue`: the job waits again
     start, nodes = _seconds(value(line, "StartTime"), zone), value(line, "NodeList")
     if start is None or nodes is None or state == "PENDING":  # whose start is the scheduler's guess
         return None
     names = tuple(expand(nodes))
     cpus = int(value(line, "ProcCnt") or (value(line, "NumCPUs") or "1").partition("-")[0])
-    end = None if state in _ALIVE else _seconds(value(line, "EndTime"), zone)
+    end = None if state in _ALIVE and not has_ended else _seconds(value(line, "EndTime"), zone)
     return Run(names, tuple(_shares(cpus, len(names))), state, start, end)
 
 

@@ -202,6 +202,32 @@ def test_a_killed_node_is_seen_and_comes_back():
         assert "node1" in output_of(cluster, "#!/bin/bash\nhostname\n", "--nodelist=node1")
 
 
+def test_the_history_tells_runs_nodes_and_the_controllers_log():
+    with simcluster.start("slurm", backend="docker", nodes=2, accounting=False, pythons=["3.12"]) as cluster:
+        quick = submit(cluster, "#!/bin/bash\nexit 3\n", "--job-name=quick", "--ntasks=3", "--nodelist=node1")
+        lost = submit(cluster, "#!/bin/bash\nsleep 600\n", "--requeue", "--nodelist=node2")
+        until(lambda: [bool(job.runs) for job in cluster.history().jobs] == [True, True], "both jobs ran")
+        cluster.nodes["node2"].kill()
+        until(lambda: cluster.history().nodes[1].down, "the controller noticed")
+        cluster.nodes["node2"].restart()
+        until(lambda: cluster.history().nodes[1].down[0][1], "the controller heard of the node again")
+        history = cluster.history()
+        first, second = history.jobs
+        assert (first.id, first.name, first.user, first.state, first.exit_code) == (
+            quick,
+            "quick",
+            "alice",
+            "FAILED",
+            "3:0",
+        )
+        assert (first.runs[0].nodes, first.runs[0].cpus) == (("node1",), (3,))
+        assert (second.id, second.runs[0].nodes, second.runs[0].state) == (lost, ("node2",), "NODE_FAIL")
+        assert abs(second.runs[0].end - history.nodes[1].down[0][0]) < 2
+        assert history.started <= first.submitted <= history.taken
+        said = CliRunner().invoke(cli, ["logs", cluster.name]).output
+        assert "login slurmctld: error: Nodes node2 not responding, setting DOWN" in said
+
+
 def test_partitions_gpus_and_proxies_are_as_asked(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "of.this, & that")
     partitions = [{"name": "short", "nodes": ["node1"], "max_time": "10"}]

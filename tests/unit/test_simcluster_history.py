@@ -69,6 +69,13 @@ def test_a_job_that_never_ran_has_no_runs_although_slurm_guesses_its_start():
     assert (jobs["7"].state, jobs["7"].runs, jobs["7"].reason) == ("PENDING", (), "Resources")
 
 
+def test_a_run_that_was_requeued_is_told_with_its_end():
+    # Slurm 22.05.8, after `scontrol requeue`: the state is that of the job, and the start is gone.
+    line = LOG.splitlines()[0].replace("NODE_FAIL", "PENDING").replace("00:00:01 EndTime", "00:00:02 EndTime")
+    (job,) = parse_history(line, "", timezone.utc)
+    assert job.runs == (Run(("node1",), (2,), "CANCELLED", MIDNIGHT + 2, MIDNIGHT + 2),)
+
+
 def test_what_both_know_is_told_once():
     shown = LOG.splitlines()[2].replace("Name=", "JobName=").replace("ProcCnt", "NumCPUs")
     (job,) = parse_history(LOG.splitlines()[2], shown, timezone.utc)
