@@ -34,7 +34,7 @@ def invoke(*arguments):
         (["up"], "which scheduler?"),
         (["up", "slurm", "--pythons", "3.5"], "3.6, 3.7"),
         (["up", "slurm", "--nodes", "0"], "at least 1"),
-        (["up", "slurm", "--backend", "native"], "'emulated', 'native', 'docker'"),
+        (["up", "slurm", "--backend", "podman"], "'emulated', 'native', 'docker'"),
         (["up", "slurm", "--name", "../x"], "letters, digits"),
         (["down"], "--all"),
         (["down", "x", "--all"], "--all"),

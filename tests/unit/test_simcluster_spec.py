@@ -9,7 +9,7 @@ from simcluster import ClusterSpec, Partition, SpecError
     [
         ({"scheduler": "lsf"}, "slurm"),
         ({"backend": "cloud"}, "docker"),
-        ({"backend": "native"}, "emulated, native, docker"),
+        ({"backend": "podman"}, "emulated, native, docker"),
         ({"scheduler": "pbs"}, "slurm, ssh"),
         ({"pythons": ["2.7"]}, "3.6, 3.7, 3.8, 3.9, 3.10, 3.11, 3.12, 3.13"),
         ({"version": "21.08"}, "22.05, 24.11"),
