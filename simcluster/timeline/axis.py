@@ -17,6 +17,7 @@ __all__ = ["Axis", "choose_axis", "clock_time", "duration"]
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _DAY = 86400
 _LEAST = 1.0
+_MARGIN = 0.02
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Axis:
 
 
 def choose_axis(histories: Sequence[History], tests: Sequence[TestSpan]) -> Axis:
-    """From the start of the clusters, or if nothing happened for long from the first event, to the last event."""
+    """From the start of the clusters, or if nothing happened for long from the first event, to a little after the last."""
     moments = [moment for history in histories for moment in _moments(history)]
     moments += [moment for test in tests for moment in (test.start, test.end) if moment is not None]
     taken = [history.taken for history in histories]
@@ -50,6 +51,8 @@ def choose_axis(histories: Sequence[History], tests: Sequence[TestSpan]) -> Axis
     )
     if starts and 0 <= first - min(starts) <= max(_LEAST, (last - first) / 4):
         first = min(starts)
+    now = max(taken, default=last)
+    last = max(last, min(now, last + _MARGIN * (last - first)))
     return Axis(first, max(last, first + _LEAST))
 
 

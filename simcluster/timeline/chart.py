@@ -31,7 +31,8 @@ _SLIM = 0.003
 _HATCH = """\
 <defs><pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
 <rect class="hatch" width="4" height="8"/></pattern></defs>"""
-_TICKS = ((1, 8), (4, 32), (16, 128))
+_TICKS = (4, 8, 32, 128)
+_USUAL_TICKS = 8
 _LABELLED_HEIGHT = 11
 _FINEST_QUEUE = 4000
 
@@ -78,9 +79,9 @@ def _labels(labels: Iterable[Label]) -> Iterator[str]:
 
 
 def _axis(chart: Chart) -> Iterator[str]:
-    for zoom, about in _TICKS:
-        is_hidden = "" if zoom == 1 else ' hidden=""'
-        yield f'<g class="ticks" data-zoom="{zoom}"{is_hidden}>'
+    for about in _TICKS:
+        is_hidden = "" if about == _USUAL_TICKS else ' hidden=""'
+        yield f'<g class="ticks" data-most="{about}"{is_hidden}>'
         for place, text in chart.axis.ticks(about):
             x, bottom = _percent(place), chart.height
             yield f'<line x1="{x}" x2="{x}" y1="{AXIS_HEIGHT - 6}" y2="{bottom:g}"/>'

@@ -2,7 +2,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const [plot, scroll, tip, chosen, cursor] = ["plot", "scroll", "tip", "chosen", "cursor"].map((id) => document.getElementById(id));
-const LETTER = 6.6, PADDING = 9;
+const LETTER = 6.6, PADDING = 9, TICK = 75;
 let zoom = 1, current = -1;
 
 function make(tag, text) {
@@ -16,25 +16,29 @@ function factsOf(row) {
   return data.keys[kind].map((key, i) => [key, words[i]]).filter(([, word]) => word !== "");
 }
 
-// Words on bars: as much as has room now; of a test's name, which is no number, also a part.
-function fitLabels() {
+// Words on bars: as much as has room now, where it can be seen; of a test's name, which is no number, also a part.
+function fit() {
   const width = plot.getBoundingClientRect().width;
   for (const text of plot.querySelectorAll(".bar text")) {
     const bar = text.parentNode, { long, short } = text.dataset;
-    const letters = Math.floor((parseFloat(bar.getAttribute("width")) / 100 * width - PADDING) / LETTER);
+    const [x, length] = ["x", "width"].map((name) => parseFloat(bar.getAttribute(name)) / 100 * width);
+    const hidden = Math.max(0, scroll.scrollLeft - x);
+    const letters = Math.floor((length - hidden - PADDING) / LETTER);
     const cut = bar.classList.contains("test") && letters > 5 ? short.slice(0, letters - 1) + "…" : "";
+    text.setAttribute("x", 5 + hidden);
     text.textContent = [long, short].find((word) => word.length <= letters) ?? cut;
   }
+  const ticks = [...plot.querySelectorAll(".ticks")];
+  const shown = ticks.filter((group) => group.dataset.most * TICK <= width).pop() ?? ticks[0];
+  for (const group of ticks) group.toggleAttribute("hidden", group !== shown);
 }
 
 function setZoom(next) {
   const middle = (scroll.scrollLeft + scroll.clientWidth / 2) / zoom;
   zoom = Math.min(64, Math.max(1, next));
   plot.style.width = zoom === 1 ? "" : 100 * zoom + "%";
-  const shown = [...plot.querySelectorAll(".ticks")].filter((ticks) => ticks.dataset.zoom <= zoom).pop();
-  for (const ticks of plot.querySelectorAll(".ticks")) ticks.toggleAttribute("hidden", ticks !== shown);
   scroll.scrollLeft = middle * zoom - scroll.clientWidth / 2;
-  fitLabels();
+  fit();
 }
 
 function hit(event) {
@@ -120,7 +124,8 @@ for (const button of document.querySelectorAll(".legend button"))
 document.getElementById("in").addEventListener("click", () => setZoom(zoom * 2));
 document.getElementById("out").addEventListener("click", () => setZoom(zoom / 2));
 document.getElementById("fit").addEventListener("click", () => setZoom(1));
-addEventListener("resize", fitLabels);
+addEventListener("resize", fit);
+scroll.addEventListener("scroll", fit);
 
 document.getElementById("all").addEventListener("toggle", (event) => {
   const target = event.target.querySelector("div");
@@ -141,4 +146,4 @@ document.getElementById("all").addEventListener("toggle", (event) => {
 
 // The browser would show them, too, a little later and over the others.
 for (const title of plot.querySelectorAll("title")) title.remove();
-fitLabels();
+fit();

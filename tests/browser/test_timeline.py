@@ -6,6 +6,7 @@ It needs Chromium (Debian: apt-get install chromium) on PATH or at CHROMIUM. In 
 import os
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,31 @@ def test_zooming_in_makes_bars_longer_and_ticks_finer(show):
     assert page.locator(".ticks:not([hidden]) text").count() > ticks
     page.locator("#fit").click()
     assert boxes(page, ".bar.s-FAILED")[0] == pytest.approx(before, abs=1)
+
+
+def test_words_stay_in_view_when_their_bar_begins_left_of_it(show):
+    page = show([few()])
+    for _ in range(3):
+        page.locator("#in").click()
+    words = page.evaluate(
+        """() => {
+            const edges = scroll.getBoundingClientRect();
+            const bars = [...plot.querySelectorAll(".bar.job")].map((bar) => [bar.querySelector("rect"), bar.querySelector("text")]);
+            const inView = bars.filter(([bar]) => (b => b.left < edges.left && b.right > edges.left + 200)(bar.getBoundingClientRect()));
+            return inView.map(([, text]) => [text.textContent, text.getBoundingClientRect().left - edges.left]);
+        }"""
+    )
+    assert words
+    assert all(text and 0 <= left < 20 for text, left in words)
+
+
+@pytest.mark.parametrize("width", [420, 1200])
+def test_ticks_have_room_for_their_words(show, width):
+    page = show([few()], width=width)
+    ticks = sorted(boxes(page, ".ticks:not([hidden]) text:nth-of-type(odd)"))
+    assert len(ticks) >= 3
+    for before, after in pairwise(ticks):
+        assert before[2] < after[0]
 
 
 def test_the_queue_is_a_line_under_its_nodes(show):
