@@ -11,6 +11,7 @@ from simcluster.emulated.jobs import ENDED, Job, State
 from simcluster.emulated.lifecycle import Lifecycle
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.scheduling import Pass, expected_start
+from simcluster.emulated.steps import create_step
 from simcluster.emulated.submission import Site, default_priority, make_job
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from simcluster.emulated.conditions import Dependency
     from simcluster.emulated.interface import Clock, Launcher, Machine, Partition, Settings
-    from simcluster.emulated.jobs import Request
+    from simcluster.emulated.jobs import Request, Step, StepRequest
 
 __all__ = ["Core"]
 
@@ -28,7 +29,7 @@ class Core:
 
     `jobs` are all jobs so far, in order of submission; `known` those that the controller has not yet forgotten.
     `absences` are the spans in which a node took no jobs; the end of the last one is None while it lasts.
-    `listeners` are called with a job whenever its state has changed; `alarm` with the time at which `tick` is wanted.
+    `listeners` are called with a job whenever its state has changed, `step_listeners` when one of its steps has; `alarm` with the time at which `tick` is wanted.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Core:
         self.jobs, self.known, self.running = way.jobs, way.known, way.running
         self.by_id, self.arrays, self.listeners = way.by_id, way.arrays, way.listeners
         self.absences: dict[str, list[tuple[float, float | None]]] = {machine.name: [] for machine in machines}
+        self.step_listeners: list[Callable[[Job], None]] = []
         self.alarm: Callable[[float | None], None] | None = None
         self._pass = Pass(
             way.queue,
@@ -112,6 +114,34 @@ class Core:
         """Send a signal to a running job."""
         self._way.signal(job, number, everything=everything)
         self.tick()
+
+    def signal_steps(self, job: Job, number: int) -> None:
+        """Send a signal to what a running job runs beside its script."""
+        for step in job.steps:
+            if step.state is State.RUNNING:
+                self.launcher.signal_step(job, step, number)
+
+    def create_step(self, job: Job, request: StepRequest) -> Step | None:
+        """A step for a running job; None if others must end first. Raises StepRefusedError."""
+        return create_step(job, request, self.clock.time())
+
+    def cancel_step(self, job: Job, step: Step, by: str) -> None:
+        """End a step by TERM and, after the grace time, KILL."""
+        if step.state is State.RUNNING and not step.cancelled_by:
+            step.cancelled_by = by
+            self.launcher.signal_step(job, step, signals.SIGTERM)
+            self.launcher.signal_step(job, step, signals.SIGCONT)
+            self._way.timers.add(
+                self.clock.time() + self.settings.kill_wait,
+                lambda: None if step.ended else self.launcher.signal_step(job, step, signals.SIGKILL),
+            )
+            self._tell_of_steps(job)
+            self.tick()
+
+    def end_step(self, job: Job, step: Step, state: State) -> None:
+        """The word of whoever ran the step that it is over."""
+        step.state, step.ended = state, self.clock.time()
+        self._tell_of_steps(job)
 
     def hold(self, job: Job, *, by_admin: bool = False) -> None:
         """Keep a job from starting; a running one from starting again."""
@@ -290,6 +320,10 @@ class Core:
         if self.alarm is not None:
             self.alarm(following)
         return following
+
+    def _tell_of_steps(self, job: Job) -> None:
+        for listener in list(self.step_listeners):
+            listener(job)
 
     def _look_again(self, job: Job) -> None:
         if job.state is State.PENDING:

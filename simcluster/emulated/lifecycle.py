@@ -223,8 +223,9 @@ class Lifecycle:
             job.signal = number
             self._complete(job)
             return
-        if isinstance(self._launcher, Notices) and (text := job.request.dialect.notice(job, notice, why)):
-            self._launcher.notice(job, text)
+        if isinstance(self._launcher, Notices) and not job.request.is_interactive:
+            if text := job.request.dialect.notice(job, notice, why):
+                self._launcher.notice(job, text)
         run = job.restarts
         self._launcher.signal(job, number, True)
         if was_suspended or number == signals.SIGTERM:

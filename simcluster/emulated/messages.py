@@ -27,6 +27,8 @@ class Conversation:
         self._socket = connection
         self._received = bytearray()
         self._descriptors: list[int] = []
+        self._waiting: asyncio.Future[None] | None = None
+        self._is_closed = False
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Raises ConnectionError when there is nobody any more, as `receive_bytes` does."""
@@ -56,6 +58,10 @@ class Conversation:
         """End it, with the descriptors that nobody has taken."""
         for descriptor in self.take_descriptors(len(self._descriptors)):
             os.close(descriptor)
+        if self._waiting is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            _finish(self._waiting)
+        self._is_closed = True
         self._socket.close()
 
     async def _fill(self, count: int) -> None:
@@ -76,17 +82,21 @@ class Conversation:
 
     async def _readable(self) -> None:
         loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._socket, _set, ready)
+        self._waiting = loop.create_future()
+        loop.add_reader(self._socket, _finish, self._waiting)
         try:
-            await ready
+            await self._waiting
         finally:
-            loop.remove_reader(self._socket)
+            self._waiting = None
+            if not self._is_closed:
+                loop.remove_reader(self._socket)
+        if self._is_closed:
+            raise ConnectionAbortedError("this side has ended")
 
 
-def _set(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+def _finish(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 Answer = Callable[[dict[str, Any], Conversation], Awaitable[dict[str, Any]]]

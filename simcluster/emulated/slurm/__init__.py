@@ -12,6 +12,7 @@ from simcluster.emulated.slurm.scancel import scancel
 from simcluster.emulated.slurm.scontrol import scontrol
 from simcluster.emulated.slurm.sinfo import sinfo
 from simcluster.emulated.slurm.squeue import squeue
+from simcluster.emulated.slurm.srun import srun
 
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
@@ -44,6 +45,8 @@ async def answer(core: Core, call: Call) -> Reply:
     """What `call` prints and how it ends, as on a login host of a real cluster."""
     if call.program == "sbatch":
         return await sbatch(core, call)
+    if call.program == "srun":
+        return await srun(core, call)
     program = _PROGRAMS.get(call.program)
     if program is None:
         return Reply(stderr=f"bash: {call.program}: command not found\n", code=127)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
 
-__all__ = ["InvalidOptionError", "make_request", "parse_dependency", "parse_memory", "parse_signal"]
+__all__ = ["InvalidOptionError", "count_gpus", "make_request", "parse_dependency", "parse_memory", "parse_signal"]
 
 _VIRTUAL = re.compile(r"simcluster:virtual=(\d+(?:\.\d+)?)")
 _HIGHEST = (1 << 32) - 2
@@ -109,7 +109,7 @@ def _resources(given: Mapping[str, str]) -> dict[str, Any]:
             found[name] = parse_memory(given[option])
             if found[name] is None:
                 raise InvalidOptionError(f"Invalid --{option} specification")
-    found["gpus"] = _gpus(given)
+    found["gpus"] = count_gpus(given)
     found["is_exclusive"] = _is_exclusive(given)
     found["is_contiguous"] = "contiguous" in given
     found["is_overcommitted"] = "overcommit" in given
@@ -256,7 +256,8 @@ def _features(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(one.split("&")) for one in text.split("|")) if text else ()
 
 
-def _gpus(given: Mapping[str, str]) -> int:
+def count_gpus(given: Mapping[str, str]) -> int:
+    """Of each node."""
     total = 0
     for option in ("gres", "gpus", "gpus-per-node"):
         for piece in filter(None, given.get(option, "").split(",")):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.jobs import Job
 
-__all__ = ["Surroundings", "dependency_text", "job_variables", "per_node", "task_count", "user_id"]
+__all__ = ["Surroundings", "dependency_text", "fill_pattern", "job_variables", "per_node", "task_count", "user_id"]
 
 _NO_TASK = 4294967294
 
@@ -62,19 +62,7 @@ class Surroundings:
             "x": job.name,
         }
 
-        def fill(match: re.Match[str]) -> str:
-            width, letter = match[1], match[2]
-            if letter == "%":
-                return "%"
-            value = values.get(letter)
-            return match[0] if value is None else value.zfill(min(int(width or 0), 10))
-
-        filled = (
-            (pattern or usual).replace("\\", "")
-            if "\\" in pattern
-            else re.sub(r"%(\d*)([%AajJNnstux])", fill, pattern or usual)
-        )
-        return posixpath.join(job.cwd, filled)
+        return posixpath.join(job.cwd, fill_pattern(pattern or usual, values))
 
     def notice(self, job: Job, what: str, why: str) -> str:
         """Of slurmstepd, when a job is being ended."""
@@ -83,6 +71,21 @@ class Surroundings:
         moment = stamp(job.ended)
         node = job.nodes[0]
         return f"slurmstepd-{node}: error: *** JOB {job.id} ON {node} {what} AT {moment}{why} ***\n"
+
+
+def fill_pattern(pattern: str, values: dict[str, str]) -> str:
+    """`%5j` and its kin, from values by letter; a backslash anywhere turns this off."""
+
+    def fill(match: re.Match[str]) -> str:
+        width, letter = match[1], match[2]
+        if letter == "%":
+            return "%"
+        value = values.get(letter)
+        return match[0] if value is None else value.zfill(min(int(width or 0), 10))
+
+    if "\\" in pattern:
+        return pattern.replace("\\", "")
+    return re.sub(r"%(\d*)([%AajJNnstux])", fill, pattern)
 
 
 def job_variables(job: Job, core: Core) -> dict[str, str]:
