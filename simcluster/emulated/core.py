@@ -126,17 +126,11 @@ class Core:
         return create_step(job, request, self.clock.time())
 
     def cancel_step(self, job: Job, step: Step, by: str) -> None:
-        """End a step by TERM and, after the grace time, KILL."""
+        """Kill a step."""
         if step.state is State.RUNNING and not step.cancelled_by:
             step.cancelled_by = by
-            self.launcher.signal_step(job, step, signals.SIGTERM)
-            self.launcher.signal_step(job, step, signals.SIGCONT)
-            self._way.timers.add(
-                self.clock.time() + self.settings.kill_wait,
-                lambda: None if step.ended else self.launcher.signal_step(job, step, signals.SIGKILL),
-            )
+            self.launcher.signal_step(job, step, signals.SIGKILL)
             self._tell_of_steps(job)
-            self.tick()
 
     def end_step(self, job: Job, step: Step, state: State) -> None:
         """The word of whoever ran the step that it is over."""

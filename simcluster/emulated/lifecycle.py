@@ -223,9 +223,9 @@ class Lifecycle:
             job.signal = number
             self._complete(job)
             return
-        if isinstance(self._launcher, Notices) and not job.request.is_interactive:
-            if text := job.request.dialect.notice(job, notice, why):
-                self._launcher.notice(job, text)
+        text = "" if job.request.is_interactive else job.request.dialect.notice(job, notice, why)
+        if text and isinstance(self._launcher, Notices):
+            self._launcher.notice(job, text)
         run = job.restarts
         self._launcher.signal(job, number, True)
         if was_suspended or number == signals.SIGTERM:

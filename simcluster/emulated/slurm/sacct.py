@@ -11,13 +11,12 @@ from simcluster.emulated.slurm.hostlists import compress
 from simcluster.emulated.slurm.identifiers import split_ids
 from simcluster.emulated.slurm.job_fields import Record, gathered, memory_text, record_id, run_time
 from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.sacct_steps import derived_exit_code, exit_code, step_fields
 from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.times import long_limit_text, parse_time, stamp
 from simcluster.emulated.slurm.words import parse_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job
@@ -58,7 +57,8 @@ def sacct(core: Core, call: Call) -> Reply:
         values = _fields(core, call, record)
         rows.append([values[name] for name, _, _ in columns])
         if record.job.started is not None and not line.has("allocations"):
-            rows.append([_of_batch(name, values, record.job) for name, _, _ in columns])
+            steps = step_fields(core, record.job, values, call.environment.get("SLURM_TIME_FORMAT", ""))
+            rows += [[step[name] for name, _, _ in columns] for step in steps]
     return Reply(_table(columns, rows, line))
 
 
@@ -221,10 +221,10 @@ def _state(core: Core, job: Job) -> str:
 
 
 def _exit_code(job: Job) -> str:
-    """As the database has it: codes above 128 lose that much, and a job that was ended by Slurm has none."""
+    """A job that was ended by Slurm has none."""
     if job.state in {State.CANCELLED, State.TIMEOUT, State.PREEMPTED}:
         return "0:0"
-    return f"{job.exit_code - 128 if job.exit_code > 128 else job.exit_code}:{job.signal}"
+    return exit_code(job.exit_code, job.signal)
 
 
 def _fields(core: Core, call: Call, record: Record) -> dict[str, str]:
@@ -248,7 +248,7 @@ def _fields(core: Core, call: Call, record: Record) -> dict[str, str]:
         "reqtres": resources,
         "state": _state(core, job),
         "exitcode": _exit_code(job),
-        "derivedexitcode": "0:0",
+        "derivedexitcode": derived_exit_code(job),
         "elapsed": long_limit_text(elapsed),
         "elapsedraw": str(int(elapsed)),
         "cputime": long_limit_text(int(elapsed) * job.cpus),
@@ -277,22 +277,3 @@ def _fields(core: Core, call: Call, record: Record) -> dict[str, str]:
         "reason": job.reason if is_pending else "None",
         "suspended": "00:00:00",
     }
-
-
-_EMPTY_FOR_STEPS = {"partition", "derivedexitcode", "user", "uid", "group", "qos", "priority", "timelimit", "timelimitraw",
-                    "workdir", "submitline", "reason", "reqmem"}  # fmt: skip
-
-
-def _of_batch(name: str, values: dict[str, str], job: Job) -> str:
-    """The same field of the step that is the batch script."""
-    special: dict[str, Callable[[], str]] = {
-        "jobid": lambda: f"{values['jobid']}.batch",
-        "jobidraw": lambda: f"{values['jobidraw']}.batch",
-        "jobname": lambda: "batch",
-        "state": lambda: "CANCELLED" if job.signal and job.signal != 125 else job.state.value,
-        "exitcode": lambda: f"{job.exit_code - 128 if job.exit_code > 128 else job.exit_code}:{job.signal}",
-        "alloctres": lambda: values["alloctres"].partition(",")[2],
-    }
-    if name in special:
-        return special[name]()
-    return "" if name in _EMPTY_FOR_STEPS else values[name]

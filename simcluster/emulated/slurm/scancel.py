@@ -14,7 +14,7 @@ from simcluster.emulated.slurm.words import full_state, parse_state
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
-    from simcluster.emulated.jobs import Job
+    from simcluster.emulated.jobs import Job, Step
     from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["scancel"]
@@ -56,6 +56,10 @@ def scancel(core: Core, call: Call) -> Reply:
         jobs = jobs_named(core, text)
         if jobs is None:
             return _failure(f"Invalid job id {text}")
+        step = _step(jobs, text)
+        if step is not None:
+            _end_or_signal_step(core, call, jobs[0], step, number)
+            continue
         if "." in text and number is None:
             return _failure(f"Kill job error on job step id {text}: Invalid job id specified")
         chosen.append((text, [job for job in jobs if _fits(line, call, job)]))
@@ -100,11 +104,27 @@ def _each(core: Core, call: Call, chosen: list[tuple[str, list[Job]]], line: Com
     return Reply(stderr="".join(errors), code=code)
 
 
+def _step(jobs: list[Job], text: str) -> Step | None:
+    """The step that an id such as `17.0` names, if there is one that runs."""
+    name = text.partition(".")[2]
+    steps = jobs[0].steps if len(jobs) == 1 and name.isdigit() else ()
+    return next((step for step in steps if step.number == int(name) and step.state is State.RUNNING), None)
+
+
+def _end_or_signal_step(core: Core, call: Call, job: Job, step: Step, number: int | None) -> None:
+    if number in {None, _KILL}:
+        core.cancel_step(job, step, call.user)
+    elif number is not None:
+        core.launcher.signal_step(job, step, number)
+
+
 def _end_or_signal(core: Core, call: Call, job: Job, line: CommandLine, number: int | None) -> None:
     if number in {None, _KILL} and not line.has("batch"):
         core.cancel(job, call.user)
     elif job.state is State.RUNNING and number is not None:
         if line.has("batch") or line.has("full"):
             core.signal(job, number, everything=line.has("full"))
+        else:
+            core.signal_steps(job, number)
     elif line.has("batch") and number is None:
         core.cancel(job, call.user)
