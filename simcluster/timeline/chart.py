@@ -85,7 +85,7 @@ def _axis(chart: Chart) -> Iterator[str]:
         for place, text in chart.axis.ticks(about):
             x, bottom = _percent(place), chart.height
             yield f'<line x1="{x}" x2="{x}" y1="{AXIS_HEIGHT - 6}" y2="{bottom:g}"/>'
-            anchor = "start" if place < 0.01 else "end" if place > 0.98 else "middle"
+            anchor = "start" if place < 0.01 else "end" if place > 0.94 else "middle"
             for y in (AXIS_HEIGHT - 12, bottom + 18):
                 yield f'<text x="{x}" y="{y:g}" text-anchor="{anchor}">{text}</text>'
         yield "</g>"
