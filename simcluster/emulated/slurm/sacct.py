@@ -1,4 +1,4 @@
-"""sacct: what accounting remembers."""
+"""sacct: what accounting remembers. The real one lags behind by up to two seconds, this one answers at once."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ import re
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
-from simcluster.emulated.jobs import State
-from simcluster.emulated.slurm.hostlists import compress
+from simcluster.emulated.slurm.accounting import entries_of
+from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.identifiers import split_ids
-from simcluster.emulated.slurm.job_fields import Record, gathered, memory_text, record_id, run_time
+from simcluster.emulated.slurm.job_fields import account_of, quality_of
 from simcluster.emulated.slurm.options import UsageError, table
-from simcluster.emulated.slurm.sacct_steps import derived_exit_code, exit_code, step_fields
-from simcluster.emulated.slurm.surroundings import user_id
-from simcluster.emulated.slurm.times import long_limit_text, parse_time, stamp
+from simcluster.emulated.slurm.sacct_fields import FIELDS, LONG, column, values_of
+from simcluster.emulated.slurm.times import parse_time, stamp
 from simcluster.emulated.slurm.words import parse_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job
+    from simcluster.emulated.slurm.accounting import Entry
     from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["sacct"]
 
 _TABLE = table(
     "sacct",
-    flags="allocations/X allusers/a brief/b duplicates/D noheader/n parsable/p parsable2/P noconvert verbose/v version/V truncate/T",
+    flags="""allclusters/L allocations/X allusers/a brief/b completion/c duplicates/D helpformat/e long/l
+    noconvert noheader/n parsable/p parsable2/P version/V""",
     valued="""accounts/A clusters/M delimiter endtime/E format/o jobs/j name nodelist/N partition/r qos/q starttime/S
-    state/s user/u uid""",
-    refused="""associations/x= batch-script/B completion/c constraints/C= env-vars federation file/f= flags/F= gid/g=
-    group= helpformat/e help/h json local long/l nnodes/i= ncpus/I= timelimit-max/K= timelimit-min/k= units=
-    use-local-uid wckeys/W= whole-hetjob= yaml""",
+    state/s units user/u uid""",
+    refused="""associations/x= batch-script/B constraints/C= env-vars federation file/f= flags/F= gid/g=
+    group= help/h json local nnodes/i= ncpus/I= timelimit-max/K= timelimit-min/k= truncate/T use-local-uid verbose/v
+    wckeys/W= whole-hetjob= yaml""",
 )
 _DEFAULT = "jobid,jobname,partition,account,alloccpus,state,exitcode"
 
@@ -46,89 +49,51 @@ def sacct(core: Core, call: Call) -> Reply:
         line = _TABLE.parse(call.arguments)
         if line.has("version"):
             return Reply(f"slurm-wlm {core.settings.version}\n")
+        if line.has("helpformat"):
+            return Reply(_help())
+        if line.has("completion"):
+            raise _Error("Slurm job completion is disabled\n")
         if not core.accounting:
             raise _Error("Slurm accounting storage is disabled\n")
         columns = _columns(line, call)
-        jobs = _chosen(core, call, line)
+        unit = _unit(line)
+        entries = _chosen(core, call, line)
     except (UsageError, _Error) as error:
         return Reply(stderr=str(error), code=1)
+    form = call.environment.get("SLURM_TIME_FORMAT", "")
     rows = []
-    for record in gathered(core, jobs, one_by_one=False):
-        values = _fields(core, call, record)
+    for entry in entries:
+        values = values_of(core, entry, form, unit)
         rows.append([values[name] for name, _, _ in columns])
-        if record.job.started is not None and not line.has("allocations"):
-            steps = step_fields(core, record.job, values, call.environment.get("SLURM_TIME_FORMAT", ""))
-            rows += [[step[name] for name, _, _ in columns] for step in steps]
     return Reply(_table(columns, rows, line))
 
 
-_WIDTHS = {"jobid": -12, "jobidraw": -12, "exitcode": 8, "derivedexitcode": 15, "start": 19, "end": 19, "submit": 19,
-           "eligible": 19, "nodelist": 15, "user": 9, "reason": 22, "workdir": 20, "comment": 14, "submitline": 20,
-           "nnodes": 8, "uid": 6, "elapsedraw": 10}  # fmt: skip
-_TITLES = {
-    name.lower(): name
-    for name in [
-        "JobID",
-        "JobIDRaw",
-        "JobName",
-        "Partition",
-        "Account",
-        "AllocCPUS",
-        "AllocNodes",
-        "AllocTRES",
-        "State",
-        "ExitCode",
-        "DerivedExitCode",
-        "Elapsed",
-        "ElapsedRaw",
-        "NodeList",
-        "MaxRSS",
-        "TotalCPU",
-        "Start",
-        "End",
-        "Submit",
-        "Eligible",
-        "ReqMem",
-        "ReqCPUS",
-        "ReqNodes",
-        "NCPUS",
-        "NNodes",
-        "NTasks",
-        "User",
-        "UID",
-        "Group",
-        "Cluster",
-        "QOS",
-        "Priority",
-        "Timelimit",
-        "TimelimitRaw",
-        "WorkDir",
-        "Comment",
-        "SubmitLine",
-        "Reason",
-        "CPUTime",
-        "CPUTimeRAW",
-        "ConsumedEnergy",
-        "AveCPU",
-        "Suspended",
-        "ReqTRES",
-    ]
-}
+def _help() -> str:
+    lines = ["".join(f"{name:<20}" for name in FIELDS[at : at + 4]) for at in range(0, len(FIELDS), 4)]
+    return "".join(f"{text.removesuffix(' ')}\n" for text in lines)
+
+
+def _unit(line: CommandLine) -> str:
+    if line.has("noconvert"):
+        return "N"
+    unit = line.last("units").upper()
+    if unit not in {"", "K", "M", "G", "T"}:
+        raise _Error(f"sacct: fatal: Invalid --units argument: {line.last('units')}\n")
+    return unit
 
 
 def _columns(line: CommandLine, call: Call) -> list[tuple[str, int, str]]:
     """Each as small name, width (negative: to the left), title."""
-    form = line.last("format") or (
-        "jobid,state,exitcode" if line.has("brief") else call.environment.get("SACCT_FORMAT", _DEFAULT)
-    )
+    usual = "jobid,state,exitcode" if line.has("brief") else call.environment.get("SACCT_FORMAT", _DEFAULT)
+    form = line.last("format") or (LONG if line.has("long") else usual)
     found = []
     for piece in filter(None, form.split(",")):
-        name, _, width = piece.partition("%")
-        key = name.strip().lower()
-        if key not in _TITLES:
-            raise _Error(f'sacct: error: Invalid field requested: "{name}"\n')
-        usual = _WIDTHS.get(key, 10)
-        found.append((key, int(width) if re.fullmatch(r"-?\d+", width) else usual, _TITLES[key]))
+        names = FIELDS if piece.strip().upper() == "ALL" else [piece]
+        for name in names:
+            one = column(name)
+            if one is None:
+                raise _Error(f'sacct: error: Invalid field requested: "{name.partition("%")[0]}"\n')
+            found.append(one)
     return found
 
 
@@ -154,50 +119,75 @@ def _fit(text: str, width: int, *, cut: str) -> str:
     return text.ljust(size) if width < 0 else text.rjust(size)
 
 
-def _chosen(core: Core, call: Call, line: CommandLine) -> list[Job]:
+def _chosen(core: Core, call: Call, line: CommandLine) -> list[Entry]:
     jobs: list[Job] = core.jobs
-    if line.last("jobs"):
-        wanted = set()
-        for piece in split_ids(line.last("jobs")):
-            match = re.fullmatch(r"(\d+(?:_\d+)?)(?:\.\w+)?(?:\+\d+)?", piece)
-            if match is None:
-                kind = (
-                    f"job array element specified: {piece.split('_')[0]}"
-                    if "[" in piece
-                    else f"job/step specified: {piece}"
-                )
-                raise _Error(f"sacct: fatal: Bad {kind}\n")
-            wanted.add(match[1])
-        jobs = [j for j in jobs if {str(j.id), j.full_id, str(j.array_id)} & wanted]
+    wanted = _wanted(line.last("jobs"))
+    if wanted:
+        jobs = [job for job in jobs if {str(job.id), job.full_id, str(job.array_id)} & set(wanted)]
+    if line.last("clusters") not in {"", "all", core.cluster_name}:
+        jobs = []
+    jobs = _by_what_they_are(core, call, line, jobs)
+    entries = entries_of(core, jobs, with_steps=not line.has("allocations"), with_earlier=line.has("duplicates"))
+    if wanted:
+        entries = [entry for entry in entries if _is_wanted(entry, wanted)]
     start, end = _window(core, line)
     if start is not None:
-        jobs = [j for j in jobs if (j.ended is None or j.ended >= start) and j.submitted <= end]
-    if line.has("state"):
-        states = {piece: parse_state(piece) for piece in line.last("state").split(",")}
-        for piece, state in states.items():
-            if state is None:
-                raise _Error(f"sacct: fatal: unrecognized job state value '{piece}'\n")
-        jobs = [j for j in jobs if j.state.value in states.values()]
-    if line.last("user") and line.last("user") not in {j.user for j in core.jobs} | {
-        call.user,
-        *core.settings.user_ids,
-    }:
-        raise _Error(f"sacct: error: Invalid user id: {line.last('user')}\n")
-    users = {call.user} if call.user != "root" and not line.has("allusers") else None
-    users = set(line.last("user").split(",")) if line.last("user") else users
-    if users:
-        jobs = [j for j in jobs if j.user in users]
-    if names := set(filter(None, line.last("name").split(","))):
-        jobs = [j for j in jobs if j.name in names]
-    if partitions := set(filter(None, line.last("partition").split(","))):
-        jobs = [j for j in jobs if j.partition in partitions]
-    if line.last("clusters") not in {"", "all", core.cluster_name}:
-        return []
+        entries = [entry for entry in entries if _is_within(entry, start, end)]
+    return _by_state(line, entries)
+
+
+def _wanted(text: str) -> dict[str, set[str]]:
+    """The jobs that were named, each with the steps of it that were, or none of them for all."""
+    found: dict[str, set[str]] = {}
+    for piece in split_ids(text):
+        match = re.fullmatch(r"(\d+(?:_\d+)?)(?:\.(\w+))?(?:\+\d+)?", piece)
+        if match is None:
+            what = (
+                f"job array element specified: {piece.split('_')[0]}"
+                if "[" in piece
+                else f"job/step specified: {piece}"
+            )
+            raise _Error(f"sacct: fatal: Bad {what}\n")
+        steps = found.setdefault(match[1], set())
+        if match[2]:
+            steps.add(match[2])
+    return found
+
+
+def _is_wanted(entry: Entry, wanted: dict[str, set[str]]) -> bool:
+    job = entry.job
+    named = [wanted[name] for name in {str(job.id), job.full_id, str(job.array_id)} & set(wanted)]
+    return any(not steps or entry.step in steps for steps in named)
+
+
+def _by_what_they_are(core: Core, call: Call, line: CommandLine, jobs: list[Job]) -> list[Job]:
+    user = line.last("user") or line.last("uid")
+    known = {call.user: 0, "root": 0, **core.settings.user_ids} | {job.user: 0 for job in core.jobs}
+    ids = {str(number): name for name, number in core.settings.user_ids.items()}
+    if user:
+        users = {ids.get(one, one) for one in user.split(",")}
+        for one in users:
+            if one not in known and not one.isdigit():
+                raise _Error(f"sacct: error: Invalid user id: {one}\n")
+        jobs = [job for job in jobs if job.user in users]
+    elif not (line.has("allusers") or line.last("jobs") or call.user == "root"):
+        jobs = [job for job in jobs if job.user == call.user]
+    filters: dict[str, Callable[[Job], set[str]]] = {
+        "name": lambda job: {job.name},
+        "partition": lambda job: {job.partition},
+        "accounts": lambda job: {account_of(core, job)},
+        "qos": lambda job: {quality_of(core, job)},
+        "nodelist": lambda job: {*job.nodes, *(name for attempt in job.attempts for name in attempt.nodes)},
+    }
+    for option, values in filters.items():
+        if text := line.last(option):
+            one_of = set(expand(text) if option == "nodelist" else text.split(","))
+            jobs = [job for job in jobs if one_of & values(job)]
     return jobs
 
 
 def _window(core: Core, line: CommandLine) -> tuple[float | None, float]:
-    """From midnight, unless jobs are named or a time is given."""
+    """From midnight, unless jobs are named or a time is given; with states and without a time it is this moment."""
     now = core.clock.time()
     moments = {}
     for option in ("starttime", "endtime"):
@@ -207,73 +197,27 @@ def _window(core: Core, line: CommandLine) -> tuple[float | None, float]:
                 raise _Error(f"Invalid time specification (pos=0): {line.last(option)}\n")
     start, end = moments.get("starttime"), moments.get("endtime") or now
     if start is None and not line.last("jobs"):
-        start = parse_time("today", now)
+        start = now if line.has("state") else parse_time("today", now)
     if start is not None and start > end:
         text = f"Start time ({stamp(start)}) requested is after end time ({stamp(end)})."
         raise _Error(f"sacct: error: {text}\n")
     return start, end
 
 
-def _state(core: Core, job: Job) -> str:
-    if job.state is State.CANCELLED and job.cancelled_by is not None:
-        return f"CANCELLED by {user_id(core, job.cancelled_by)}"
-    return job.state.value
+def _is_within(entry: Entry, start: float, end: float) -> bool:
+    """Whether it was of interest to the scheduler then. A job that is held or that waits for its time is not yet."""
+    if entry.end is not None:
+        return entry.end >= start and entry.created <= end
+    eligible = entry.start or entry.job.eligible
+    return eligible is not None and eligible <= end
 
 
-def _exit_code(job: Job) -> str:
-    """A job that was ended by Slurm has none."""
-    if job.state in {State.CANCELLED, State.TIMEOUT, State.PREEMPTED}:
-        return "0:0"
-    return exit_code(job.exit_code, job.signal)
-
-
-def _fields(core: Core, call: Call, record: Record) -> dict[str, str]:
-    job, form = record.job, call.environment.get("SLURM_TIME_FORMAT", "")
-    elapsed = run_time(job, core.clock.time())
-    nodes = str(len(job.nodes) or (job.need.min_nodes if job.need else 1))
-    request_memory = job.request.memory_mb if job.request.memory_mb is not None else job.memory_mb
-    resources = f"billing={job.cpus},cpu={job.cpus},mem={memory_text(job.memory_mb)},node={nodes}"
-    is_pending = job.state is State.PENDING
-    identity = record_id(record)
-    started = stamp(job.started, "Unknown" if is_pending else ("None" if job.ended else "Unknown"), form)
-    return dict.fromkeys(_TITLES, "") | {
-        "jobid": identity,
-        "jobidraw": str(job.id),
-        "jobname": job.name,
-        "partition": job.partition,
-        "account": job.account or core.settings.accounts[0],
-        "alloccpus": str(job.cpus if job.started is not None else 0),
-        "allocnodes": nodes if job.started is not None else "0",
-        "alloctres": resources if job.started is not None else "",
-        "reqtres": resources,
-        "state": _state(core, job),
-        "exitcode": _exit_code(job),
-        "derivedexitcode": derived_exit_code(job),
-        "elapsed": long_limit_text(elapsed),
-        "elapsedraw": str(int(elapsed)),
-        "cputime": long_limit_text(int(elapsed) * job.cpus),
-        "cputimeraw": str(int(elapsed) * job.cpus),
-        "nodelist": compress(job.nodes) or "None assigned",
-        "totalcpu": "00:00:00",
-        "start": started,
-        "end": stamp(job.ended, "Unknown", form),
-        "submit": stamp(job.submitted, "Unknown", form),
-        "eligible": stamp(job.eligible, "Unknown", form),
-        "reqmem": memory_text(request_memory),
-        "reqcpus": str(job.cpus),
-        "reqnodes": nodes,
-        "ncpus": str(job.cpus if job.started is not None else 0),
-        "nnodes": nodes,
-        "user": job.user,
-        "uid": str(user_id(core, job.user)),
-        "group": job.user,
-        "cluster": core.cluster_name,
-        "qos": job.qos or core.settings.qualities[0],
-        "priority": str(job.priority),
-        "timelimit": long_limit_text(job.limit),
-        "timelimitraw": "" if job.limit is None else str(job.limit // 60),
-        "workdir": job.cwd,
-        "submitline": job.request.options.get("submit-line", ""),
-        "reason": job.reason if is_pending else "None",
-        "suspended": "00:00:00",
-    }
+def _by_state(line: CommandLine, entries: list[Entry]) -> list[Entry]:
+    if not line.has("state"):
+        return entries
+    states = {piece: parse_state(piece) for piece in line.last("state").split(",")}
+    for piece, state in states.items():
+        if state is None:
+            raise _Error(f"sacct: fatal: unrecognized job state value '{piece}'\n")
+    fitting = {(e.raw, e.created) for e in entries if not e.step and e.short_state in states.values()}
+    return [entry for entry in entries if (entry.raw, entry.created) in fitting]
