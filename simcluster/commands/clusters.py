@@ -7,17 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from simcluster import start
-from simcluster.commands.lookup import find_cluster, running_clusters
+from simcluster.backends import find_cluster, load_backend, running_clusters
 from simcluster.commands.parameters import PartitionType, PythonsType
-from simcluster.docker.engine import connect
-from simcluster.docker.reaper import remove_run
-from simcluster.emulated import backend as emulated
 from simcluster.errors import SimclusterError
 from simcluster.spec import BACKENDS, SCHEDULERS, SLURM_VERSIONS, ClusterSpec
 
@@ -117,11 +113,7 @@ def down(names: tuple[str, ...], everything: bool) -> None:
         if everything and cluster.owner:
             click.echo(f"{cluster.name} is left alone: it belongs to process {cluster.owner.pid}", err=True)
             continue
-        if cluster.spec.backend == "docker":
-            with closing(connect()) as client:
-                remove_run(client, cluster.run)
-        else:
-            emulated.end(cluster.name)
+        load_backend(cluster.spec.backend).end(cluster)
         click.echo(f"{cluster.name} is gone")
 
 

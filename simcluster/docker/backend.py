@@ -45,7 +45,17 @@ if TYPE_CHECKING:
     from simcluster.running import RunningCluster
     from simcluster.spec import ClusterSpec
 
-__all__ = ["DockerCluster", "DockerNode", "history_of", "image_recipe", "log_of", "published_port", "start"]
+__all__ = [
+    "DockerCluster",
+    "DockerNode",
+    "attach",
+    "end",
+    "history_of",
+    "image_recipe",
+    "log_of",
+    "published_port",
+    "start",
+]
 
 _BASES = {"22.05": "debian:bookworm-slim", "24.11": "debian:trixie-slim"}
 _SHOW_JOBS = ["scontrol", "--all", "--oneliner", "show", "job"]
@@ -202,6 +212,34 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
         shell=shell,
         cleanup=cleanup,
     )
+
+
+def attach(cluster: RunningCluster) -> DockerCluster:
+    """A cluster that was found again, to be used; closing it lets go of it and no more."""
+    with ExitStack() as undo:
+        client = undo.enter_context(closing(connect()))
+        containers = machines_of(client, cluster.run)
+        image = containers[LOGIN].image
+        assert image is not None  # noqa: S101
+        port = published_port(containers[LOGIN])
+        endpoints = {user: AccessDirectory(cluster.directory).endpoint(user, port) for user in USERS}
+        shell = Shell(endpoints[USERS[0]])
+        undo.callback(shell.close)
+        return DockerCluster(
+            name=cluster.name,
+            spec=cluster.spec,
+            pythons=cluster.spec.pythons or pythons_in(image),
+            containers=containers,
+            endpoints=endpoints,
+            shell=shell,
+            cleanup=undo.pop_all(),
+        )
+
+
+def end(cluster: RunningCluster) -> None:
+    """Remove a cluster, whoever started it."""
+    with closing(connect()) as client:
+        remove_run(client, cluster.run)
 
 
 def history_of(cluster: RunningCluster) -> History:

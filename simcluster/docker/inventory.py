@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simcluster.docker.containers import LOGIN
+from simcluster.docker.engine import connect
+from simcluster.docker.reaper import reap
 from simcluster.ownership import DIRECTORY, NAME, ROLE, RUN, SPEC, Owner
 from simcluster.running import RunningCluster
 from simcluster.spec import ClusterSpec
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-__all__ = ["list_clusters", "machines_of"]
+__all__ = ["list_clusters", "machines_of", "reaped_clusters"]
 
 
 def list_clusters(client: docker.DockerClient) -> list[RunningCluster]:
@@ -25,6 +28,13 @@ def list_clusters(client: docker.DockerClient) -> list[RunningCluster]:
     for container in client.api.containers(all=True, filters={"label": RUN}):
         runs.setdefault(container["Labels"][RUN], []).append(container)
     return sorted((_describe(containers) for containers in runs.values()), key=lambda cluster: cluster.created)
+
+
+def reaped_clusters() -> list[RunningCluster]:
+    """Every cluster of this machine's engine, after what the dead left behind was removed."""
+    with closing(connect()) as client:
+        reap(client)
+        return list_clusters(client)
 
 
 def machines_of(client: docker.DockerClient, run: str) -> dict[str, Container]:

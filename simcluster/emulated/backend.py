@@ -23,7 +23,7 @@ from simcluster.cluster import Job
 from simcluster.emulated import messages
 from simcluster.emulated.blueprint import Blueprint
 from simcluster.emulated.isolation import NETWORK_VARIABLES, plan_tree
-from simcluster.emulated.registry import CONTROL, LOG, Record, find_record, list_records, reap, record_path
+from simcluster.emulated.registry import CONTROL, LOG, Record, find_record, list_records, read_record, reap, record_path
 from simcluster.errors import BackendUnavailableError, ClusterStartError, SimclusterError, SpecError
 from simcluster.history import History
 from simcluster.ownership import Owner, start_time
@@ -43,7 +43,17 @@ if TYPE_CHECKING:
     from simcluster.pythons import Interpreter
     from simcluster.spec import ClusterSpec
 
-__all__ = ["EmulatedCluster", "EmulatedNode", "end", "history_of", "list_clusters", "log_of", "start", "start_cluster"]
+__all__ = [
+    "EmulatedCluster",
+    "EmulatedNode",
+    "attach",
+    "end",
+    "history_of",
+    "list_clusters",
+    "log_of",
+    "start",
+    "start_cluster",
+]
 
 _START_DEADLINE = 60.0
 _END_DEADLINE = 30.0
@@ -76,15 +86,13 @@ class EmulatedCluster:
     host names of their own; "pid": processes of their own); it is empty where the kernel allows none.
     """
 
-    def __init__(
-        self, record: Record, ready: Mapping[str, Any], pythons: Mapping[str, Interpreter], cleanup: ExitStack
-    ) -> None:
+    def __init__(self, record: Record, facts: Mapping[str, Any], cleanup: ExitStack) -> None:
         self.name = record.name
         self.spec = record.spec
         self.ssh = record.endpoint()
-        self.isolation: tuple[str, ...] = tuple(ready["isolation"])
-        self.pythons = MappingProxyType({version: str(python.path) for version, python in pythons.items()})
-        self.home, self.scratch = str(ready["home"]), str(ready["scratch"])
+        self.isolation: tuple[str, ...] = tuple(facts["isolation"])
+        self.pythons = MappingProxyType(dict(facts["pythons"]))
+        self.home, self.scratch = str(facts["home"]), str(facts["scratch"])
         self._control = record.control
         self.nodes = MappingProxyType({node: EmulatedNode(node, record.control) for node in record.spec.node_names})
         self._cleanup = cleanup
@@ -189,7 +197,13 @@ def start_cluster(spec: ClusterSpec, daemon: str, *, keep: bool, name: str | Non
     if keep:
         _let_go(process)
         cleanup = ExitStack()
-    return EmulatedCluster(record, ready, pythons, cleanup)
+    return EmulatedCluster(record, ready, cleanup)
+
+
+def attach(cluster: RunningCluster) -> EmulatedCluster:
+    """A cluster that was found again, to be used; closing it lets go of it and no more."""
+    facts = _ask(cluster.directory / CONTROL, {"do": "facts"})
+    return EmulatedCluster(read_record(Path(facts["record"])), facts, ExitStack())
 
 
 def list_clusters() -> list[RunningCluster]:
@@ -218,9 +232,9 @@ def log_of(cluster: RunningCluster, *, follow: bool) -> Iterator[str]:
         yield rest
 
 
-def end(name: str) -> None:
+def end(cluster: RunningCluster) -> None:
     """Remove a cluster, whoever started it."""
-    record = find_record(name)
+    record = find_record(cluster.name)
     if record is None:
         return
     with suppress(SimclusterError):  # its daemon is gone, or is just going

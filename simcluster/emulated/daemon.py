@@ -144,15 +144,19 @@ class Daemon:
         self.blueprint.record.unlink(missing_ok=True)
 
     def _announce(self, port: int) -> None:
-        ready = {
-            "port": port,
+        print(json.dumps({"port": port, **self._facts()}), flush=True)  # noqa: T201
+        # Nobody reads any more from here on.
+        os.dup2(2, 1)
+
+    def _facts(self) -> dict[str, Any]:
+        """What those need to know who use the cluster."""
+        return {
             "isolation": list(self.machines.kinds),
             "home": self.machines.home,
             "scratch": self.machines.scratch,
+            "pythons": {version: str(python.path) for version, python in self.blueprint.pythons.items()},
+            "record": str(self.blueprint.record),
         }
-        print(json.dumps(ready), flush=True)  # noqa: T201
-        # Nobody reads any more from here on.
-        os.dup2(2, 1)
 
     async def _watch_owner(self) -> None:
         """End with the owner. A forked child of the owner's may hold the pipe open, so it is looked at, too."""
@@ -177,6 +181,8 @@ class Daemon:
                     await self.scheduler.restart_node(node)
                 case {"do": "end"}:
                     self._end.set()
+                case {"do": "facts"}:
+                    return self._facts()
                 case {"do": "state"}:
                     return {"dead": [name for name in self.machines.names if self.machines.is_dead(name)]}
         except SimclusterError as error:

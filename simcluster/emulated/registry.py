@@ -23,7 +23,7 @@ from simcluster.spec import ClusterSpec
 if TYPE_CHECKING:
     from simcluster.cluster import SSHEndpoint
 
-__all__ = ["CONTROL", "LOG", "Record", "find_record", "list_records", "reap", "record_path"]
+__all__ = ["CONTROL", "LOG", "Record", "find_record", "list_records", "read_record", "reap", "record_path"]
 
 CONTROL = "control"
 """The daemon's socket for its owner's requests, in the cluster's directory."""
@@ -85,14 +85,19 @@ def list_records() -> list[Record]:
     records = []
     for path in record_path("-").parent.glob("*.json"):
         with contextlib.suppress(FileNotFoundError):  # it ended this very moment
-            values = json.loads(path.read_text(encoding="utf-8"))
-            values["spec"] = ClusterSpec.from_dict(values["spec"])
-            values["owner"] = Owner(**values["owner"]) if values["owner"] else None
-            values["keeper"] = Owner(**values["keeper"])
-            values["directory"] = Path(values["directory"])
-            values["isolation"] = tuple(values["isolation"])
-            records.append(Record(**values))
+            records.append(read_record(path))
     return sorted(records, key=lambda record: record.created)
+
+
+def read_record(path: Path) -> Record:
+    """The cluster whose record that file is. Raises FileNotFoundError when it has ended."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["spec"] = ClusterSpec.from_dict(values["spec"])
+    values["owner"] = Owner(**values["owner"]) if values["owner"] else None
+    values["keeper"] = Owner(**values["keeper"])
+    values["directory"] = Path(values["directory"])
+    values["isolation"] = tuple(values["isolation"])
+    return Record(**values)
 
 
 def find_record(name: str) -> Record | None:

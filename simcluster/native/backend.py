@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simcluster.emulated.backend import EmulatedCluster, history_of, log_of, start_cluster
+from simcluster.emulated.backend import EmulatedCluster, attach, end, history_of, log_of, start_cluster
 from simcluster.errors import SpecError
 from simcluster.native.installation import find_installation
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simcluster.native.installation import Installation
     from simcluster.spec import ClusterSpec
 
-__all__ = ["history_of", "log_of", "start"]
+__all__ = ["attach", "end", "history_of", "log_of", "start"]
 
 
 def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> EmulatedCluster:

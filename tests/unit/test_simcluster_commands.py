@@ -72,7 +72,7 @@ def test_start_raises_the_same():
 
 
 def test_without_the_extra_the_command_says_what_to_install():
-    program = "import sys; sys.modules['testcontainers'] = None; from simcluster.cli import cli; cli()"
+    program = "import sys; sys.modules['click'] = None; from simcluster.cli import cli; cli()"
     done = subprocess.run([sys.executable, "-c", program, "ls"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert 'pip install "clustrix[simcluster]"' in done.stderr
@@ -89,7 +89,7 @@ def state(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     yield tmp_path
     for cluster in backend.list_clusters():
-        backend.end(cluster.name)
+        backend.end(cluster)
 
 
 @needs_no_engine
@@ -127,7 +127,7 @@ def test_following_a_log_ends_with_the_cluster(state):
         log.write("before\n")
     lines = backend.log_of(cluster, follow=True)
     assert "before" in next(lines)
-    backend.end("kept")
+    backend.end(cluster)
     assert list(lines) == []
 
 
