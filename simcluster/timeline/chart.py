@@ -34,6 +34,7 @@ _HATCH = """\
 _TICKS = (4, 8, 32, 128)
 _USUAL_TICKS = 8
 _LABELLED_HEIGHT = 11
+_BORDERED_HEIGHT = 5
 _FINEST_QUEUE = 4000
 
 
@@ -120,7 +121,7 @@ def _dense(chart: Chart) -> Iterator[str]:
     shapes: dict[str, list[str]] = {}
     for bar in chart.bars:
         x, width = round(bar.x * _FINE), round((bar.end - bar.x) * _FINE)
-        is_slim = " slim" if bar.end - bar.x < _SLIM else ""
+        is_slim = " slim" if bar.end - bar.x < _SLIM or bar.height < _BORDERED_HEIGHT else ""
         path = f"M{x} {bar.y:g}h{width}v{bar.height:g}h{-width}z"
         shapes.setdefault(f"{bar.kind} {state_class(bar.state)}{is_slim}", []).append(path)
     height = f"{chart.height + AXIS_HEIGHT:g}"

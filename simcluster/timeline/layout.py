@@ -166,7 +166,7 @@ def _add_node(
     for block in blocks:
         y, thick = top + block.lane * lane_height, block.count * lane_height
         _add_bar(chart, "job", states[block.stay.of], block.stay.of, block.stay.span, y=y, height=thick)
-    _close(chart, node.name, height)
+    _close(chart, node.name, height, min(_GAP, lane_height))
 
 
 def _add_queue(chart: Chart, history: History) -> None:
@@ -198,10 +198,10 @@ def _add_bar(
     chart.bars.append(Bar(kind, state, row, x, end, y, height))
 
 
-def _close(chart: Chart, name: str, height: float) -> None:
+def _close(chart: Chart, name: str, height: float, gap: float = _GAP) -> None:
     """End a part of the chart that has a name at the left."""
     chart.labels.append(Label("node", name, chart.height, height))
-    chart.height += height + _GAP
+    chart.height += height + gap
 
 
 def _end(end: float | None, chart: Chart) -> float:
