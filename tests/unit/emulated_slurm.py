@@ -59,7 +59,7 @@ class Site:
             clock=self.clock,
             launcher=self.launcher,
             accounting=accounting,
-            settings=settings or Settings(memory_per_cpu=500, controller="slurm"),
+            settings=settings or Settings(memory_per_cpu=500, controller="slurm", user_ids={"user": 1000}),
         )
 
     def call(self, *words, stdin=b"", user="user", environment=()):

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Partition, Reply, Settings
+from simcluster.emulated.slurm.accounts import sacctmgr, sshare
 from simcluster.emulated.slurm.sacct import sacct
 from simcluster.emulated.slurm.sbatch import sbatch
 from simcluster.emulated.slurm.scancel import scancel
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["answer", "site"]
 
-_PROGRAMS = {"sacct": sacct, "scancel": scancel, "scontrol": scontrol, "sinfo": sinfo, "squeue": squeue}
+_PROGRAMS = {
+    "sacct": sacct,
+    "sacctmgr": sacctmgr,
+    "scancel": scancel,
+    "scontrol": scontrol,
+    "sinfo": sinfo,
+    "squeue": squeue,
+    "sshare": sshare,
+}
 
 _VERSIONS = {"22.05": "22.05.8", "24.11": "24.11.5"}
 

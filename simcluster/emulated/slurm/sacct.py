@@ -49,12 +49,12 @@ def sacct(core: Core, call: Call) -> Reply:
         line = _TABLE.parse(call.arguments)
         if line.has("version"):
             return Reply(f"slurm-wlm {core.settings.version}\n")
-        if line.has("helpformat"):
-            return Reply(_help())
         if line.has("completion"):
             raise _Error("Slurm job completion is disabled\n")
         if not core.accounting:
             raise _Error("Slurm accounting storage is disabled\n")
+        if line.has("helpformat"):
+            return Reply(_help())
         columns = _columns(line, call)
         unit = _unit(line)
         entries = _chosen(core, call, line)
