@@ -1,6 +1,6 @@
 """The timeline in a real browser: what is drawn where, what pointing at it tells, and that it can be read.
 
-It needs Chromium (Debian: apt-get install chromium) on PATH or at CHROMIUM. In CI a browser that is missing is a failure.
+It needs Chromium (Debian: apt-get install chromium fonts-liberation) on PATH or at CHROMIUM. In CI a browser that is missing is a failure.
 """
 
 import os
