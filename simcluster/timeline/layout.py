@@ -110,7 +110,7 @@ def _add_tests(chart: Chart, tests: Sequence[TestSpan]) -> None:
             test = own[block.stay.of]
             row = chart.facts.of_test(test)
             _add_bar(chart, "test", test.outcome, row, block.stay.span, y=top + block.lane * _SLIM, height=_SLIM)
-        _close(chart, name or "tests", count * _SLIM)
+        _close(chart, name, count * _SLIM)
 
 
 def _add_cluster(chart: Chart, history: History, lane_height: float, *, has_heading: bool) -> None:
