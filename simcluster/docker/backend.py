@@ -270,12 +270,13 @@ def published_port(login: Container) -> int:
 
 def _history(name: str, spec: ClusterSpec, login: Container) -> History:
     completed, shown = _output(login, ["cat", _site(spec).completion_log]), _output(login, _SHOW_JOBS)
+    log = login.logs(timestamps=True).decode(errors="replace")
     return History(
         cluster=name,
         started=datetime.fromisoformat(str(login.attrs["Created"])[:19] + "+00:00").timestamp(),
         taken=time.time(),
-        nodes=parse_nodes(spec, login.logs(timestamps=True).decode(errors="replace")),
-        jobs=parse_history(completed, shown, _CONTAINER_ZONE),
+        nodes=parse_nodes(spec, log),
+        jobs=parse_history(completed, shown, _CONTAINER_ZONE, controller_log=log),
     )
 
 

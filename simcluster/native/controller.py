@@ -72,13 +72,13 @@ class SlurmController:
 
     async def history(self, cluster: str) -> dict[str, Any]:
         """Everything so far, as far as Slurm remembers it: see `simcluster.slurm.history`."""
-        shown = await self._output(*_SHOW_JOBS)
+        shown, log = await self._output(*_SHOW_JOBS), self._log("slurmctld.log")
         history = History(
             cluster=cluster,
             started=self._started,
             taken=time.time(),
-            nodes=parse_nodes(self._spec, self._log("slurmctld.log")),
-            jobs=parse_history(self._log("jobcomp.log"), shown),
+            nodes=parse_nodes(self._spec, log),
+            jobs=parse_history(self._log("jobcomp.log"), shown, controller_log=log),
         )
         return asdict(history)
 

@@ -1,14 +1,14 @@
 """The history of a real Slurm, from its completion log, `scontrol` and the controller's log.
 
 What Slurm itself does not keep is not there: fractions of a second; the CPUs on each node of a job on several nodes
-(they are shared out evenly); when a run began that `scontrol requeue` ended, which Slurm overwrites with its end; a job that was forgotten (MinJobAge) without having ended in the completion log. A node is
-down from when slurmctld has noticed.
+(they are shared out evenly); a job that was forgotten (MinJobAge) without having ended in the completion log. Of a run that
+`scontrol requeue` ended, only the controller's log knows the start. A node is down from when slurmctld has noticed.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from simcluster.history import JobHistory, NodeHistory, Run
 from simcluster.slurm.jobs import by_number, full_id, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import tzinfo
 
     from simcluster.spec import ClusterSpec
@@ -36,7 +36,9 @@ class _Story:
     last: str = ""
 
 
-def parse_history(completion_log: str, show_job: str, zone: tzinfo | None = None) -> tuple[JobHistory, ...]:
+def parse_history(
+    completion_log: str, show_job: str, zone: tzinfo | None = None, *, controller_log: str = ""
+) -> tuple[JobHistory, ...]:
     """Every job by number, from the completion log and `scontrol -o show job`; `zone` is the cluster's, None this machine's.
 
     Each run that Slurm ended has a line in the completion log, also one that was followed by another.
@@ -55,6 +57,9 @@ def parse_history(completion_log: str, show_job: str, zone: tzinfo | None = None
         if run is not None:
             # Of the last run both know; scontrol, read later, can tell that it is still alive.
             story.runs[run.start] = run
+    starts = _starts(controller_log, zone)
+    for number, story in stories.items():
+        story.runs = _with_starts(story.runs, starts.get(number, ()))
     return tuple(_job(number, stories[number], zone) for number in sorted(stories, key=by_number))
 
 
@@ -68,19 +73,44 @@ def parse_absences(controller_log: str, zone: tzinfo | None = None) -> dict[str,
     """When slurmctld set nodes DOWN, and when it heard of them again; its lines begin with an ISO 8601 time."""
     down: dict[str, list[tuple[float, float | None]]] = {}
     for line in controller_log.splitlines():
-        moment = re.match(r"\[?(\d{4}-\d\d-\d\dT[\d:]+(?:\.\d{1,6})?)\d*(Z)?", line)
+        at = _log_time(line, zone)
         went = re.search(r"Nodes (\S+) not responding, setting DOWN", line)
         came = re.search(r"Node (\S+) now responding|node (\S+) returned to service", line)
-        if moment is None or not (went or came):
+        if at is None:
             continue
-        at = _seconds(moment[1] + ("+00:00" if moment[2] else ""), zone)
-        assert at is not None  # noqa: S101
         for name in expand(went[1]) if went else ():
             if not _is_open(down.get(name)):
                 down.setdefault(name, []).append((at, None))
         if came and _is_open(spans := down.get(came[1] or came[2])) and spans:
             spans[-1] = (spans[-1][0], at)
     return down
+
+
+def _starts(controller_log: str, zone: tzinfo | None) -> dict[str, list[float]]:
+    """When slurmctld started each job, as often as it did."""
+    starts: dict[str, list[float]] = {}
+    for line in controller_log.splitlines():
+        started = re.search(r"\b(?:Started|Allocate) JobId=([\d_]+)", line)
+        if started and (at := _log_time(line, zone)) is not None:
+            starts.setdefault(started[1], []).append(at)
+    return starts
+
+
+def _with_starts(runs: dict[float, Run], starts: Sequence[float]) -> dict[float, Run]:
+    """The runs, those without length from the last start before their end, if that was not another run's."""
+    made: dict[float, Run] = {}
+    last = 0.0
+    for _, run in sorted(runs.items()):
+        end = run.end
+        before = [start for start in starts if last <= start <= end + 1] if end == run.start else []
+        made[run.start] = replace(run, start=min(before[-1], run.start)) if before else run
+        last = end if end is not None else last
+    return made
+
+
+def _log_time(line: str, zone: tzinfo | None) -> float | None:
+    moment = re.match(r"\[?(\d{4}-\d\d-\d\dT[\d:]+(?:\.\d{1,6})?)\d*(Z)?", line)
+    return _seconds(moment[1] + ("+00:00" if moment[2] else ""), zone) if moment else None
 
 
 def _is_open(spans: list[tuple[float, float | None]] | None) -> bool:

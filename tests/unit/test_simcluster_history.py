@@ -76,6 +76,14 @@ def test_a_run_that_was_requeued_is_told_with_its_end():
     assert job.runs == (Run(("node1",), (2,), "CANCELLED", MIDNIGHT + 2, MIDNIGHT + 2),)
 
 
+def test_when_a_requeued_run_began_is_in_the_controllers_log():
+    line = LOG.splitlines()[0].replace("NODE_FAIL", "PENDING").replace("00:00:01 EndTime", "00:00:02 EndTime")
+    began = "2026-01-01T00:00:00.500000001Z slurmctld: sched/backfill: _start_job: Started JobId=2 in debug on node1\n"
+    again = began.replace("00:00:00.5", "00:02:01.1")
+    (job,) = parse_history(f"{line}\n{LOG.splitlines()[1]}", "", timezone.utc, controller_log=began + again)
+    assert [(run.start - MIDNIGHT, run.end - MIDNIGHT) for run in job.runs] == [(0.5, 2), (121, 125)]
+
+
 def test_what_both_know_is_told_once():
     shown = LOG.splitlines()[2].replace("Name=", "JobName=").replace("ProcCnt", "NumCPUs")
     (job,) = parse_history(LOG.splitlines()[2], shown, timezone.utc)
