@@ -31,8 +31,10 @@ _ASK = """\
 """
 _HOSTNAME = """\
 #!/bin/sh
-[ $# -gt 0 ] || { echo "${SIMCLUSTER_HOST:-login}"; exit 0; }
-case $1 in -s | --short | -f | --fqdn | --long) echo "${SIMCLUSTER_HOST:-login}" ;; *) exec /bin/hostname "$@" ;; esac
+# A job of the native backend has the variables of the login that submitted it.
+host=${SLURMD_NODENAME:-${SIMCLUSTER_HOST:-login}}
+[ $# -gt 0 ] || { echo "$host"; exit 0; }
+case $1 in -s | --short | -f | --fqdn | --long) echo "$host" ;; *) exec /bin/hostname "$@" ;; esac
 """
 
 
@@ -107,7 +109,8 @@ def _write_shell_files(etc: Path, seen_as: str) -> None:
         f" *) PATH={shlex.quote(seen_as)}/bin:${{PATH:-{SYSTEM_PATH}}} ;; esac\n"
         f"SIMCLUSTER_MODULES={shlex.quote(seen_as)}/modules\n"
         "MODULEPATH=$SIMCLUSTER_MODULES\n"
-        "export PATH SIMCLUSTER_MODULES MODULEPATH\n"
+        f"BASH_ENV={shlex.quote(seen_as)}/etc/modules.sh\n"
+        "export PATH SIMCLUSTER_MODULES MODULEPATH BASH_ENV\n"
         f". {shlex.quote(seen_as)}/etc/modules.sh\n"
     )
     (etc / "simcluster.sh").write_text(own, encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import time
 from dataclasses import asdict
@@ -88,8 +89,12 @@ class SlurmController:
         await self._machines.kill(name)
 
     async def restart_node(self, name: str) -> None:
-        """Start slurmd, again or anew."""
+        """Start slurmd, again or anew, with nothing in its spool, as on a node without disks."""
         await self.kill_node(name)
+        # What the scripts of killed jobs left, only root could write over.
+        spool = self._directory / "spool" / name
+        shutil.rmtree(spool)
+        spool.mkdir()
         await self._machines.start(name)
         self._start_node(name)
 
@@ -106,10 +111,6 @@ class SlurmController:
         key.write_bytes(os.urandom(128))
         for name, text in render_conf_files(self._spec, self._site()).items():
             (self._directory / "etc" / name).write_text(text, encoding="utf-8")
-        # Where machines share this computer's host name, `hostname` tells the node's by this variable.
-        prolog = self._directory / "etc" / "task_prolog"
-        prolog.write_text('#!/bin/sh\necho "export SIMCLUSTER_HOST=$SLURMD_NODENAME"\n', encoding="ascii")
-        prolog.chmod(0o755)
 
     def _site(self) -> Site:
         has_host_names = "uts" in self._machines.kinds
@@ -122,8 +123,6 @@ class SlurmController:
             "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny",
             f"SlurmctldLogFile={self._seen}/log/slurmctld.log",
         ]
-        if not has_host_names:
-            settings.append(f"TaskProlog={self._seen}/etc/task_prolog")
         return Site(
             version=self._installation.version,
             controller=f"{host}({address})",
