@@ -210,7 +210,10 @@ def serve(directory: str, commands: Mapping[str, Iterable[str]], control: Callab
     os.chdir(directory)
     if sys.platform == "linux":
         become_subreaper()
-    asyncio.run(_run(Path(directory), commands, control))
+    try:
+        asyncio.run(_run(Path(directory), commands, control))
+    except SimclusterError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

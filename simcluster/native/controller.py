@@ -6,8 +6,11 @@ import asyncio
 import os
 import shutil
 import socket
+import sys
 import time
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simcluster.emulated.furniture import SYSTEM_PATH
@@ -45,6 +48,7 @@ class SlurmController:
         self._ports = {name: ReservedPort() for name in machines.names}
         self._directory = machines.directory / "shared" / "slurm"
         self._ended: list[str] = []
+        self._relays: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start the daemons; returns when every node is idle."""
@@ -54,7 +58,7 @@ class SlurmController:
             self._start_munge(self._installation.munged)
             await self._until(lambda: self._is_there("run/munge.socket"), "munged did not come up")
         nodes = [self._machines.start(name) for name in self._spec.node_names]
-        self._start(LOGIN, "slurmctld", [self._installation.slurmctld, "-D"])
+        self._start(LOGIN, [self._installation.slurmctld, "-D"])
         await asyncio.gather(*nodes)
         # A slurmd that meets nobody tries again after whole seconds.
         await self._until(self._is_listening, "slurmctld did not come up")
@@ -103,6 +107,16 @@ class SlurmController:
         """Slurm's directory as the machines see it."""
         return f"{self._machines.shared}/slurm"
 
+    @property
+    def _has_host_names(self) -> bool:
+        """Whether each machine has a host name of its own, and not this computer's."""
+        return "uts" in self._machines.kinds
+
+    @property
+    def _address(self) -> str:
+        """Where daemons listen: where their host's name leads (NoInAddrAny), and not everywhere."""
+        return _LOOPBACK if self._has_host_names else socket.gethostbyname(socket.gethostname())
+
     def _write_files(self) -> None:
         for name in ("etc", "run", "state", "log", *(f"spool/{name}" for name in self._spec.node_names)):
             (self._directory / name).mkdir(parents=True)
@@ -113,10 +127,7 @@ class SlurmController:
             (self._directory / "etc" / name).write_text(text, encoding="utf-8")
 
     def _site(self) -> Site:
-        has_host_names = "uts" in self._machines.kinds
-        host = LOGIN if has_host_names else socket.gethostname().partition(".")[0]
-        # With NoInAddrAny daemons listen where their host's name leads.
-        address = _LOOPBACK if has_host_names else socket.gethostbyname(socket.gethostname())
+        address, host = self._address, LOGIN if self._has_host_names else socket.gethostname().partition(".")[0]
         user = self._machines.blueprint.user
         settings = [
             *self._authentication(address),
@@ -135,7 +146,7 @@ class SlurmController:
             logs=f"{self._seen}/log",
             settings=tuple(settings),
             addresses={
-                name: f"NodeHostname={name if has_host_names else host} NodeAddr={address} Port={self._ports[name].number}"
+                name: f"NodeHostname={name if self._has_host_names else host} NodeAddr={address} Port={self._ports[name].number}"
                 for name in self._spec.node_names
             },
         )
@@ -164,21 +175,28 @@ class SlurmController:
         }
         # --force: the directory is private already, though one above it may not be.
         options_given = [f"--{name}={value}" for name, value in options.items()]
-        self._start(LOGIN, "munged", [program, "--foreground", "--force", *options_given])
+        self._start(LOGIN, [program, "--foreground", "--force", *options_given])
 
     def _start_node(self, name: str) -> None:
-        self._start(name, f"slurmd-{name}", [self._installation.slurmd, "-D", "-N", name])
+        self._start(name, [self._installation.slurmd, "-D", "-N", name])
 
-    def _start(self, machine: str, called: str, command: list[str]) -> None:
-        """Start a daemon, which puts its name, `called`, before what it writes to the log."""
+    def _start(self, machine: str, command: list[str]) -> None:
+        """Start a daemon; what it says goes to the cluster's log."""
+        program = Path(command[0]).name
 
         def hear(message: dict[str, Any]) -> None:
             if message["event"] in {"ended", "failed"}:
-                self._ended.append(called)
+                self._ended.append(f"{program} on {machine}")
 
         nothing = os.open(os.devnull, os.O_RDWR)
-        self._run_on(machine, [called, *command[1:]], hear, [nothing, 2, 2], program=command[0])
+        reading, writing = os.pipe()
+        # Slurm's programs know by this name which of them they are.
+        self._run_on(machine, [program, *command[1:]], hear, [nothing, writing, writing], program=command[0])
         os.close(nothing)
+        os.close(writing)
+        task = asyncio.create_task(_relay(reading, machine))
+        self._relays.add(task)
+        task.add_done_callback(self._relays.discard)
 
     async def _output(self, *command: str) -> str:
         """What a command prints on the login host."""
@@ -211,9 +229,7 @@ class SlurmController:
         while not await condition():
             if self._ended or time.monotonic() > deadline:
                 ended = f" ({', '.join(self._ended)} ended)" if self._ended else ""
-                raise ClusterStartError(
-                    f"{otherwise}{ended}; slurmctld's log ends:\n{self._log('slurmctld.log')[-1000:]}"
-                )
+                raise ClusterStartError(f"{otherwise}{ended}")
             await asyncio.sleep(_POLL)
 
     async def _is_there(self, name: str) -> bool:
@@ -222,7 +238,7 @@ class SlurmController:
     async def _is_listening(self) -> bool:
         port = self._ports[LOGIN].number
         try:
-            _, writer = await asyncio.open_connection(_LOOPBACK, port)
+            _, writer = await asyncio.open_connection(self._address, port)
         except OSError:
             return False
         writer.close()
@@ -238,6 +254,16 @@ class SlurmController:
     def _check(self, name: str) -> None:
         if name not in self._spec.node_names:
             raise SpecError(f"there is no node {name!r}; the nodes are {', '.join(self._spec.node_names)}")
+
+
+async def _relay(descriptor: int, machine: str) -> None:
+    """Copy what comes, until it ends, to the log, with when it came and from which machine."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb"))
+    async for line in reader:
+        moment = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        print(moment, machine, line.decode(errors="replace").rstrip(), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _read_all(descriptor: int) -> bytes:
