@@ -152,12 +152,14 @@ class Core:
             job.priority = job.request.priority or default_priority(job.array_id or job.id, job.request.nice)
         self._look_again(job)
 
-    def requeue(self, job: Job) -> None:
-        """Put a job that runs or ran back into the queue."""
+    def requeue(self, job: Job, *, is_held: bool = False) -> None:
+        """Put a job that runs or ran back into the queue; if it `is_held`, it stays there until it is released."""
         if job.state is State.PENDING:
             raise RefusedError(Refusal.NOT_PENDING)
         if not job.is_requeueable:
             raise RefusedError(Refusal.NOT_REQUEUEABLE)
+        if is_held:
+            job.is_held, job.priority = True, 0
         if job.state in ENDED:
             if job.has_ended:
                 self._way.reopen(job)
@@ -268,11 +270,14 @@ class Core:
         self._way.expire(job)
         self.tick()
 
-    def node_down(self, name: str) -> None:
-        """The controller has noticed that a node does not answer: its jobs fail, or wait for another run."""
+    def node_down(self, name: str, reason: str | None = None, by: str = "slurm") -> None:
+        """The controller has noticed that a node does not answer: its jobs fail, or wait for another run.
+
+        With a reason somebody says so of a node that does answer.
+        """
         node = self.nodes[name]
-        node.is_down, node.is_responding = True, False
-        node.reason, node.reason_time, node.reason_user = "Not responding", self.clock.time(), "slurm"
+        node.is_down, node.is_responding = True, reason is not None
+        node.reason, node.reason_time, node.reason_user = reason or "Not responding", self.clock.time(), by
         self._refresh(name)
         for job in list(node.jobs):
             self._way.lose(job)

@@ -30,6 +30,8 @@ class Refusal(enum.Enum):
     NO_GPUS = "there are no GPUs here"
     TOO_MANY_JOBS = "the queue is full"
     NOT_REQUEUEABLE = "the job may not be put back into the queue"
+    NOT_RUNNING = "the job still waits"
+    PRIORITY = "only an operator may set a priority"
     NOT_SUSPENDED = "the job is not suspended"
 
 

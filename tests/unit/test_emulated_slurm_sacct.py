@@ -79,9 +79,8 @@ def test_rows_are_chosen_by_when_the_jobs_were(site):
     assert ids(site, "-s", "CD") == []
     assert ids(site, "-s", "R,PD") == ["2"]
     assert ids(site, "-s", "CD", "-S", "now-2hours") == ["1"]
-    late = "sacct: error: Start time (2026-11-21T03:08:10) requested is after end time (2026-11-21T03:08:10).\n"
     assert site("sacct", "-S", "now+1hour")[2] == 1
-    assert site("sacct", "-S", "now+1hour")[1].startswith(late[:28])
+    assert site("sacct", "-S", "now+1hour")[1].startswith("sacct: error: Start time (")
 
 
 def test_sizes_are_shown_in_the_unit_asked_for(site):

@@ -66,7 +66,7 @@ def parse_fields(
             continue
         match = re.fullmatch(r"(\.?)(\d*)(.*)", rest, re.DOTALL)
         dot, width, after = match.groups() if match else ("", "", "")
-        size = int(width) if width else (0 if separator and after else 20)
+        size = int(width) if width else (0 if separator else 20)
         columns.append(Column(known[0], known[1], size, bool(dot), after=after))
     return columns, unknown
 

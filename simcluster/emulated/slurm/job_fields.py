@@ -62,7 +62,11 @@ def _whole(core: Core, record: Record, together: dict[int, list[Job]]) -> Record
     if not record.tasks or record.job.array_id is None:
         return record
     elements = together[record.job.array_id]
-    return Record(record.job, tuple(e.task_id or 0 for e in elements), core.arrays[record.job.array_id].limit)
+    array = core.arrays[record.job.array_id]
+    if len(elements) < len(array.together):  # those that were named
+        tasks = tuple(e.task_id or 0 for e in elements) if len(elements) > 1 else ()
+        return Record(record.job, tasks)
+    return Record(record.job, tuple(e.task_id or 0 for e in elements), array.limit)
 
 
 def tasks_text(record: Record) -> str:

@@ -21,9 +21,9 @@ __all__ = ["scancel"]
 
 _TABLE = table(
     "scancel",
-    flags="batch/b ctld full/f hurry/H me quiet/Q verbose/v version/V",
+    flags="batch/b ctld full/f me quiet/Q verbose/v version/V",
     valued="account/A jobname/n name partition/p qos/q signal/s state/t user/u nodelist/w",
-    refused="interactive/i clusters/M= reservation/R= sibling= wckey= help usage",
+    refused="hurry/H interactive/i clusters/M= reservation/R= sibling= wckey= help usage",
 )
 _FILTERS = ("account", "jobname", "name", "partition", "qos", "state", "user", "me", "nodelist")
 _KILL = 9

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
+from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import compress, expand
 from simcluster.emulated.slurm.identifiers import is_allowed, jobs_named, split_ids
-from simcluster.emulated.slurm.options import UsageError, table
-from simcluster.emulated.slurm.shown import show_config, show_jobs, show_node, show_partition
+from simcluster.emulated.slurm.options import UsageError, log_refusal, table
+from simcluster.emulated.slurm.shown import show_config, show_jobs, show_node, show_partition, show_steps
 from simcluster.emulated.slurm.times import parse_limit, parse_time
 from simcluster.emulated.slurm.words import strerror
 
@@ -25,13 +26,17 @@ __all__ = ["scontrol"]
 
 _TABLE = table(
     "scontrol",
-    flags="all/a details/d oneliner/o quiet/Q verbose/v version/V local hide",
-    refused="clusters/M= federation/F future help/h sibling uid/u= json yaml",
+    flags="all/a details/d oneliner/o quiet/Q version/V",
+    refused="clusters/M= federation/F future help/h hide local sibling uid/u= verbose/v json yaml",
 )
 
 
 class _Error(Exception):
     """The text for stderr."""
+
+
+class _NotFoundError(Exception):
+    """The text for stdout, which is where scontrol says so of some things."""
 
 
 def scontrol(core: Core, call: Call) -> Reply:
@@ -44,18 +49,23 @@ def scontrol(core: Core, call: Call) -> Reply:
             return Reply("scontrol: \n")
         keyword, words = line.rest[0], list(line.rest[1:])
         if keyword == "show":
-            return Reply(_show(core, words, one_line=line.has("oneliner"), details=line.has("details")))
+            return Reply(_show(core, call, words, one_line=line.has("oneliner"), details=line.has("details")))
+        if keyword == "version":
+            return Reply(f"slurm-wlm {core.settings.version}\n")
         if keyword == "ping":
             return Reply(f"Slurmctld(primary) at {core.settings.controller} is UP\n")
         action = _ACTIONS.get(keyword)
         if action is None:
+            log_refusal("scontrol", keyword)
             raise _Error(f"invalid keyword: {keyword}\n")
         return action(core, call, words)
+    except _NotFoundError as error:
+        return Reply(f"{error} not found\n", code=1)
     except (UsageError, _Error) as error:
         return Reply(stderr="" if "-Q" in call.arguments else str(error), code=1)
 
 
-def _show(core: Core, words: list[str], *, one_line: bool, details: bool) -> str:
+def _show(core: Core, call: Call, words: list[str], *, one_line: bool, details: bool) -> str:
     if not words:
         raise _Error("too few arguments for keyword:show\n")
     entity, _, name = words[0].partition("=")
@@ -63,9 +73,13 @@ def _show(core: Core, words: list[str], *, one_line: bool, details: bool) -> str
     entity = entity.lower()
     if len(words) > 2:
         raise _Error("too many arguments for keyword:show\n")
-    if entity in {"hostnames", "hostlist", "hostlistsorted"}:
-        names = expand(name)
-        return "".join(f"{one}\n" for one in names) if entity == "hostnames" else f"{compress(names)}\n"
+    if entity in {"hostname", "hostnames", "hostlist", "hostlistsorted"}:
+        return _hosts(call, entity, words[1:])
+    if entity in {"licenses", "reservations"}:
+        nothing = "licenses configured in Slurm." if entity == "licenses" else "reservations in the system"
+        return f"No {nothing}\n"
+    if entity in {"step", "steps", "stepid"}:
+        return _steps(core, name, one_line=one_line)
     if entity == "config":
         return show_config(core)
     if entity in {"job", "jobs", "jobid"}:
@@ -74,14 +88,32 @@ def _show(core: Core, words: list[str], *, one_line: bool, details: bool) -> str
         nodes = expand(name) if name else list(core.nodes.position)
         for one in nodes:
             if one not in core.nodes.position:
-                raise _Error(f"Node {one} not found\n")
+                raise _NotFoundError(f"Node {one}")
         return "".join(show_node(core, core.nodes[one], one_line=one_line) for one in nodes)
     if entity in {"partition", "partitions", "partitionname"}:
         if name and name not in core.partitions:
-            raise _Error(f"Partition {name} not found\n")
+            raise _NotFoundError(f"Partition {name}")
         chosen = [core.partitions[name]] if name else list(core.partitions.values())
         return "".join(show_partition(core, one, one_line=one_line) for one in chosen)
+    log_refusal("scontrol", f"show {words[0]}")
     raise _Error(f"invalid entity:{words[0]} for keyword:show \n")
+
+
+def _hosts(call: Call, entity: str, words: Sequence[str]) -> str:
+    """In a job, without a list, it is the job's nodes."""
+    if not words and entity.startswith("hostname") and "SLURM_NODELIST" not in call.environment:
+        raise _Error("scontrol: error: host list is empty\n")
+    names = expand(words[0] if words else call.environment.get("SLURM_NODELIST", ""))
+    if entity.startswith("hostname"):
+        return "".join(f"{one}\n" for one in names)
+    return f"{compress(sorted(names) if entity == 'hostlistsorted' else names)}\n"
+
+
+def _steps(core: Core, name: str, *, one_line: bool) -> str:
+    jobs = jobs_named(core, name) if name else list(core.running)
+    if not jobs:
+        raise _Error("slurm_get_job_steps error: Invalid job id specified\n")
+    return show_steps(core, jobs, name.partition(".")[2], one_line=one_line)
 
 
 def _shown_jobs(core: Core, name: str) -> list[Job]:
@@ -92,12 +124,20 @@ def _shown_jobs(core: Core, name: str) -> list[Job]:
         raise _Error("scontrol_print_job error: Invalid job id specified\n")
     if not jobs:
         if "_" in name and core.find(int(name.split("_", maxsplit=1)[0])):
-            raise _Error(f"Job {name} not found\n")
+            raise _NotFoundError(f"Job {name}")
         raise _Error("slurm_load_jobs error: Invalid job id specified\n")
     return jobs
 
 
-def _on_jobs(core: Core, call: Call, words: Sequence[str], do: Callable[[Job], None], *, after: str = "") -> Reply:
+def _on_jobs(
+    core: Core,
+    call: Call,
+    words: Sequence[str],
+    do: Callable[[Job], None],
+    *,
+    after: str = "",
+    to_strangers: Refusal = Refusal.NOT_OWNER,
+) -> Reply:
     """Do it to each job; what is refused is told for each, and makes the exit code 1."""
     errors = []
     for text in (piece for word in words for piece in split_ids(word.split("=", 1)[-1])):
@@ -107,7 +147,7 @@ def _on_jobs(core: Core, call: Call, words: Sequence[str], do: Callable[[Job], N
                 raise RefusedError(Refusal.UNKNOWN_JOB)
             for job in jobs:
                 if not is_allowed(call, job):
-                    raise RefusedError(Refusal.NOT_OWNER)
+                    raise RefusedError(to_strangers)
                 do(job)
         except RefusedError as error:
             errors.append(f"{strerror(error)} for job {text}\n")
@@ -147,12 +187,19 @@ def _by_name(core: Core, words: list[str]) -> list[str]:
 
 
 def _requeue(core: Core, call: Call, words: list[str]) -> Reply:
-    def requeue(job: Job) -> None:
-        if not is_allowed(call, job):
-            raise RefusedError(Refusal.NOT_PERMITTED)
-        core.requeue(job)
+    return _on_jobs(core, call, words, core.requeue, to_strangers=Refusal.NOT_PERMITTED)
 
-    return _on_jobs(core, replace(call, user="root") if _is_operator(call) else call, words, requeue)
+
+def _requeue_held(core: Core, call: Call, words: list[str]) -> Reply:
+    """As `requeue`, and then it waits until somebody releases it."""
+
+    def requeue(job: Job) -> None:
+        if job.state is State.PENDING:
+            raise RefusedError(Refusal.NOT_RUNNING)
+        core.requeue(job, is_held=True)
+
+    words = words[1:] if words and words[0].lower().startswith("state=") else words
+    return _on_jobs(core, call, words, requeue, to_strangers=Refusal.NOT_PERMITTED)
 
 
 def _operators_only(do: Callable[[Core, Job], None]) -> Callable[[Core, Call, list[str]], Reply]:
@@ -175,6 +222,7 @@ def _write(core: Core, call: Call, words: list[str]) -> Reply:
     if not is_allowed(call, jobs[0]):
         raise _Error("job script retrieval failed: Invalid user id\n")
     if words[2:] != ["-"]:
+        log_refusal("scontrol", "write batch_script to a file")
         raise _Error("scontrol write batch_script to a file is not emulated; write to - instead\n")
     return Reply(jobs[0].script.decode("utf-8", "replace"))
 
@@ -224,6 +272,8 @@ def _change(core: Core, call: Call, job: Job, changes: dict[str, str]) -> None:
             if job.started is not None:
                 raise RefusedError(Refusal.NOT_PENDING)
             fields[name] = int(changes[key])
+    if "priority" in changes and not _is_operator(call):
+        raise RefusedError(Refusal.PRIORITY)
     if "nice" in changes:
         fields["nice"] = int(changes["nice"])
     if "requeue" in changes:
@@ -263,12 +313,17 @@ def _update_nodes(core: Core, call: Call, changes: dict[str, str]) -> Reply:
         if name not in core.nodes.position:
             raise _Error("slurm_update error: Invalid node name specified\n")
         state = changes.get("state", "").lower()
+        if state in {"drain", "down", "fail"} and not changes.get("reason"):
+            raise _Error("You must specify a reason when DOWNING or DRAINING a node. Request denied\n")
         if state == "drain":
             core.drain(name, changes.get("reason", ""), call.user)
         elif state in {"resume", "undrain", "idle"}:
             core.undrain(name)
         elif state == "down":
-            core.node_down(name)
+            core.node_down(name, changes["reason"], call.user)
+        else:
+            log_refusal("scontrol", f"update NodeName= State={state}")
+            raise _Error("slurm_update error: Invalid node state specified\n")
     return Reply()
 
 
@@ -278,7 +333,15 @@ def _update_partition(core: Core, call: Call, changes: dict[str, str]) -> Reply:
     partition = core.partitions.get(changes["partitionname"])
     if partition is None:
         raise _Error("slurm_update error: Invalid partition name specified\n")
-    core.set_partition(replace(partition, is_up=changes.get("state", "up").lower() == "up"))
+    state = changes.get("state", "up").lower()
+    strange = set(changes) - {"partitionname", "state", "maxtime", "defaulttime"}
+    if strange or state not in {"up", "down"}:
+        log_refusal("scontrol", f"update PartitionName= {', '.join(sorted(strange)) or f'State={state}'}")
+        raise _Error("slurm_update error: Requested operation not supported on this system\n")
+    is_up = state == "up" if "state" in changes else partition.is_up
+    most = parse_limit(changes["maxtime"]) or None if "maxtime" in changes else partition.max_time
+    usual = parse_limit(changes["defaulttime"]) or None if "defaulttime" in changes else partition.default_time
+    core.set_partition(replace(partition, is_up=is_up, max_time=most, default_time=usual))
     return Reply()
 
 
@@ -287,6 +350,7 @@ _ACTIONS: dict[str, Callable[[Core, Call, list[str]], Reply]] = {
     "uhold": _hold,
     "release": _release,
     "requeue": _requeue,
+    "requeuehold": _requeue_held,
     "suspend": _operators_only(lambda core, job: core.suspend(job)),
     "resume": _operators_only(lambda core, job: core.resume(job)),
     "update": _update,

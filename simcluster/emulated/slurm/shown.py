@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.jobs import Job
     from simcluster.emulated.slurm.job_fields import Record
 
-__all__ = ["derived_exit_code", "show_config", "show_jobs", "show_node", "show_partition", "tres"]
+__all__ = ["derived_exit_code", "show_config", "show_jobs", "show_node", "show_partition", "show_steps", "tres"]
 
 
 def show_jobs(core: Core, jobs: list[Job], *, one_line: bool, details: bool) -> str:
@@ -80,7 +80,7 @@ def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
         f"SubmitTime={stamp(job.submitted)} EligibleTime={stamp(job.eligible)}",
         f"AccrueTime={stamp(job.eligible)}",
         f"StartTime={stamp(started)} EndTime={stamp(ended)} Deadline=N/A",
-        f"SuspendTime={stamp(job.suspended, 'None')} SecsPreSuspend=0 LastSchedEval={stamp(job.started or job.submitted)} Scheduler=Main",
+        f"SuspendTime={stamp(job.suspended, 'None')} SecsPreSuspend={_seconds_before_suspension(job)} LastSchedEval={stamp(job.started or job.submitted)} Scheduler=Main",
         f"Partition={partition_text(job)} AllocNode:Sid={core.settings.controller}:1",
         f"ReqNodeList={compress(job.request.nodelist) or '(null)'} ExcNodeList={compress(job.request.exclude) or '(null)'}",
         f"NodeList={compress(job.nodes)}",
@@ -109,6 +109,10 @@ def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
     ]
 
 
+def _seconds_before_suspension(job: Job) -> int:
+    return 0 if job.suspended is None or job.started is None else int(job.suspended - job.started)
+
+
 def _mail_types(text: str) -> str:
     return "INVALID_DEPEND,BEGIN,END,FAIL,REQUEUE,STAGE_OUT" if text.upper() == "ALL" else text.upper()
 
@@ -126,6 +130,54 @@ def _placement(job: Job) -> list[str]:
         gres = f"gpu:{len(taken)}(IDX:{in_ranges(taken)})" if taken else ""
         lines.append(f"  Nodes={name} CPU_IDs={in_ranges(range(cpus))} Mem={memory} GRES={gres}")
     return lines
+
+
+def show_steps(core: Core, jobs: list[Job], wanted: str, *, one_line: bool) -> str:
+    """Records of the steps that run: those of the jobs, or the one that is `wanted`."""
+    shown = []
+    for job in jobs:
+        if job.state is State.RUNNING and not job.request.is_interactive and wanted in {"", "batch"}:
+            lines = _step_lines(core, job, "batch", "batch", job.nodes[:1], started=job.started, tasks=1)
+            shown.append(_joined(lines, one_line=one_line))
+        for step in job.steps:
+            if step.state is State.RUNNING and wanted in {"", str(step.number)}:
+                lines = _step_lines(
+                    core,
+                    job,
+                    str(step.number),
+                    step.name,
+                    step.nodes,
+                    started=step.started,
+                    tasks=step.tasks,
+                    cpus=sum(step.cpus_by_node),
+                    tres=f"cpu={sum(step.cpus_by_node)},mem={memory_text(sum(step.memory_by_node))},node={len(step.nodes)}",
+                )
+                shown.append(_joined(lines, one_line=one_line))
+    return "".join(shown) or "No job steps in the system\n"
+
+
+def _step_lines(
+    core: Core,
+    job: Job,
+    number: str,
+    name: str,
+    nodes: tuple[str, ...],
+    *,
+    started: float | None,
+    tasks: int,
+    cpus: int = 0,
+    tres: str = "(null)",
+) -> list[str]:
+    return [
+        f"StepId={job.full_id}.{number} UserId={user_id(core, job.user)} StartTime={stamp(started)} TimeLimit=UNLIMITED",
+        f"State=RUNNING Partition={job.partition} NodeList={compress(nodes)}",
+        f"Nodes={len(nodes)} CPUs={cpus} Tasks={tasks} Name={name} Network=(null)",
+        f"TRES={tres}",
+        "ResvPorts=(null)",
+        "CPUFreqReq=Default",
+        "SrunHost:Pid=(null):0",
+        "",
+    ]
 
 
 def show_node(core: Core, node: Node, *, one_line: bool) -> str:

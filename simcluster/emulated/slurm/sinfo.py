@@ -9,7 +9,8 @@ from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
 from simcluster.emulated.slurm.hostlists import compress, expand
 from simcluster.emulated.slurm.options import UsageError, table
-from simcluster.emulated.slurm.times import clock_text, time_used
+from simcluster.emulated.slurm.surroundings import user_id
+from simcluster.emulated.slurm.times import clock_text, stamp, time_used
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +24,13 @@ __all__ = ["node_state", "sinfo"]
 
 _TABLE = table(
     "sinfo",
-    flags="all/a exact/e hide long/l Node/N noheader/h summarize/s verbose/v version/V responding/r",
-    valued="format/o Format/O nodes/n partition/p states/t sort/S",
-    refused="clusters/M= cluster= dead/d federation future/F help iterate/i= json list-reasons/R local noconvert reservation/T usage yaml",
+    flags="all/a dead/d list-reasons/R long/l Node/N noheader/h responding/r summarize/s version/V",
+    valued="format/o Format/O nodes/n partition/p states/t",
+    refused="""clusters/M= cluster= exact/e federation future/F help hide iterate/i= json local noconvert
+    reservation/T sort/S= usage verbose/v yaml""",
 )
+_REASONS = "%20E %9u %19H %N"
+_LONG_REASONS = "%20E %12U %19H %6t %N"
 _SHORT = {
     "idle": "idle",
     "mixed": "mix",
@@ -68,8 +72,12 @@ def sinfo(core: Core, call: Call) -> Reply:
     if line.has("version"):
         return Reply(f"slurm-wlm {core.settings.version}\n")
     kind, form = _form(line)
-    groups = _groups(core, line, is_fine=any(f"%{letter}" in form for letter in "OefnGwd") or line.has("Node"))
-    fields = _fields()
+    groups = (
+        _reasons(core)
+        if line.has("list-reasons")
+        else _groups(core, line, is_fine=any(f"%{letter}" in form for letter in "OefnGwd") or line.has("Node"))
+    )
+    fields = _fields(core)
     letters = {letter: (title, value) for letter, _, title, value in fields}
     names = {name: (title, value) for _, name, title, value in fields}
     columns, unknown = parse_fields(form, names) if kind == "O" else parse_format(form, letters)
@@ -82,10 +90,12 @@ def _form(line: CommandLine) -> tuple[str, str]:
     for name, value in reversed(line.options):
         if name in {"format", "Format"}:
             return ("o" if name == "format" else "O"), value
+    if line.has("list-reasons"):
+        return "o", _LONG_REASONS if line.has("long") else _REASONS
     if line.has("summarize"):
         return "o", "%9P %.5a %.10l %.16F %N"
     if line.has("Node"):
-        form = "%10N %.6D %.9P %.11T %.4c %.8z %.6m %.8d %.6w %.8f %20E" if line.has("long") else "%10N %.6D %.9P %6t"
+        form = "%10N %.5D %.9P %.11T %.4c %.8z %.6m %.8d %.6w %.8f %20E" if line.has("long") else "%10N %.5D %.9P %6t"
         return "o", form.replace("%.4c", "%4c") if line.has("long") else form
     return "o", "%9P %.5a %.10l %.10s %.4r %.8h %.10g %.6D %.11T %N" if line.has(
         "long"
@@ -102,6 +112,8 @@ def _groups(core: Core, line: CommandLine, *, is_fine: bool) -> list[_Group]:
             continue
         nodes = [core.nodes[name] for name in (partition.nodes or core.nodes.position)]
         nodes = [node for node in nodes if only is None or node.machine.name in only]
+        if line.has("dead") or line.has("responding"):
+            nodes = [node for node in nodes if node.is_responding == line.has("responding")]
         if states:
             nodes = [
                 node for node in nodes if states & {node_state(node).rstrip("*"), _SHORT[node_state(node).rstrip("*")]}
@@ -116,7 +128,7 @@ def _groups(core: Core, line: CommandLine, *, is_fine: bool) -> list[_Group]:
     return groups
 
 
-def _fields() -> list[tuple[str, str, str, Callable[[_Group], str]]]:
+def _fields(core: Core) -> list[tuple[str, str, str, Callable[[_Group], str]]]:
     """Each as letter, name for `-O`, title, value."""
     return [
         ("P", "partition", "PARTITION", lambda g: g.partition.name + "*" * g.partition.is_default),
@@ -153,6 +165,9 @@ def _fields() -> list[tuple[str, str, str, Callable[[_Group], str]]]:
         ("z", "socketcorethread", "S:C:T", lambda g: _same(g, lambda node: f"{node.machine.cpus}:1:1")),
         ("O", "cpusload", "CPU_LOAD", lambda _: "0.00"),
         ("E", "reason", "REASON", lambda g: _same(g, lambda node: node.reason or "none")),
+        ("u", "user", "USER", lambda g: _same(g, lambda node: node.reason_user or "Unknown")),
+        ("U", "userlong", "USER", lambda g: _same(g, lambda node: _user_with_id(core, node.reason_user))),
+        ("H", "timestamp", "TIMESTAMP", lambda g: _same(g, lambda node: stamp(node.reason_time))),
         ("C", "cpusstate", "CPUS(A/I/O/T)", _cpus),
         ("F", "nodeaiot", "NODES(A/I/O/T)", _counts),
         ("s", "size", "JOB_SIZE", lambda _: "1-infinite"),
@@ -160,6 +175,20 @@ def _fields() -> list[tuple[str, str, str, Callable[[_Group], str]]]:
         ("h", "oversubscribe", "OVERSUBS", lambda _: "NO"),
         ("g", "groups", "GROUPS", lambda _: "all"),
     ]
+
+
+def _reasons(core: Core) -> list[_Group]:
+    """Nodes that somebody has said something about, together where it was the same."""
+    found: dict[object, list[Node]] = {}
+    for node in core.nodes.all:
+        if node.reason:
+            found.setdefault((node.reason, node.reason_user, node.reason_time), []).append(node)
+    partition = next(iter(core.partitions.values()))
+    return [_Group(partition, tuple(nodes)) for nodes in found.values()]
+
+
+def _user_with_id(core: Core, user: str | None) -> str:
+    return f"{user}({user_id(core, user)})" if user else "Unknown"
 
 
 def _state(group: _Group, names: dict[str, str] | None) -> str:

@@ -26,11 +26,10 @@ __all__ = ["squeue"]
 
 _TABLE = table(
     "squeue",
-    flags="all/a array/r array-unique hide local long/l me noconvert noheader/h start verbose/v version/V",
-    optional="",
+    flags="all/a array/r array-unique hide local long/l me noconvert noheader/h start version/V",
     valued="account/A name/n format/o Format/O jobs/j job partition/p qos/q states/t state sort/S user/u nodelist/w",
     refused="""clusters/M= federation help iterate/i= json licenses/L= priority/P reservation/R= sibling steps/s=
-    usage yaml""",
+    usage verbose/v yaml""",
 )
 _DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 _LONG = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
@@ -54,7 +53,7 @@ def squeue(core: Core, call: Call) -> Reply:
     try:
         line = _TABLE.parse(call.arguments)
         if line.rest:
-            raise _Error(f"{_USAGE}squeue: error: Unrecognized option: {line.rest[0]}\n")
+            return Reply(_USAGE, f"squeue: error: Unrecognized option: {line.rest[0]}\n", 1)
         if line.has("version"):
             return Reply(f"slurm-wlm {core.settings.version}\n")
         jobs, notes = _chosen(core, call, line)
@@ -88,7 +87,7 @@ def _form(call: Call, line: CommandLine) -> tuple[str, str]:
 
 def _chosen(core: Core, call: Call, line: CommandLine) -> tuple[list[Job], str]:
     ids = line.last("jobs") or line.last("job")
-    jobs = _by_ids(core, ids) if ids else list(core.known)
+    jobs = _by_ids(core, ids) if line.has("jobs", "job") else list(core.known)
     notes = ""
     states = _states(line)
     if states is not None:

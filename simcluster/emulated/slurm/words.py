@@ -59,6 +59,8 @@ _ERRORS = {
     Refusal.NO_GPUS: "Invalid generic resource (gres) specification",
     Refusal.TOO_MANY_JOBS: "Slurm temporarily unable to accept job, sleeping and retrying",
     Refusal.NOT_REQUEUEABLE: "Requested operation is presently disabled",
+    Refusal.NOT_RUNNING: "Job is pending execution",
+    Refusal.PRIORITY: "Changes to job priority are not persistent, change nice instead",
     Refusal.NOT_SUSPENDED: "Job is not suspended",
 }
 

@@ -1,0 +1,129 @@
+"""squeue, scontrol, sinfo and scancel on the emulated scheduler, where 22.05.8 surprises."""
+
+from __future__ import annotations
+
+import pytest
+from emulated_slurm import Site
+
+from simcluster.emulated.jobs import StepRequest
+from simcluster.emulated.slurm.times import stamp
+from simcluster.emulated.steps import create_step
+
+
+@pytest.fixture
+def site():
+    return Site()
+
+
+def test_held_jobs_come_last(site):
+    site.submit("-H")
+    site.submit("--begin=now+60")
+    assert site("squeue", "-ho", "%i %Q")[0] == "2 4294901758\n1 0\n"
+    site("scontrol", "release", "1")
+    assert site("squeue", "-ho", "%i %T")[0].splitlines()[-1] == "1 RUNNING"
+
+
+def test_named_elements_are_shown_without_the_others(site):
+    site.submit("--array=1-9%2", "-H")
+    assert site("squeue", "-ho", "%i")[0] == "1_[1-9%2]\n"
+    assert site("squeue", "-ho", "%i", "-j", "1_3,1_4")[0] == "1_[3-4]\n"
+    assert site("squeue", "-ho", "%i", "-j", "1_3")[0] == "1_3\n"
+    assert "ArrayTaskId=3 ArrayTaskThrottle=2 " in site("scontrol", "show", "job", "1_3")[0]
+
+
+def test_an_empty_list_of_ids_is_no_job(site):
+    site.submit()
+    assert site("squeue", "-h", "-j", "") == ("", "", 0)
+
+
+def test_nodes_of_a_waiting_job_are_as_many_as_could_hold_it(site):
+    site.submit("-n8", "-N2")
+    site.submit("-n8")
+    assert site("squeue", "-ho", "%D", "-t", "PD")[0] == "2\n"
+
+
+@pytest.mark.parametrize("entity", ["node", "partition"])
+def test_what_is_not_there_is_said_on_stdout(site, entity):
+    assert site("scontrol", "show", entity, "nosuch") == (f"{entity.capitalize()} nosuch not found\n", "", 1)
+
+
+def test_hostlists(site):
+    assert site("scontrol", "show", "hostname", "node[1-2]")[0] == "node1\nnode2\n"
+    assert site("scontrol", "show", "hostlistsorted", "b2,b1,a1")[0] == "a1,b[1-2]\n"
+    assert site("scontrol", "show", "hostnames", environment={"SLURM_NODELIST": "n[1-2]"})[0] == "n1\nn2\n"
+    assert site("scontrol", "show", "hostnames") == ("", "scontrol: error: host list is empty\n", 1)
+    assert site("scontrol", "version")[0] == "slurm-wlm 22.05.8\n"
+
+
+def test_a_job_requeued_in_held_state_waits_for_its_release(site):
+    site.submit("--begin=now+60")
+    refused = "Job is pending execution for job 1\n"
+    assert site("scontrol", "requeuehold", "1") == ("", refused, 1)
+    site.submit()
+    assert site("scontrol", "requeuehold", "2") == ("", "", 0)
+    site.end(2, signal=15)
+    site.clock.now += 600
+    site.core.tick()
+    assert site("squeue", "-ho", "%T %r", "-j", "2")[0] == "PENDING JobHeldUser\n"
+    site("scontrol", "release", "2")
+    assert site("squeue", "-ho", "%T", "-j", "2")[0] == "RUNNING\n"
+
+
+def test_strangers_may_not_requeue(site):
+    site.submit()
+    refused = "Access/permission denied for job 1\n"
+    assert site("scontrol", "requeue", "1", user="other") == ("", refused, 1)
+
+
+def test_only_operators_set_priorities(site):
+    site.submit("--begin=now+60")
+    refused = "Changes to job priority are not persistent, change nice instead for job 1\n"
+    assert site("scontrol", "update", "job=1", "Priority=100") == ("", refused, 1)
+    assert site("scontrol", "update", "job=1", "Priority=100", user="root") == ("", "", 0)
+    assert site("squeue", "-ho", "%Q")[0] == "100\n"
+
+
+def test_steps_that_run_have_records(site):
+    site.submit("-n2")
+    create_step(site.core.find(1)[0], StepRequest("work", 2), site.clock.now)
+    shown = site("scontrol", "show", "step", "1")[0]
+    assert "StepId=1.batch UserId=1000 StartTime=" in shown
+    assert "   Nodes=1 CPUs=0 Tasks=1 Name=batch Network=(null)\n" in shown
+    assert "   Nodes=1 CPUs=2 Tasks=2 Name=work Network=(null)\n   TRES=cpu=2,mem=1000M,node=1\n" in shown
+    assert site("scontrol", "-o", "show", "step", "1.0")[0].startswith("StepId=1.0 ")
+
+
+def test_a_drained_node_has_a_reason(site):
+    refused = "You must specify a reason when DOWNING or DRAINING a node. Request denied\n"
+    assert site("scontrol", "update", "NodeName=node1", "State=DRAIN", user="root") == ("", refused, 1)
+    site("scontrol", "update", "NodeName=node1", "State=DRAIN", "Reason=disk bad", user="root")
+    assert site("sinfo", "-R")[0] == (
+        "REASON               USER      TIMESTAMP           NODELIST\n"
+        f"disk bad             root      {stamp(site.clock.now)} node1\n"
+    )
+    assert site("sinfo", "-hNo", "%N %T", "-p", "debug")[0] == "node1 drained\nnode2 idle\n"
+
+
+def test_nodes_that_do_not_answer(site):
+    site.core.node_down("node1")
+    site("scontrol", "update", "NodeName=node2", "State=DOWN", "Reason=y", user="root")
+    assert site("sinfo", "-hdo", "%N %T", "-p", "debug")[0] == "node1 down*\n"
+    assert site("sinfo", "-hro", "%N %T", "-p", "debug")[0] == "node2 down\n"
+
+
+def test_a_partition_is_changed_or_the_change_refused(site, caplog):
+    site("scontrol", "update", "PartitionName=down", "State=UP", "MaxTime=5", user="root")
+    assert site("sinfo", "-ho", "%a %l", "-p", "down")[0] == "up 5:00\n"
+    assert site("scontrol", "update", "PartitionName=down", "PriorityTier=2", user="root")[2] == 1
+    assert "prioritytier" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("squeue", "-v"), ("squeue", "-i", "1"), ("sinfo", "-e"), ("sinfo", "-S", "N"), ("scontrol", "-v", "ping"),
+     ("scancel", "-H", "1"), ("sacct", "-v"), ("scontrol", "listpids"), ("scontrol", "show", "topology")],
+)  # fmt: skip
+def test_what_is_not_emulated_is_refused_and_named_in_the_log(site, words, caplog):
+    assert site(*words)[2] == 1
+    assert words[0] in caplog.text
+    assert words[-1] in caplog.text or words[1] in caplog.text
