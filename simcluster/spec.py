@@ -14,10 +14,12 @@ from simcluster.errors import SpecError
 
 __all__ = ["BACKENDS", "PYTHONS", "SCHEDULERS", "SLURM_VERSIONS", "ClusterSpec", "Partition", "checked_name"]
 
-SCHEDULERS = ("slurm", "ssh")
+SCHEDULERS = ("slurm", "pbs", "ssh")
 BACKENDS = ("emulated", "native", "docker")
 PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 SLURM_VERSIONS = ("22.05", "24.11")
+PBS_VERSIONS = ("23.06",)
+STATES = ("UP", "DOWN", "DRAIN", "INACTIVE")
 
 _UNITS = {
     "": 1,
@@ -38,14 +40,21 @@ class Partition:
     """A partition beside the default one, which is called `debug` and has every node.
 
     `nodes` are names ("node1"); None is all of them. `max_time` is as in slurm.conf: "30" (minutes), "2:00:00",
-    "1-00:00:00" or "INFINITE".
+    "1-00:00:00" or "INFINITE". With PBS it is a queue beside `workq`, or workq itself, and more can be said of it:
+    `state` is as in slurm.conf too ("DOWN" starts no jobs, "DRAIN" takes none, "INACTIVE" neither), and `max_cpus` is
+    the most that one job may have.
     """
 
     name: str
     nodes: tuple[str, ...] | None = None
     max_time: str = "INFINITE"
+    state: str = "UP"
+    max_cpus: int | None = None
 
     def __post_init__(self) -> None:
+        _one_of(f"partition {self.name}: state", self.state, STATES)
+        if self.max_cpus is not None:
+            _whole_number(f"partition {self.name}: max_cpus", self.max_cpus, at_least=1)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.name) or self.name in {"debug", "DEFAULT"}:
             raise SpecError(
                 f"partition name {self.name!r}: letters, digits, '-' and '_', and neither debug nor DEFAULT"
@@ -73,8 +82,8 @@ class Partition:
 class ClusterSpec:
     """A cluster to be: the arguments of `simcluster.start`, checked.
 
-    `pythons=None` is every version that the backend has. `version` is the scheduler's ("22.05", "24.11"), None the
-    backend's default. A GB is 1024 MB, as schedulers count. `partitions` takes names, mappings or `Partition`s.
+    `pythons=None` is every version that the backend has. `version` is the scheduler's (Slurm's "22.05" or
+    "24.11", PBS's "23.06"), None the backend's default. A GB is 1024 MB, as schedulers count. `partitions` takes names, mappings or `Partition`s.
     `accounting=None` is where it can be had: always, but on native only if slurmdbd and MariaDB are installed.
     `hide` are paths of this machine that the cluster must not see either (emulated, native).
     """
@@ -95,7 +104,7 @@ class ClusterSpec:
         _one_of("scheduler", self.scheduler, SCHEDULERS)
         _one_of("backend", self.backend, BACKENDS)
         if self.version is not None:
-            _one_of("version", self.version, SLURM_VERSIONS)
+            _one_of("version", self.version, PBS_VERSIONS if self.scheduler == "pbs" else SLURM_VERSIONS)
         _whole_number("nodes", self.nodes, at_least=1)
         _whole_number("cpus_per_node", self.cpus_per_node, at_least=1)
         _whole_number("gpus_per_node", self.gpus_per_node, at_least=0)
@@ -104,6 +113,10 @@ class ClusterSpec:
         object.__setattr__(self, "hide", _as_paths(self.hide))
         if self.scheduler == "ssh" and self.backend != "emulated":
             raise SpecError('scheduler="ssh": a host without a scheduler is made by backend="emulated"')
+        if self.scheduler == "pbs" and self.backend != "emulated":
+            raise SpecError(f'scheduler="pbs": backend="{self.backend}" has no OpenPBS; backend="emulated" has one')
+        if self.scheduler != "pbs" and any(each.state != "UP" or each.max_cpus for each in self.partitions):
+            raise SpecError('partitions: state and max_cpus are for scheduler="pbs"')
         if self.backend == "native":
             self._check_native()
         elif self.accounting is None:

@@ -97,15 +97,20 @@ class Core:
         """The job of that number; of an array's number all elements, or the one asked for. Empty if there is none."""
         return self._way.find(number, task)
 
-    def cancel(self, job: Job, by: str) -> None:
-        """End a job at once if it waits, else by TERM and, after the grace time, KILL. One that ended is left alone."""
+    def cancel(self, job: Job, by: str, *, reason: str | None = None) -> None:
+        """End a job at once if it waits, else by TERM and, after the grace time, KILL. One that ended is left alone.
+
+        With a reason it is by KILL at once.
+        """
         if job.state in ENDED:
             return
         job.cancelled_by = by
         job.wants_requeue = False
         if job.state is State.PENDING:
             self._way.leave_array(job)
-            self._way.end(job, State.CANCELLED, job.reason)
+            self._way.end(job, State.CANCELLED, reason or job.reason)
+        elif reason is not None:
+            self._way.terminate(job, State.CANCELLED, reason, "CANCELLED", number=signals.SIGKILL)
         else:
             self._way.terminate(job, State.CANCELLED, "None", "CANCELLED")
         self.tick()

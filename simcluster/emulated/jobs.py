@@ -37,7 +37,7 @@ ENDED = frozenset(State) - {State.PENDING, State.RUNNING, State.SUSPENDED}
 class Launch:
     """How a job's batch script is started on its first node.
 
-    `files` come into a directory of the job's own there, to be run or read. `streams` are paths for descriptors 0, 1
+    `files` come into a directory of the job's own there, to be run or read, beside empty `directories`. `streams` are paths for descriptors 0, 1
     and 2. Of `memory_mb` nothing is enforced if it is 0. `program_words` are said on stderr, with the system's reason
     for {}, if the program can't be run. `deliveries` are files to be copied when all is over: from where, to where.
     """
@@ -50,7 +50,9 @@ class Launch:
     program: str | None = None
     memory_mb: int = 0
     umask: int = 0o022
+    appends: bool = False
     program_words: str = ""
+    directories: tuple[str, ...] = ()
     deliveries: tuple[tuple[str, str], ...] = ()
 
 

@@ -25,7 +25,7 @@ __all__ = ["ProcessLauncher"]
 
 _MOST_LINKS = 40
 _KILL = int(signals.SIGKILL)
-_DELIVER = 'code=0; while [ $# -gt 0 ]; do /bin/cat "$1" > "$2" || code=1; shift 2; done; exit $code'
+_DELIVER = 'code=0; while [ $# -gt 0 ]; do t=$2; [ -d "$t" ] && t=$t/${1##*/}; /bin/cat "$1" > "$t" || code=1; shift 2; done; exit $code'
 
 
 class ProcessLauncher:
@@ -93,6 +93,8 @@ class ProcessLauncher:
         for name, content in launch.files.items():
             (spool / name).write_bytes(content)
             (spool / name).chmod(0o700)
+        for name in launch.directories:
+            (spool / name).mkdir(exist_ok=True)
         self._launches[key] = launch
 
         def forget() -> None:
@@ -114,7 +116,7 @@ class ProcessLauncher:
             program=launch.program,
             cwd=launch.cwd,
             files=list(launch.streams),
-            appends=job.open_mode == "append",
+            appends=launch.appends,
             umask=launch.umask,
             limits=_limits(key, launch.memory_mb),
             is_job=True,

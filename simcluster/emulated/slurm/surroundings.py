@@ -40,6 +40,7 @@ class Surroundings:
             streams=(job.stdin, job.stdout, job.stderr),
             memory_mb=job.memory_by_node[0],
             umask=job.request.umask,
+            appends=job.open_mode == "append",
             program_words=f"slurmstepd: error: execve(): {script}: {{}}\n",
         )
 
