@@ -1,0 +1,37 @@
+"""Starts a native cluster, uses it, and prints what it met there: run by other users, and in containers."""
+
+import json
+import sys
+
+import simcluster
+
+SCRIPT = """#!/bin/bash
+hostname
+echo $HOME
+id -un
+env | grep -c ^PYTHONPATH=
+module load python
+python -c 'print("python", "runs")'
+"""
+
+
+def main(hide):
+    with simcluster.start("slurm", backend="native", nodes=2, memory_per_node="1GB", hide=hide) as cluster:
+        version = cluster.run("sbatch --version", check=True).stdout.split()[1]
+        cluster.run("sbatch --wait --output=job", input=SCRIPT, check=True)
+        tasks = cluster.run("srun --nodes=2 printenv SLURMD_NODENAME", check=True)
+        met = {
+            "version": version,
+            "user": cluster.ssh.username,
+            "home": cluster.home,
+            "isolation": cluster.isolation,
+            "job": cluster.run("cat job", check=True).stdout.split("\n"),
+            "tasks": sorted(tasks.stdout.split()),
+            "jobs": [[job.state, job.exit_code] for job in cluster.jobs()],
+            "authentication": cluster.run("scontrol show config | grep ^AuthType").stdout.split()[-1],
+        }
+    print(json.dumps(met))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
