@@ -30,7 +30,7 @@ def invoke(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["up", "lsf"], "'slurm', 'ssh'"),
+        (["up", "lsf"], "'ssh'"),
         (["up"], "which scheduler?"),
         (["up", "slurm", "--pythons", "3.5"], "3.6, 3.7"),
         (["up", "slurm", "--nodes", "0"], "at least 1"),
