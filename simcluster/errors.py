@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["BackendUnavailableError", "ClusterStartError", "ImageBuildError", "SimclusterError", "SpecError"]
+__all__ = [
+    "BackendUnavailableError",
+    "ClusterStartError",
+    "FaultUnavailableError",
+    "ImageBuildError",
+    "SimclusterError",
+    "SpecError",
+]
 
 
 class SimclusterError(Exception):
@@ -15,6 +22,10 @@ class SpecError(SimclusterError, ValueError):
 
 class BackendUnavailableError(SimclusterError):
     """The backend can't run on this machine as it is; the message says what is missing."""
+
+
+class FaultUnavailableError(SimclusterError):
+    """The cluster can't be broken in that way; the message says why, and which can."""
 
 
 class ImageBuildError(SimclusterError):
