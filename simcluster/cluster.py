@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from simcluster.faults import Faults
     from simcluster.history import History
     from simcluster.spec import ClusterSpec
 
@@ -108,6 +109,11 @@ class Cluster(Protocol):
     @property
     def scratch(self) -> str:
         """The user's shared scratch directory, a path on the cluster."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """What can be broken of it."""
         ...
 
     def run(

@@ -7,6 +7,7 @@ import click
 from simcluster.commands.clusters import down, list_, run, ssh, up
 from simcluster.commands.demo import demo
 from simcluster.commands.errors import Group
+from simcluster.commands.faults import fault
 from simcluster.commands.images import images
 from simcluster.commands.pythons import pythons
 from simcluster.commands.records import logs, timeline
@@ -20,5 +21,5 @@ def cli() -> None:
     """Disposable clusters: a login host, a scheduler, compute nodes, many Pythons."""
 
 
-for _command in (up, list_, ssh, run, timeline, logs, down, pythons, images, demo):
+for _command in (up, list_, ssh, run, fault, timeline, logs, down, pythons, images, demo):
     cli.add_command(_command)

@@ -8,6 +8,7 @@ import shutil
 import time
 from contextlib import ExitStack, closing
 from datetime import datetime, timezone
+from pathlib import Path
 from subprocess import CalledProcessError, TimeoutExpired
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from simcluster.access import USERS, AccessDirectory, KeyPair
 from simcluster.docker.containers import LOGIN, Machine, start_machines
 from simcluster.docker.engine import connect, prompt_acknowledgements
+from simcluster.docker.faults import DockerFaults
 from simcluster.docker.images import ensure_image, pythons_in
 from simcluster.docker.inventory import list_clusters, machines_of
 from simcluster.docker.logs import read_logs
@@ -22,6 +24,8 @@ from simcluster.docker.reaper import reap, remove_run
 from simcluster.docker.recipe import ImageRecipe
 from simcluster.docker.watchdog import Watchdog
 from simcluster.errors import ClusterStartError, SpecError
+from simcluster.faults import Faults
+from simcluster.faults.ledger import Ledger
 from simcluster.history import History
 from simcluster.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.shell import Shell, wait_for_ssh
@@ -34,7 +38,6 @@ from simcluster.timeline import write_timeline
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     import docker
@@ -119,6 +122,7 @@ class DockerCluster:
         self.home, self.scratch = f"/home/{USERS[0]}", f"/scratch/{USERS[0]}"
         self.nodes = MappingProxyType({node: DockerNode(node, containers[node]) for node in spec.node_names})
         self._login = containers[LOGIN]
+        self.faults = Faults(DockerFaults(containers), _directory(self._login), spec.node_names)
         self._shell = shell
         self._cleanup = cleanup
 
@@ -277,7 +281,12 @@ def _history(name: str, spec: ClusterSpec, login: Container) -> History:
         taken=time.time(),
         nodes=parse_nodes(spec, log),
         jobs=parse_history(completed, shown, _CONTAINER_ZONE, controller_log=log),
+        faults=Ledger(_directory(login)).spans(),
     )
+
+
+def _directory(login: Container) -> Path:
+    return Path(login.labels[DIRECTORY])
 
 
 def _site(spec: ClusterSpec) -> Site:

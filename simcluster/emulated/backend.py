@@ -25,6 +25,8 @@ from simcluster.emulated.blueprint import Blueprint
 from simcluster.emulated.isolation import NETWORK_VARIABLES, plan_tree
 from simcluster.emulated.registry import CONTROL, LOG, Record, find_record, list_records, read_record, reap, record_path
 from simcluster.errors import BackendUnavailableError, ClusterStartError, SimclusterError, SpecError
+from simcluster.faults import Faults
+from simcluster.faults.ledger import Ledger
 from simcluster.history import History
 from simcluster.ownership import Owner, start_time
 from simcluster.pythons import find_pythons
@@ -79,6 +81,23 @@ class EmulatedNode:
         return f"<{type(self).__name__} {self.name}>"
 
 
+class _DaemonFaults:
+    """See `simcluster.faults.FaultBackend`; the daemon does it all."""
+
+    def __init__(self, control: Path) -> None:
+        self._control = control
+
+    def refusals(self) -> dict[str, str]:
+        refusals: dict[str, str] = _ask(self._control, {"do": "refusals"})["refusals"]
+        return refusals
+
+    def start(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        return _ask(self._control, {"do": "break", "fault": name, "arguments": dict(arguments)})["token"]
+
+    def stop(self, _name: str, token: Any) -> None:
+        _ask(self._control, {"do": "mend", "token": token})
+
+
 class EmulatedCluster:
     """A running cluster of processes; see `simcluster.cluster.Cluster`.
 
@@ -95,6 +114,7 @@ class EmulatedCluster:
         self.home, self.scratch = str(facts["home"]), str(facts["scratch"])
         self._control = record.control
         self.nodes = MappingProxyType({node: EmulatedNode(node, record.control) for node in record.spec.node_names})
+        self.faults = _faults(record.directory, record.spec)
         self._cleanup = cleanup
         self._shell = Shell(self.ssh)
         cleanup.callback(self._shell.close)
@@ -120,7 +140,7 @@ class EmulatedCluster:
         return [Job(**values) for values in _ask(self._control, {"do": "jobs"})["jobs"]]
 
     def history(self) -> History:
-        """Everything so far, as the scheduler's core knows it."""
+        """Everything so far, as the scheduler's core knows it, and the faults."""
         return _history(self._control)
 
     def timeline(self, path: str | Path) -> Path:
@@ -338,7 +358,12 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
 
 
 def _history(control: Path) -> History:
-    return History.from_dict(_ask(control, {"do": "history"})["history"])
+    history = History.from_dict(_ask(control, {"do": "history"})["history"])
+    return replace(history, faults=Ledger(control.parent).spans())
+
+
+def _faults(directory: Path, spec: ClusterSpec) -> Faults:
+    return Faults(_DaemonFaults(directory / CONTROL), directory, spec.node_names)
 
 
 def _ask(control: Path, request: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,9 @@ class Core:
 
     `jobs` are all jobs so far, in order of submission; `known` those that the controller has not yet forgotten.
     `absences` are the spans in which a node took no jobs; the end of the last one is None while it lasts.
-    `listeners` are called with a job whenever its state has changed, `step_listeners` when one of its steps has; `alarm` with the time at which `tick` is wanted.
+    While `is_halted`, as when its server is down, nothing is started and no time runs out; what ends is noted.
+    `listeners` are called with a job whenever its state has changed, `step_listeners` when one of its steps has;
+    `alarm` with the time at which `tick` is wanted.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Core:
             settings.backfill_interval,
         )
         self._is_ticking = False
+        self.is_halted = False
 
     def submit(self, request: Request) -> Job:
         """Take a job into the queue; of an array, the first element is returned. Raises RefusedError."""
@@ -275,6 +278,16 @@ class Core:
         self._way.expire(job)
         self.tick()
 
+    def conceal(self, job: Job) -> None:
+        """Have nobody who asks find a job that runs or ran, as one that was forgotten; it goes on."""
+        if job.state is State.PENDING:
+            raise RefusedError(Refusal.NOT_STARTED)
+        self._way.conceal(job)
+
+    def reveal(self, job: Job) -> None:
+        """Have a concealed job found again."""
+        self._way.reveal(job)
+
     def node_down(self, name: str, reason: str | None = None, by: str = "slurm") -> None:
         """The controller has noticed that a node does not answer: its jobs fail, or wait for another run.
 
@@ -310,7 +323,7 @@ class Core:
 
     def tick(self) -> float | None:
         """Do all that is due, and say when to be called again: Unix seconds, None for when something happens."""
-        if self._is_ticking:
+        if self._is_ticking or self.is_halted:
             return None
         self._is_ticking = True
         try:

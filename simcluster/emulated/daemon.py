@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simcluster.emulated import messages
 from simcluster.emulated.blueprint import Blueprint
+from simcluster.emulated.line import Line
 from simcluster.emulated.machine.namespaces import become_subreaper
 from simcluster.emulated.machine.processes import end_everything
 from simcluster.emulated.machines import LOGIN, Machines
 from simcluster.emulated.scheduler import COMMANDS, Scheduler
+from simcluster.emulated.scheduler_faults import SchedulerFaults
 from simcluster.errors import SimclusterError
 from simcluster.ownership import start_time
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     import asyncssh
+
+    from simcluster.emulated.breakage import Breakable
 
 __all__ = ["Controller", "serve"]
 
@@ -75,6 +79,10 @@ class _Login:
     def machine(self) -> Any:
         return self._machines.login
 
+    @property
+    def noise(self) -> str:
+        return "\n".join(self._machines.noises.values())
+
     def new_key(self) -> str:
         return self._machines.new_key()
 
@@ -104,12 +112,16 @@ class Daemon:
     """The cluster: its machines, scheduler, SSH server, and the sockets by which it is spoken to."""
 
     def __init__(
-        self, directory: Path, blueprint: Blueprint, machines: Machines, control: Callable[[Machines], Controller]
+        self,
+        directory: Path,
+        blueprint: Blueprint,
+        machines: Machines,
+        control: Callable[[Machines], tuple[Controller, Breakable]],
     ) -> None:
         self.directory = directory
         self.blueprint = blueprint
         self.machines = machines
-        self.scheduler = control(machines)
+        self.scheduler, self._breakable = control(machines)
         self._end = asyncio.Event()
         self._servers: list[Any] = []
 
@@ -121,11 +133,14 @@ class Daemon:
         # The machine boots while this process imports the SSH server.
         login = asyncio.create_task(self.machines.start_login())
         await asyncio.sleep(0)
+        from simcluster.emulated.breakage import Breakage  # noqa: PLC0415
         from simcluster.emulated.ssh_server import listen  # noqa: PLC0415
 
         await login
         await self.scheduler.start()
-        server = await listen(_Login(self.machines), self.blueprint.host_key)
+        line = Line()
+        server = await listen(_Login(self.machines), self.blueprint.host_key, line)
+        self._breakage = Breakage(self.machines, line, server, self._breakable)
         self._servers.append(server)
         self._servers.append(messages.Server("control", self._obey))
         self._announce(server.get_port())
@@ -179,6 +194,12 @@ class Daemon:
                     await self.scheduler.kill_node(node)
                 case {"do": "restart", "node": str(node)}:
                     await self.scheduler.restart_node(node)
+                case {"do": "break", "fault": str(name), "arguments": dict(arguments)}:
+                    return {"token": await self._breakage.start(name, arguments)}
+                case {"do": "mend", "token": int(token)}:
+                    await self._breakage.stop(token)
+                case {"do": "refusals"}:
+                    return {"refusals": self._breakage.refusals()}
                 case {"do": "end"}:
                     self._end.set()
                 case {"do": "facts"}:
@@ -191,7 +212,7 @@ class Daemon:
 
 
 async def _run(
-    directory: Path, commands: Mapping[str, Iterable[str]], control: Callable[[Machines], Controller]
+    directory: Path, commands: Mapping[str, Iterable[str]], control: Callable[[Machines], tuple[Controller, Breakable]]
 ) -> None:
     blueprint = Blueprint.read(directory)
     daemon = Daemon(directory, blueprint, Machines(blueprint, directory, commands[blueprint.spec.scheduler]), control)
@@ -201,10 +222,13 @@ async def _run(
         await daemon.close()
 
 
-def serve(directory: str, commands: Mapping[str, Iterable[str]], control: Callable[[Machines], Controller]) -> None:
+def serve(
+    directory: str, commands: Mapping[str, Iterable[str]], control: Callable[[Machines], tuple[Controller, Breakable]]
+) -> None:
     """Run the cluster whose blueprint is in the directory.
 
-    `commands` are what simcluster itself puts on the PATH for each scheduler.
+    `commands` are what simcluster itself puts on the PATH for each scheduler; `control` makes the scheduler, and what
+    breaks it.
     """
     os.umask(0o022)
     os.chdir(directory)
@@ -216,5 +240,10 @@ def serve(directory: str, commands: Mapping[str, Iterable[str]], control: Callab
         sys.exit(str(error))
 
 
+def _emulated(machines: Machines) -> tuple[Controller, Breakable]:
+    scheduler = Scheduler(machines)
+    return scheduler, SchedulerFaults(scheduler, machines)
+
+
 if __name__ == "__main__":
-    serve(sys.argv[1], COMMANDS, Scheduler)
+    serve(sys.argv[1], COMMANDS, _emulated)

@@ -12,9 +12,11 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simcluster.emulated.machine.processes import descendants, is_stopped, kill_descendants
 from simcluster.errors import ClusterStartError
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class Host:
         self._listeners: dict[str, Callable[[dict[str, Any]], None]] = {}
         self._socket = connection
         self._received = bytearray()
+        self._is_stopped = False
+        self._unsaid: list[tuple[dict[str, Any], list[int]]] | None = None
         asyncio.get_running_loop().add_reader(connection, self._receive)
 
     def start(
@@ -79,9 +83,45 @@ class Host:
         """Write at the end of a file, if it can be opened."""
         self._say({"op": "append", "path": path, "text": text})
 
+    def cut(self) -> None:
+        """Cut it off: nothing is said to it, and nothing heard of it, until `join`. Its processes go on."""
+        if self._unsaid is None and not self.gone.is_set():
+            self._unsaid = []
+            asyncio.get_running_loop().remove_reader(self._socket)
+
+    def join(self) -> None:
+        """Say and hear what has waited since `cut`."""
+        unsaid, self._unsaid = self._unsaid, None
+        if unsaid is None or self.gone.is_set():
+            return
+        for message, descriptors in unsaid:
+            self._say(message, descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+        asyncio.get_running_loop().add_reader(self._socket, self._receive)
+
+    def stop(self) -> None:
+        """Stop every process on it, until `go_on`."""
+        self._is_stopped = True
+        # From the top, so that nobody is left who could make new ones.
+        kill_descendants([self.pid], signal.SIGSTOP)
+        while stirring := [pid for pid in descendants([self.pid]) if not is_stopped(pid)]:
+            for pid in stirring:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.001)
+
+    def go_on(self) -> None:
+        """Let every process on it go on."""
+        if self._is_stopped and not self.gone.is_set():
+            kill_descendants([self.pid], signal.SIGCONT)
+        self._is_stopped = False
+
     async def kill(self) -> None:
         """End the machine: every process on it is gone when this returns, and no listener hears of it."""
         self._listeners.clear()
+        self.join()
+        self.go_on()
         if "pid" in self.kinds:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
@@ -91,7 +131,9 @@ class Host:
         await asyncio.get_running_loop().run_in_executor(None, _wait_for, self.pid)
 
     def _say(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
-        if not self.gone.is_set():
+        if self._unsaid is not None:
+            self._unsaid.append((message, [os.dup(descriptor) for descriptor in descriptors]))
+        elif not self.gone.is_set():
             with contextlib.suppress(ConnectionError):
                 _send(self._socket, message, descriptors)
 

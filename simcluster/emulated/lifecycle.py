@@ -49,6 +49,7 @@ class Lifecycle:
         self._launcher = launcher
         self._settings = settings
         self._dependencies = Dependencies(self.by_id, self.arrays)
+        self._concealed: dict[Job, Array] = {}
         self._last_number = settings.first_number - 1
 
     def next_number(self) -> int:
@@ -333,16 +334,33 @@ class Lifecycle:
         """The controller forgets an ended job; accounting does not, though it keeps neither script nor environment."""
         if not job.has_ended or job.ended != closed:
             return
-        del self.known[job]
+        self.conceal(job)
+        self._concealed.pop(job, None)
+        if job.array_id is None:
+            job.request = replace(job.request, script=b"", environment={})
+
+    def conceal(self, job: Job) -> None:
+        """Have nobody who asks find the job."""
+        self.known.pop(job, None)
         if self.by_id.get(job.id) is job:
             del self.by_id[job.id]
         array = self._array(job)
         if array is not None and job.task_id is not None:
-            del array.elements[job.task_id]
+            self._concealed[job] = array
+            array.elements.pop(job.task_id, None)
             if not array.elements:
                 del self.arrays[array.id]
-        if job.array_id is None:
-            job.request = replace(job.request, script=b"", environment={})
+
+    def reveal(self, job: Job) -> None:
+        """Have a concealed job found again."""
+        array = self._concealed.pop(job, None)
+        if array is not None and job.task_id is not None:
+            array.elements[job.task_id] = job
+            self.arrays[array.id] = array
+        self.by_id.setdefault(job.id, job)
+        known = sorted([*self.known, job], key=lambda one: one.submitted)
+        self.known.clear()
+        self.known.update(dict.fromkeys(known))
 
     def _tell_dependents(self, job: Job) -> None:
         for other in self._dependencies.concerned(job):

@@ -26,7 +26,11 @@ LOGIN = "login"
 
 
 class Machines:
-    """Login host and compute nodes. Nodes are started when they are first needed; one that was killed stays dead."""
+    """Login host and compute nodes. Nodes are started when they are first needed; one that was killed stays dead.
+
+    What is wrong with them, by the fault's number: `noises` are texts that a login session's output begins with, and
+    `skews` are variables by which what is started on a node has a wrong clock.
+    """
 
     def __init__(self, blueprint: Blueprint, directory: Path, commands: Iterable[str]) -> None:
         self.blueprint = blueprint
@@ -38,6 +42,8 @@ class Machines:
         self._starting: dict[str, asyncio.Task[Host]] = {}
         self._running: dict[str, Host] = {}
         self._dead: set[str] = set()
+        self.noises: dict[int, str] = {}
+        self.skews: dict[int, tuple[str, dict[str, str]]] = {}
         self._keys = itertools.count(1)
         for name in ("home", "scratch", "root", "shared", *(f"tmp/{name}" for name in self.names)):
             (directory / name).mkdir(parents=True, exist_ok=True)
@@ -119,6 +125,8 @@ class Machines:
         marks = {MARKER: f"{self.blueprint.run}:{key}"}
         if "uts" not in self.kinds:
             marks["SIMCLUSTER_HOST"] = host
+        for node, variables in self.skews.values():
+            marks |= variables if node == host else {}
         return {"fallback_cwd": self.temporary, "key": key, "environment": {**environment, **marks}, **more}
 
     def login_environment(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ class Refusal(enum.Enum):
 
     UNKNOWN_JOB = "there is no such job"
     ENDED = "the job has ended"
+    NOT_STARTED = "the job has not started"
     NOT_PENDING = "the job is no longer pending"
     NOT_OWNER = "the job is somebody else's"
     NOT_PERMITTED = "only an operator may do that"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -12,6 +13,7 @@ from simcluster.emulated import messages
 from simcluster.emulated.callers import Caller
 from simcluster.emulated.interface import Call, Machine
 from simcluster.emulated.machines import LOGIN
+from simcluster.emulated.troubles import Troubles
 from simcluster.errors import SpecError
 from simcluster.history import History
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simcluster.emulated.core import Core
+    from simcluster.emulated.hosts import Host
     from simcluster.emulated.interface import Job, Partition, Reply, Settings
     from simcluster.emulated.machines import Machines
     from simcluster.emulated.messages import Conversation
@@ -78,10 +81,12 @@ class Scheduler:
         self._alarm: asyncio.TimerHandle | None = None
         self._notices: dict[str, asyncio.TimerHandle] = {}
         self._core: Core | None = None
+        self._troubles: Troubles | None = None
+        self._dialect_name = f"simcluster.emulated.{spec.scheduler}"
         self._started = time.time()
         if spec.scheduler != "ssh":
             # A host without a scheduler starts sooner without this.
-            dialect = cast("SiteDialect", import_module(f"simcluster.emulated.{spec.scheduler}"))
+            dialect = cast("SiteDialect", import_module(self._dialect_name))
             self._answer = dialect.answer
             self._core = _make_core(spec, user, machines, dialect)
             self._core.alarm = self._set_alarm
@@ -113,6 +118,8 @@ class Scheduler:
             caller=Caller(conversation),
         )
         assert self._core is not None  # noqa: S101
+        if self._troubles and (reply := await self._troubles.meet(call)):
+            return _as_dict(reply)
         try:
             reply = await self._answer(self._core, cast("Call", _CallWithoutStdin(call)))
         except _StdinWantedError:
@@ -133,16 +140,74 @@ class Scheduler:
         history = core_history(self._core, cluster) if self._core else History(cluster, self._started, now, (), ())
         return asdict(history)
 
+    @property
+    def has_core(self) -> bool:
+        return self._core is not None
+
+    @property
+    def core(self) -> Core:
+        """Raises SpecError on a host that has none."""
+        if self._core is None:
+            raise SpecError("this host has no scheduler")
+        return self._core
+
+    @property
+    def troubles(self) -> Troubles:
+        """What is wrong with it; most clusters never need to know."""
+        if self._troubles is None:
+            words = import_module(f"{self._dialect_name}.outages")
+            self._troubles = Troubles(words, self.core.settings)
+        return self._troubles
+
+    def halt(self) -> None:
+        """Have the server do nothing until `go_on`."""
+        self.core.is_halted = True
+
+    def go_on(self) -> None:
+        """Have the server work again."""
+        self.core.is_halted = False
+        self.core.tick()
+
+    def find_job(self, id_: str) -> Job:
+        """The job, or element of an array, of that id in any scheduler's way to write it."""
+        match = re.match(r"(\d+)(?:[_.\[](\d+))?", id_)
+        found = self.core.find(int(match[1]), int(match[2]) if match[2] else None) if match else []
+        if len(found) != 1:
+            raise SpecError(
+                f"there is no job {id_!r}" if not found else f"{id_!r} is an array; name one of its elements"
+            )
+        return found[0]
+
+    async def lose_node(self, name: str) -> Host:
+        """The machine, which from now on the controller hears nothing of, and misses after a while."""
+        self.check_node(name)
+        if self._machines.is_dead(name):
+            raise SpecError(f"{name} is off already")
+        host = await self._machines.start(name)
+        self._cancel_notice(name)
+        self._expect_notice(name)
+        return host
+
+    def regain_node(self, name: str) -> None:
+        """The controller hears of the machine again."""
+        self._cancel_notice(name)
+        self.core.node_up(name)
+
+    async def revive_node(self, name: str) -> None:
+        """Switch a node on, unless it is on."""
+        if self._machines.is_dead(name):
+            await self.restart_node(name)
+
     async def kill_node(self, name: str) -> None:
         """Take a node's power away; the controller notices later."""
-        self._check(name)
+        self.check_node(name)
         await self._machines.kill(name)
         self._cancel_notice(name)
-        self._notices[name] = asyncio.get_running_loop().call_later(_NODE_TIMEOUT, self._notice_death, name)
+        self._expect_notice(name)
 
     async def restart_node(self, name: str) -> None:
         """Switch a node on again, or off and on: what ran there is gone, as the controller hears from the node."""
-        self._check(name)
+        self.check_node(name)
         await self._machines.kill(name)
         self._cancel_notice(name)
         self._notice_death(name)
@@ -150,7 +215,8 @@ class Scheduler:
         if self._core:
             self._core.node_up(name)
 
-    def _check(self, name: str) -> None:
+    def check_node(self, name: str) -> None:
+        """Raises SpecError if there is no such node."""
         if name not in self._machines.names or name == LOGIN:
             nodes = ", ".join(self._machines.names[1:]) or "none"
             raise SpecError(f"there is no node {name!r}; the nodes are {nodes}")
@@ -159,8 +225,13 @@ class Scheduler:
         if notice := self._notices.pop(name, None):
             notice.cancel()
 
+    def _expect_notice(self, name: str) -> None:
+        self._notices[name] = asyncio.get_running_loop().call_later(_NODE_TIMEOUT, self._notice_death, name)
+
     def _notice_death(self, name: str) -> None:
-        if self._core:
+        if self._core and self._core.is_halted:
+            self._expect_notice(name)
+        elif self._core:
             self._core.node_down(name)
 
     def _set_alarm(self, when: float | None) -> None:

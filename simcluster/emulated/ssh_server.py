@@ -13,7 +13,7 @@ import sys
 import termios
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import asyncssh
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from simcluster.emulated.hosts import Host
+    from simcluster.emulated.line import Line
 
-__all__ = ["LoginHost", "listen"]
+__all__ = ["LoginHost", "listen", "show_host_key"]
 
 _ADDRESS = "127.0.0.1"
 _ACCEPTED_VARIABLES = ("LANG", "LC_")
@@ -41,6 +42,11 @@ class LoginHost(Protocol):
     @property
     def machine(self) -> Host: ...
 
+    @property
+    def noise(self) -> str:
+        """What each session's output begins with."""
+        ...
+
     def new_key(self) -> str:
         """A key for another process."""
         ...
@@ -58,12 +64,13 @@ class LoginHost(Protocol):
         ...
 
 
-async def listen(login: LoginHost, host_key: str) -> asyncssh.SSHAcceptor:
-    """Listen on loopback, at a port that the kernel chooses."""
+async def listen(login: LoginHost, host_key: str, line: Line) -> asyncssh.SSHAcceptor:
+    """Listen on loopback, at a port that the kernel chooses, at the end of a line that may be bad."""
     return await asyncssh.create_server(
         lambda: _Server(login),
         _ADDRESS,
         0,
+        tunnel=cast("Any", line),
         server_host_keys=[asyncssh.import_private_key(host_key)],
         server_version="simcluster",
         encoding=None,
@@ -71,6 +78,11 @@ async def listen(login: LoginHost, host_key: str) -> asyncssh.SSHAcceptor:
         agent_forwarding=False,
         reuse_address=False,
     )
+
+
+def show_host_key(acceptor: asyncssh.SSHAcceptor, host_key: str) -> None:
+    """Show this key to connections that are made from now on."""
+    acceptor.update(server_host_keys=[asyncssh.import_private_key(host_key)])
 
 
 class _Server(asyncssh.SSHServer):
@@ -198,6 +210,10 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         finally:
             for descriptor in set(theirs):
                 os.close(descriptor)
+        if self._login.noise and not self._is_sftp:
+            self._channel.write(
+                f"{self._login.noise}\r\n".encode() if self._terminal else f"{self._login.noise}\n".encode()
+            )
         await self._connect(*mine)
 
     def _description(self) -> dict[str, Any]:

@@ -81,11 +81,12 @@ class Faults:
         """The faults that are on, whoever made them."""
         return [entry for entry in self._ledger.entries() if entry.end is None]
 
-    def undo(self, name: str) -> None:
-        """Mend every fault of that name that is on."""
-        for entry in reversed(self.active()):
-            if entry.name == name:
-                mend(entry, self._backend, self._ledger)
+    def undo(self, name: str) -> int:
+        """Mend every fault of that name that is on, and say how many there were."""
+        found = [entry for entry in reversed(self.active()) if entry.name == name]
+        for entry in found:
+            mend(entry, self._backend, self._ledger)
+        return len(found)
 
     def undo_all(self) -> None:
         """Mend every fault that is on, the latest first."""

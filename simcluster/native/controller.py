@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -26,12 +27,14 @@ from simcluster.slurm.jobs import parse_jobs
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from simcluster.emulated.hosts import Host
     from simcluster.emulated.machines import Machines
 
 __all__ = ["SlurmController"]
 
 _START_DEADLINE = 50.0
 _POLL = 0.02
+_SLURMCTLD = f"slurmctld on {LOGIN}"
 _LOOPBACK = "127.0.0.1"
 _SHOW_JOBS = ("scontrol", "--all", "--oneliner", "show", "job")
 _IDLE = ("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N")
@@ -49,6 +52,7 @@ class SlurmController:
         self._directory = machines.directory / "shared" / "slurm"
         self._ended: list[str] = []
         self._relays: set[asyncio.Task[None]] = set()
+        self._keys: dict[str, str] = {}
 
     async def start(self) -> None:
         """Start the daemons; returns when every node is idle."""
@@ -73,11 +77,11 @@ class SlurmController:
 
     async def jobs(self) -> list[dict[str, Any]]:
         """Every job so far, the oldest first."""
-        return [asdict(job) for job in parse_jobs(self._log("jobcomp.log"), await self._output(*_SHOW_JOBS))]
+        return [asdict(job) for job in parse_jobs(self._log("jobcomp.log"), await self.output(*_SHOW_JOBS))]
 
     async def history(self, cluster: str) -> dict[str, Any]:
         """Everything so far, as far as Slurm remembers it: see `simcluster.slurm.history`."""
-        shown, log = await self._output(*_SHOW_JOBS), self._log("slurmctld.log")
+        shown, log = await self.output(*_SHOW_JOBS), self._log("slurmctld.log")
         history = History(
             cluster=cluster,
             started=self._started,
@@ -101,6 +105,31 @@ class SlurmController:
         spool.mkdir()
         await self._machines.start(name)
         self._start_node(name)
+
+    @property
+    def programs(self) -> str:
+        """The directory of Slurm's commands."""
+        return str(Path(shutil.which("sbatch", path=SYSTEM_PATH) or "/usr/bin/sbatch").parent)
+
+    def machine(self, name: str) -> Host:
+        """A node that is up. Raises SpecError."""
+        self._check(name)
+        host = self._machines.running(name)
+        if host is None:
+            raise SpecError(f"{name} is off")
+        return host
+
+    async def stop_slurmctld(self) -> None:
+        """Kill slurmctld; returns when it is gone."""
+        self._machines.login.signal(self._keys[_SLURMCTLD], signal.SIGKILL, everything=True)
+        while _SLURMCTLD not in self._ended:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL)
+
+    async def start_slurmctld(self) -> None:
+        """Start slurmctld again; returns when it answers."""
+        self._ended.remove(_SLURMCTLD)
+        self._start(LOGIN, [self._installation.slurmctld, "-D"])
+        await self._until(self._is_listening, "slurmctld did not come up again")
 
     @property
     def _seen(self) -> str:
@@ -191,14 +220,16 @@ class SlurmController:
         nothing = os.open(os.devnull, os.O_RDWR)
         reading, writing = os.pipe()
         # Slurm's programs know by this name which of them they are.
-        self._run_on(machine, [program, *command[1:]], hear, [nothing, writing, writing], program=command[0])
+        self._keys[f"{program} on {machine}"] = self._run_on(
+            machine, [program, *command[1:]], hear, [nothing, writing, writing], program=command[0]
+        )
         os.close(nothing)
         os.close(writing)
         task = asyncio.create_task(_relay(reading, machine))
         self._relays.add(task)
         task.add_done_callback(self._relays.discard)
 
-    async def _output(self, *command: str) -> str:
+    async def output(self, *command: str) -> str:
         """What a command prints on the login host."""
         nothing = os.open(os.devnull, os.O_RDWR)
         reading, writing = os.pipe()
@@ -215,14 +246,16 @@ class SlurmController:
         hear: Callable[[dict[str, Any]], None],
         descriptors: list[int],
         **more: Any,
-    ) -> None:
+    ) -> str:
+        """Start a program on a machine that is up; the key by which it is sent signals."""
+        key = self._machines.new_key()
         host = self._machines.running(machine)
         if host is None:
-            return
+            return key
         environment = {"PATH": SYSTEM_PATH, "SLURM_CONF": f"{self._seen}/etc/slurm.conf", "HOME": self._machines.home}
-        key = self._machines.new_key()
         described = self._machines.description(machine, key, environment, arguments=arguments, cwd="/", **more)
         host.start(described, hear, descriptors)
+        return key
 
     async def _until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
         deadline = time.monotonic() + _START_DEADLINE
@@ -245,7 +278,7 @@ class SlurmController:
         return True
 
     async def _is_idle(self) -> bool:
-        return len(set((await self._output(*_IDLE)).split())) == self._spec.nodes
+        return len(set((await self.output(*_IDLE)).split())) == self._spec.nodes
 
     def _log(self, name: str) -> str:
         path = self._directory / "log" / name

@@ -23,6 +23,7 @@ __all__ = [
     "children",
     "descendants",
     "end_everything",
+    "is_stopped",
     "kill_descendants",
     "memory_mb",
     "start",
@@ -223,12 +224,22 @@ def end_everything() -> None:
         time.sleep(0.001)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process stands still, or will before it runs again; where nobody can tell, it is taken for that."""
+    return sys.platform != "linux" or _state(pid) in "TtDZX"
+
+
 def _has_ended(pid: int) -> bool:
+    return sys.platform == "linux" and _state(pid) in "ZX"
+
+
+def _state(pid: int) -> str:
+    """The letter of proc(5); X for one that is not there."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as line:
-            return line.read().rpartition(")")[2].split()[0] in "ZX"
+            return line.read().rpartition(")")[2].split()[0]
     except OSError:
-        return sys.platform == "linux"
+        return "X"
 
 
 def _has_children_files() -> bool:
