@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Partition, Reply, Settings
 from simcluster.emulated.slurm.accounts import sacctmgr, sshare
+from simcluster.emulated.slurm.release import VERSIONS
 from simcluster.emulated.slurm.sacct import sacct
 from simcluster.emulated.slurm.sbatch import sbatch
 from simcluster.emulated.slurm.scancel import scancel
@@ -32,8 +33,6 @@ _PROGRAMS = {
     "sshare": sshare,
 }
 
-_VERSIONS = {"22.05": "22.05.8", "24.11": "24.11.5"}
-
 
 def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
     """The partitions and settings of docker/slurm's slurm.conf."""
@@ -44,7 +43,7 @@ def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
         requeue_delay=5,
         enforces_partition_limits=True,
         memory_per_cpu=spec.memory_mb // spec.cpus_per_node,
-        version=_VERSIONS[spec.version or "22.05"],
+        version=VERSIONS[spec.version or "22.05"],
         user_ids={user: os.getuid()},
     )
     return partitions, settings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.options import UsageError, log_refusal, table
+from simcluster.emulated.slurm.release import release_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -243,19 +244,21 @@ def _share_column(text: str) -> _Column:
 
 
 def _shares(core: Core, call: Call, line: CommandLine) -> list[dict[str, str]]:
+    is_normalized = release_of(core).shares_are_normalized
     used = {"RawUsage": "0", "EffectvUsage": "0.000000"}
+    part = {"RawShares": "1", "NormShares": "0.500000" if is_normalized else "", **used}
+    rest = {"NormShares": "0.000000", "RawUsage": "0", "EffectvUsage": "1.000000"} if is_normalized else used
+    fair = "1.000000" if is_normalized else "0.000000"
     users = set(line.last("users").split(",")) if line.last("users") else {call.user}
     wanted = set(filter(None, line.last("accounts").split(",")))
-    rows = [] if wanted and "root" not in wanted else [{"Account": "root", **used}]
+    rows = [] if wanted and "root" not in wanted else [{"Account": "root", **rest}]
     if line.has("all") or "root" in users:
-        rows.append({"Account": " root", "User": "root", "RawShares": "1", "FairShare": "0.000000", **used})
+        rows.append({"Account": " root", "User": "root", "FairShare": fair, **part})
     for account in core.settings.accounts:
         if wanted and account not in wanted:
             continue
-        rows.append({"Account": f" {account}", "RawShares": "1", **used})
+        rows.append({"Account": f" {account}", **part})
         for user, own in _owners(core).items():
             if own == account and (line.has("all") or user in users):
-                rows.append(
-                    {"Account": f"  {account}", "User": user, "RawShares": "1", "FairShare": "0.000000", **used}
-                )
+                rows.append({"Account": f"  {account}", "User": user, "FairShare": fair, **part})
     return rows

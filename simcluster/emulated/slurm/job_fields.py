@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from simcluster.emulated.arrays import in_ranges
 from simcluster.emulated.jobs import ENDED, Job, State
 from simcluster.emulated.slurm.hostlists import compress
+from simcluster.emulated.slurm.release import reason_of, release_of
 from simcluster.emulated.slurm.surroundings import dependency_text, task_count, user_id
 from simcluster.emulated.slurm.times import limit_text, stamp, time_used
 from simcluster.emulated.slurm.words import compact_state, full_state
@@ -124,11 +125,21 @@ def run_time(job: Job, now: float) -> float:
     return max(0.0, (now if end is None else end) - job.started)
 
 
-def _nodes_or_reason(job: Job) -> str:
+def _nodes_or_reason(core: Core, job: Job) -> str:
     is_failed = job.state in {State.FAILED, State.TIMEOUT, State.OUT_OF_MEMORY, State.NODE_FAIL}
     if job.state is State.PENDING or (is_failed and not job.is_completing):
-        return f"({job.reason})"
+        return f"({reason_of(core, job)})"
     return compress(job.nodes)
+
+
+def _limit(core: Core, job: Job) -> str:
+    """A negative `--time` is a very large one, which newer releases don't show."""
+    if (job.limit or 0) > _LARGEST_LIMIT and not release_of(core).shows_negative_limits:
+        return "INVALID"
+    return limit_text(job.limit)
+
+
+_LARGEST_LIMIT = 60 << 31
 
 
 def _minimum_memory(job: Job) -> str:
@@ -184,7 +195,7 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
         ("t", "statecompact", "ST", of(compact_state)),
         ("T", "state", "STATE", of(full_state)),
         ("M", "timeused", "TIME", of(lambda j: time_used(run_time(j, now)))),
-        ("l", "timelimit", "TIME_LIMIT", of(lambda j: limit_text(j.limit))),
+        ("l", "timelimit", "TIME_LIMIT", of(lambda j: _limit(core, j))),
         (
             "L",
             "timeleft",
@@ -192,8 +203,8 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
             of(lambda j: limit_text(None if j.limit is None else j.limit - int(run_time(j, now)))),
         ),
         ("D", "numnodes", "NODES", of(lambda j: str(node_count(core, j)))),
-        ("R", "reasonlist", "NODELIST(REASON)", of(_nodes_or_reason)),
-        ("r", "reason", "REASON", of(lambda j: j.reason)),
+        ("R", "reasonlist", "NODELIST(REASON)", of(lambda j: _nodes_or_reason(core, j))),
+        ("r", "reason", "REASON", of(lambda j: reason_of(core, j))),
         ("N", "nodelist", "NODELIST", of(lambda j: compress(j.nodes))),
         ("B", "batchhost", "EXEC_HOST", of(lambda j: j.nodes[0] if j.nodes else "n/a")),
         ("C", "numcpus", "CPUS", of(lambda j: str(j.cpus))),

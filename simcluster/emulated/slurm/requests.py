@@ -12,6 +12,7 @@ from simcluster.emulated.jobs import Request
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.options import log_refusal
+from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.surroundings import Surroundings
 from simcluster.emulated.slurm.times import parse_limit, parse_time
 
@@ -71,7 +72,7 @@ def make_request(
         "virtual_seconds": float(virtual[1]) if virtual else None,
         "options": _shown(call, given, command),
     }
-    return Request(**fields, **_resources(given), **_times(core, given), **_rules(core, call, options))
+    return Request(**fields, **_resources(core, given), **_times(core, given), **_rules(core, call, options))
 
 
 def _shown(call: Call, given: Mapping[str, str], command: str) -> dict[str, str]:
@@ -81,7 +82,7 @@ def _shown(call: Call, given: Mapping[str, str], command: str) -> dict[str, str]
         "command": command, "submit-dir": call.cwd}  # fmt: skip
 
 
-def _resources(given: Mapping[str, str]) -> dict[str, Any]:
+def _resources(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for option, name in (
         ("ntasks", "tasks"),
@@ -94,6 +95,8 @@ def _resources(given: Mapping[str, str]) -> dict[str, Any]:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", given["nodes"])
         if match is None:
             raise InvalidOptionError(f'Invalid numeric value "{given["nodes"]}" for --nodes.', 1)
+        if not int(match[2] or match[1]) and release_of(core).refuses_no_nodes:
+            raise InvalidOptionError("Batch job submission failed: Node count specification invalid", 1)
         found["min_nodes"] = max(1, int(match[1]))
         found["max_nodes"] = max(1, int(match[2] or match[1]))
     if "ntasks-per-node" in given and "ntasks" not in given:
@@ -217,6 +220,8 @@ def _condition(core: Core, kind: str, text: str) -> Condition:
         raise InvalidOptionError("Batch job submission failed: Job dependency problem", 1)
     task = int(match[2]) if match[2] and match[2] != "*" else None
     number = int(match[1])
+    if release_of(core).refuses_unknown_dependencies and not core.find(number):
+        raise InvalidOptionError("Batch job submission failed: Job dependency problem", 1)
     return Condition(kind, number, task, int(match[3] or 0) * 60, is_array=number in core.arrays and task is None)
 
 

@@ -11,7 +11,7 @@ from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.identifiers import split_ids
 from simcluster.emulated.slurm.job_fields import account_of, quality_of
 from simcluster.emulated.slurm.options import UsageError, table
-from simcluster.emulated.slurm.sacct_fields import FIELDS, LONG, column, values_of
+from simcluster.emulated.slurm.sacct_fields import LONG, column, field_names, values_of
 from simcluster.emulated.slurm.times import parse_time, stamp
 from simcluster.emulated.slurm.words import parse_state
 
@@ -54,8 +54,8 @@ def sacct(core: Core, call: Call) -> Reply:
         if not core.accounting:
             raise _Error("Slurm accounting storage is disabled\n")
         if line.has("helpformat"):
-            return Reply(_help())
-        columns = _columns(line, call)
+            return Reply(_help(field_names(core)))
+        columns = _columns(core, line, call)
         unit = _unit(line)
         entries = _chosen(core, call, line)
     except (UsageError, _Error) as error:
@@ -68,8 +68,8 @@ def sacct(core: Core, call: Call) -> Reply:
     return Reply(_table(columns, rows, line))
 
 
-def _help() -> str:
-    lines = ["".join(f"{name:<20}" for name in FIELDS[at : at + 4]) for at in range(0, len(FIELDS), 4)]
+def _help(names: list[str]) -> str:
+    lines = ["".join(f"{name:<20}" for name in names[at : at + 4]) for at in range(0, len(names), 4)]
     return "".join(f"{text.removesuffix(' ')}\n" for text in lines)
 
 
@@ -82,15 +82,15 @@ def _unit(line: CommandLine) -> str:
     return unit
 
 
-def _columns(line: CommandLine, call: Call) -> list[tuple[str, int, str]]:
+def _columns(core: Core, line: CommandLine, call: Call) -> list[tuple[str, int, str]]:
     """Each as small name, width (negative: to the left), title."""
     usual = "jobid,state,exitcode" if line.has("brief") else call.environment.get("SACCT_FORMAT", _DEFAULT)
     form = line.last("format") or (LONG if line.has("long") else usual)
     found = []
     for piece in filter(None, form.split(",")):
-        names = FIELDS if piece.strip().upper() == "ALL" else [piece]
+        names = field_names(core) if piece.strip().upper() == "ALL" else [piece]
         for name in names:
-            one = column(name)
+            one = column(core, name)
             if one is None:
                 raise _Error(f'sacct: error: Invalid field requested: "{name.partition("%")[0]}"\n')
             found.append(one)

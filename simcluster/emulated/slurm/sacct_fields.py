@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.slurm.accounting import derived_exit_code
 from simcluster.emulated.slurm.hostlists import compress
 from simcluster.emulated.slurm.job_fields import account_of, partition_text, quality_of
+from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.times import long_limit_text, stamp
 
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.slurm.accounting import Entry
+    from simcluster.emulated.slurm.release import Release
 
-__all__ = ["FIELDS", "LONG", "column", "in_units", "values_of"]
+__all__ = ["LONG", "column", "field_names", "in_units", "values_of"]
 
-FIELDS = """Account AdminComment AllocCPUS AllocNodes AllocTRES AssocID AveCPU AveCPUFreq AveDiskRead AveDiskWrite
+_FIELDS = """Account AdminComment AllocCPUS AllocNodes AllocTRES AssocID AveCPU AveCPUFreq AveDiskRead AveDiskWrite
 AvePages AveRSS AveVMSize BlockID Cluster Comment Constraints ConsumedEnergy ConsumedEnergyRaw Container CPUTime
 CPUTimeRAW DBIndex DerivedExitCode Elapsed ElapsedRaw Eligible End ExitCode Flags GID Group JobID JobIDRaw JobName
 Layout MaxDiskRead MaxDiskReadNode MaxDiskReadTask MaxDiskWrite MaxDiskWriteNode MaxDiskWriteTask MaxPages
@@ -38,19 +41,29 @@ AllocTRES,TRESUsageInAve,TRESUsageInMax,TRESUsageInMaxNode,TRESUsageInMaxTask,TR
 TRESUsageInMinTask,TRESUsageInTot,TRESUsageOutMax,TRESUsageOutMaxNode,TRESUsageOutMaxTask,TRESUsageOutAve,
 TRESUsageOutTot""".replace("\n", "")
 
-_TITLES = {name.lower(): name for name in FIELDS}
 _WIDTHS = {"jobid": -12, "jobidraw": -12, "exitcode": 8, "derivedexitcode": 15, "start": 19, "end": 19, "submit": 19,
            "eligible": 19, "nodelist": 15, "user": 9, "reason": 22, "workdir": 20, "comment": 14, "submitline": 20,
            "nnodes": 8, "uid": 6, "elapsedraw": 10}  # fmt: skip
 
 
-def column(text: str) -> tuple[str, int, str] | None:
+def field_names(core: Core) -> list[str]:
+    """All of the release's."""
+    return _of_release(release_of(core))
+
+
+@cache
+def _of_release(release: Release) -> list[str]:
+    return sorted({*_FIELDS, *release.new_fields} - {*release.gone_fields}, key=str.lower)
+
+
+def column(core: Core, text: str) -> tuple[str, int, str] | None:
     """`State%20` as small name, width (negative: to the left), title. None if there is no such field."""
     name, _, width = text.partition("%")
     key = name.strip().lower()
-    if key not in _TITLES:
+    title = {title.lower(): title for title in field_names(core)}.get(key)
+    if title is None:
         return None
-    return key, int(width) if re.fullmatch(r"-?\d+", width) else _WIDTHS.get(key, 10), _TITLES[key]
+    return key, int(width) if re.fullmatch(r"-?\d+", width) else _WIDTHS.get(key, 10), title
 
 
 def in_units(megabytes: int, unit: str) -> str:
@@ -73,7 +86,7 @@ def _common(core: Core, entry: Entry, time_format: str) -> dict[str, str]:
     job = entry.job
     code = entry.exit_code
     never = "None" if entry.end is not None else "Unknown"
-    return dict.fromkeys(_TITLES, "") | {
+    return dict.fromkeys(map(str.lower, field_names(core)), "") | {
         "account": account_of(core, job),
         "alloccpus": str(entry.cpus),
         "allocnodes": str(len(entry.nodes)),
@@ -129,6 +142,12 @@ def _of_job(core: Core, entry: Entry, time_format: str, unit: str) -> dict[str, 
         "reqnodes": str(wanted),
         "reqtres": resources,
         "reserved": long_limit_text(max(0, waited_seconds)),
+        "planned": long_limit_text(max(0, waited_seconds)),
+        "qosreq": job.qos or "",
+        "restarts": str(job.restarts),
+        "stderr": job.stderr,
+        "stdin": job.stdin,
+        "stdout": job.stdout,
         "submit": stamp(entry.created, "Unknown", time_format),
         "submitline": given.get("submit-line", ""),
         "timelimit": long_limit_text(job.limit),

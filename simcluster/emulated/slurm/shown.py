@@ -18,6 +18,7 @@ from simcluster.emulated.slurm.job_fields import (
     sharing,
     tasks_text,
 )
+from simcluster.emulated.slurm.release import reason_of, release_of
 from simcluster.emulated.slurm.sinfo import node_state
 from simcluster.emulated.slurm.surroundings import dependency_text, task_count, user_id
 from simcluster.emulated.slurm.times import long_limit_text, stamp
@@ -73,7 +74,7 @@ def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
         f"JobId={job.id} {array}JobName={job.name}",
         f"UserId={job.user}({identity}) GroupId={job.user}({identity}) MCS_label=N/A",
         f"Priority={job.priority if not job.is_held else 0} Nice={job.request.nice} Account={account_of(core, job)} QOS={quality_of(core, job)}",
-        f"JobState={full_state(job)} Reason={job.reason.replace(' ', '_')} Dependency={dependency_text(job) or '(null)'}",
+        f"JobState={full_state(job)} Reason={reason_of(core, job).replace(' ', '_')} Dependency={dependency_text(job) or '(null)'}",
         f"Requeue={int(job.is_requeueable)} Restarts={job.restarts} BatchFlag=1 Reboot=0 ExitCode={job.exit_code}:{job.signal}",
         *([f"DerivedExitCode={derived_exit_code(job)}:0"] if details else []),
         f"RunTime={long_limit_text(run_time(job, now))} TimeLimit={long_limit_text(job.limit)} TimeMin=N/A",
@@ -86,7 +87,7 @@ def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
         f"NodeList={compress(job.nodes)}",
         *([f"BatchHost={job.nodes[0]}"] if job.nodes else []),
         f"NumNodes={node_count(core, job)} NumCPUs={job.cpus} NumTasks={task_count(job)} CPUs/Task={job.request.cpus_per_task} ReqB:S:C:T=0:0:*:*",
-        f"TRES={tres(job)}",
+        *_resources(core, job),
         f"Socks/Node=* NtasksPerN:B:S:C={job.request.tasks_per_node or 0}:0:*:* CoreSpec=*",
         *(_placement(job) if details else []),
         f"MinCPUsNode={per_node} {memory} MinTmpDiskNode=0",
@@ -98,7 +99,7 @@ def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
         f"StdErr={job.stderr}",
         f"StdIn={job.stdin}",
         f"StdOut={job.stdout}",
-        "Power=",
+        *(["Power="] if release_of(core).has_power_fields else []),
         *([f"TresPerNode=gres:gpu:{job.gpus}"] if job.gpus else []),
         *(
             [f"MailUser={given.get('mail-user', job.user)} MailType={_mail_types(given['mail-type'])}"]
@@ -120,6 +121,12 @@ def _mail_types(text: str) -> str:
 def derived_exit_code(job: Job) -> int:
     """The highest exit code of a job's steps."""
     return max((step.exit_code for step in job.steps), default=0)
+
+
+def _resources(core: Core, job: Job) -> list[str]:
+    if not release_of(core).shows_allocated_resources:
+        return [f"TRES={tres(job)}"]
+    return [f"ReqTRES={tres(job)}", f"AllocTRES={tres(job) if job.nodes else '(null)'}"]
 
 
 def _placement(job: Job) -> list[str]:
@@ -184,6 +191,7 @@ def show_node(core: Core, node: Node, *, one_line: bool) -> str:
     """A node's record."""
     machine, features = node.machine, ",".join(node.machine.features) or "(null)"
     busy = machine.cpus - node.free_cpus
+    has_power_fields = release_of(core).has_power_fields
     state = node_state(node).upper().replace("DRAINED", "IDLE+DRAIN").replace("DRAINING", "MIXED+DRAIN")
     partitions = ",".join(p.name for p in core.partitions.values() if p.nodes is None or machine.name in p.nodes)
     allocated = f"cpu={busy},mem={memory_text(machine.memory_mb - node.free_memory)}" if busy else ""
@@ -199,12 +207,12 @@ def show_node(core: Core, node: Node, *, one_line: bool) -> str:
         f"State={state} ThreadsPerCore=1 TmpDisk=0 Weight=1 Owner=N/A MCS_label=N/A",
         f"Partitions={partitions} ",
         f"BootTime={stamp(core.booted)} SlurmdStartTime={stamp(core.booted)}",
-        f"LastBusyTime={stamp(core.clock.time())}",
+        f"LastBusyTime={stamp(core.clock.time())}{'' if has_power_fields else ' ResumeAfterTime=None'}",
         f"CfgTRES=cpu={machine.cpus},mem={memory_text(machine.memory_mb)},billing={machine.cpus}",
         f"AllocTRES={allocated}",
-        "CapWatts=n/a",
+        *(["CapWatts=n/a"] if has_power_fields else []),
         "CurrentWatts=0 AveWatts=0",
-        "ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s",
+        *(["ExtSensorsJoules=n/s ExtSensorsWatts=0 ExtSensorsTemp=n/s"] if has_power_fields else []),
         *([f"Reason={node.reason} [{node.reason_user}@{stamp(node.reason_time)}]"] if node.reason else []),
     ]
     return _joined(lines, one_line=one_line)
@@ -215,12 +223,13 @@ def show_partition(core: Core, partition: Partition, *, one_line: bool) -> str:
     names = partition.nodes or tuple(core.nodes.position)
     cpus = sum(core.nodes[name].machine.cpus for name in names)
     memory = sum(core.nodes[name].machine.memory_mb for name in names)
+    topology, sockets = (" ExclusiveTopo=NO", " MaxCPUsPerSocket=UNLIMITED") if _has_topology(core) else ("", "")
     lines = [
         f"PartitionName={partition.name}",
         "AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL",
         f"AllocNodes=ALL Default={'YES' if partition.is_default else 'NO'} QoS=N/A",
-        f"DefaultTime={'NONE' if partition.default_time is None else long_limit_text(partition.default_time)} DisableRootJobs=NO ExclusiveUser=NO GraceTime=0 Hidden=NO",
-        f"MaxNodes=UNLIMITED MaxTime={long_limit_text(partition.max_time)} MinNodes=0 LLN=NO MaxCPUsPerNode=UNLIMITED",
+        f"DefaultTime={'NONE' if partition.default_time is None else long_limit_text(partition.default_time)} DisableRootJobs=NO ExclusiveUser=NO{topology} GraceTime=0 Hidden=NO",
+        f"MaxNodes=UNLIMITED MaxTime={long_limit_text(partition.max_time)} MinNodes=0 LLN=NO MaxCPUsPerNode=UNLIMITED{sockets}",
         f"Nodes={compress(names)}",
         "PriorityJobFactor=1 PriorityTier=1 RootOnly=NO ReqResv=NO OverSubscribe=NO",
         "OverTimeLimit=NONE PreemptMode=OFF",
@@ -230,6 +239,10 @@ def show_partition(core: Core, partition: Partition, *, one_line: bool) -> str:
         f"TRES=cpu={cpus},mem={memory_text(memory)},node={len(names)},billing={cpus}",
     ]
     return _joined(lines, one_line=one_line)
+
+
+def _has_topology(core: Core) -> bool:
+    return release_of(core).has_topology_limits
 
 
 def show_config(core: Core) -> str:

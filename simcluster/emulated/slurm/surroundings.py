@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.emulated.jobs import Launch
 from simcluster.emulated.slurm.hostlists import compress
+from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.times import stamp
 
 if TYPE_CHECKING:
@@ -91,7 +92,14 @@ def fill_pattern(pattern: str, values: dict[str, str]) -> str:
 
 def job_variables(job: Job, core: Core) -> dict[str, str]:
     """What Slurm itself sets in a job's script."""
-    return {**_general(job, core), **_asked_for(job), **_array(job, core)}
+    return {**_general(job, core), **_asked_for(job), **_array(job, core)} | _of_release(job, core)
+
+
+def _of_release(job: Job, core: Core) -> dict[str, str]:
+    if not release_of(core).sets_times_of_jobs or job.started is None:
+        return {}
+    end = {"SLURM_JOB_END_TIME": str(int(job.started) + job.limit)} if job.limit else {}
+    return {"SLURM_JOB_START_TIME": str(int(job.started)), "SLURM_OOM_KILL_STEP": "0", **end}
 
 
 def user_id(core: Core, user: str) -> int:
