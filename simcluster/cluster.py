@@ -46,7 +46,10 @@ class SSHEndpoint:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the scheduler remembers it. Times are the scheduler's own text (ISO 8601, the cluster's time zone)."""
+    """A job as the scheduler remembers it. Times are the scheduler's own text (ISO 8601, the cluster's time zone).
+
+    `directory` is where it runs, or with schedulers that run everything in the home directory where it was submitted.
+    """
 
     id: str
     name: str
@@ -56,6 +59,7 @@ class Job:
     start: str | None
     end: str | None
     exit_code: str | None
+    directory: str | None = None
 
 
 class Node(Protocol):

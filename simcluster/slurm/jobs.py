@@ -58,4 +58,5 @@ def _parse(line: str, state: str, node: str) -> Job:
         start=value(line, "StartTime"),
         end=value(line, "EndTime"),
         exit_code=value(line, "ExitCode"),
+        directory=value(line, "WorkDir"),
     )

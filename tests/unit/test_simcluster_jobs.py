@@ -29,6 +29,7 @@ def test_finished_jobs_come_from_the_log_and_others_from_scontrol():
             "2026-01-01T00:00:01",
             "2026-01-01T00:00:02",
             "3:0",
+            "/home/alice",
         ),
         Job("3", "wait", "PENDING", None, "2026-01-01T00:00:03", None, None, "0:0"),
         Job(
@@ -40,6 +41,7 @@ def test_finished_jobs_come_from_the_log_and_others_from_scontrol():
             "2026-01-01T00:00:01",
             "2026-01-01T00:00:02",
             "0:0",
+            "/home/alice",
         ),
     ]
 
