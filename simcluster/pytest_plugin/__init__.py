@@ -119,7 +119,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     reporter = config.stash.get(_REPORTER, None)
-    if reporter and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        config.stash[_RUN].close()  # when a worker has said that its session is over, it is ended at any moment
+    elif reporter:
         reporter.write(Path(config.option.simcluster_report), config.stash[_RUN].histories())
 
 

@@ -74,8 +74,8 @@ class Run:
         """Let go of everything, and remove what is owned."""
         if self._service:
             self._service.close()
-        for cluster in self._attached.values():
-            cluster.close()
+        while self._attached:
+            self._attached.popitem()[1].close()
         if self._source:
             self._source.close()
 
