@@ -85,7 +85,7 @@ class ClusterSpec:
     `pythons=None` is every version that the backend has. `version` is the scheduler's (Slurm's "22.05" or
     "24.11", PBS's "23.06"), None the backend's default. A GB is 1024 MB, as schedulers count. `partitions` takes names, mappings or `Partition`s.
     `accounting=None` is where it can be had: always, but on native only if slurmdbd and MariaDB are installed.
-    `hide` are paths of this machine that the cluster must not see either (emulated, native).
+    `seed` is what `faults.chaos()` takes if it is given none. `hide` are paths of this machine that the cluster must not see either (emulated, native).
     """
 
     scheduler: str = "slurm"
@@ -99,6 +99,7 @@ class ClusterSpec:
     accounting: bool | None = None
     version: str | None = None
     hide: tuple[str, ...] = ()
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("scheduler", self.scheduler, SCHEDULERS)
@@ -108,6 +109,8 @@ class ClusterSpec:
         _whole_number("nodes", self.nodes, at_least=1)
         _whole_number("cpus_per_node", self.cpus_per_node, at_least=1)
         _whole_number("gpus_per_node", self.gpus_per_node, at_least=0)
+        if self.seed is not None:
+            _whole_number("seed", self.seed, at_least=0)
         object.__setattr__(self, "pythons", _sorted_pythons(self.pythons))
         object.__setattr__(self, "partitions", _as_partitions(self.partitions))
         object.__setattr__(self, "hide", _as_paths(self.hide))

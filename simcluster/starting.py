@@ -31,12 +31,13 @@ def start(
     accounting: bool | None = None,
     version: str | None = None,
     hide: Iterable[str | Path] = (),
+    seed: int | None = None,
     keep: bool = False,
     name: str | None = None,
 ) -> Cluster:
     """Start a cluster and return when it takes jobs; use it in a `with` block, or close it.
 
-    The first argument is the scheduler's name, or a whole `ClusterSpec`, which the arguments up to `version` then are
+    The first argument is the scheduler's name, or a whole `ClusterSpec`, which the arguments up to `seed` then are
     part of. Whatever happens to this process, nothing of the cluster outlives it, unless `keep` is true: then it is
     nobody's, and lives until `simcluster down NAME`.
 
@@ -58,6 +59,7 @@ def start(
                 "accounting": accounting,
                 "version": version,
                 "hide": hide,
+                "seed": seed,
             }
         )
     )

@@ -46,6 +46,7 @@ __all__ = ["down", "list_", "run", "ssh", "up"]
 @click.option(
     "--hide", type=click.Path(), multiple=True, help="A path that the cluster must not see; may be given again."
 )
+@click.option("--seed", type=int, help="Of the random faults that `cluster.faults.chaos()` makes.")
 @click.option("--spec", "spec_file", type=click.Path(exists=True, dir_okay=False), help="A ClusterSpec as YAML.")
 @click.option("--name", help="What to call it.  [default: the scheduler and a number]")
 def up(spec_file: str | None, name: str | None, **options: Any) -> None:

@@ -122,7 +122,7 @@ class DockerCluster:
         self.home, self.scratch = f"/home/{USERS[0]}", f"/scratch/{USERS[0]}"
         self.nodes = MappingProxyType({node: DockerNode(node, containers[node]) for node in spec.node_names})
         self._login = containers[LOGIN]
-        self.faults = Faults(DockerFaults(containers), _directory(self._login), spec.node_names)
+        self.faults = Faults(DockerFaults(containers), _directory(self._login), spec.node_names, spec.seed)
         self._shell = shell
         self._cleanup = cleanup
 

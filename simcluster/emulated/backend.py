@@ -363,7 +363,7 @@ def _history(control: Path) -> History:
 
 
 def _faults(directory: Path, spec: ClusterSpec) -> Faults:
-    return Faults(_DaemonFaults(directory / CONTROL), directory, spec.node_names)
+    return Faults(_DaemonFaults(directory / CONTROL), directory, spec.node_names, spec.seed)
 
 
 def _ask(control: Path, request: dict[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,11 @@ __all__ = ["WHERE", "Chaos", "Entry", "Fault", "FaultBackend", "Faults"]
 class Faults:
     """All that can be broken of one cluster: `directory` is the cluster's own, `backend` is its hands."""
 
-    def __init__(self, backend: FaultBackend, directory: Path, nodes: Sequence[str]) -> None:
+    def __init__(self, backend: FaultBackend, directory: Path, nodes: Sequence[str], seed: int | None) -> None:
         self._backend = backend
         self._ledger = Ledger(directory)
         self._nodes = tuple(nodes)
+        self._seed = seed
         self._refusals: Mapping[str, str] | None = None
         self.ssh = SSHFaults(self._make)
         self.node = NodeFaults(self._make)
@@ -58,7 +59,7 @@ class Faults:
 
     def chaos(
         self,
-        seed: int,
+        seed: int | None = None,
         rate: float = 0.1,
         *,
         seconds: float = 60.0,
@@ -68,8 +69,13 @@ class Faults:
         """Random faults, on average `rate` of them a second for `seconds`, none for longer than `longest` seconds.
 
         The same arguments make the same schedule on every cluster that has the same nodes and available faults. What
-        needs a job's id is left out; `kinds` are the faults to choose from.
+        needs a job's id is left out; `kinds` are the faults to choose from. Without a `seed` it is the cluster's.
         """
+        seed = self._seed if seed is None else seed
+        if seed is None:
+            raise SpecError(
+                "chaos needs a seed, so that it can be made again: chaos(seed=1), or start the cluster with one"
+            )
         chosen = self.available() if kinds is None else tuple(kinds)
         return Chaos(plan(seed, rate, seconds=seconds, longest=longest, kinds=chosen, nodes=self._nodes), self._planned)
 

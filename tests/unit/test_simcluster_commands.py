@@ -95,16 +95,14 @@ def state(monkeypatch, tmp_path):
 @needs_no_engine
 def test_up_takes_all_that_a_spec_has(state, tmp_path):
     (tmp_path / "site.yaml").write_text("scheduler: slurm\nnodes: 3\ncpus_per_node: 8\npartitions: [{name: old}]\n")
-    options = (
-        "--nodes 2 --memory 2GB --gpus 1 --partition short:node1:30 --partition long --hide /srv/x --version 22.05"
-    )
+    options = "--nodes 2 --memory 2GB --gpus 1 --partition short:node1:30 --partition long --hide /srv/x --version 22.05 --seed 7"
     result = invoke("up", "--spec", str(tmp_path / "site.yaml"), "--name", "site", *options.split())
     assert result.exit_code == 0, result.output
     (cluster,) = backend.list_clusters()
     spec = cluster.spec
     assert (spec.nodes, spec.cpus_per_node, spec.memory_mb, spec.gpus_per_node) == (2, 8, 2048, 1)
     assert spec.partitions == (simcluster.Partition("short", ("node1",), "30"), simcluster.Partition("long"))
-    assert (spec.hide, spec.version) == (("/srv/x",), "22.05")
+    assert (spec.hide, spec.version, spec.seed) == (("/srv/x",), "22.05", 7)
 
 
 @needs_no_engine

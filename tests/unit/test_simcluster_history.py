@@ -153,3 +153,15 @@ def test_a_host_without_a_scheduler_has_an_empty_history():
     with simcluster.start("ssh") as host:
         history = host.history()
     assert (history.cluster, history.jobs, history.nodes) == (host.name, (), ())
+
+
+def test_faults_are_part_of_the_history(cluster):
+    with cluster.faults.scheduler.down():
+        cluster.run("sinfo")
+    (fault,) = cluster.history().faults
+    assert (fault.name, fault.end is not None) == ("scheduler.down", True)
+
+
+def test_chaos_without_any_seed_is_refused(cluster):
+    with pytest.raises(simcluster.SpecError, match="needs a seed"):
+        cluster.faults.chaos()
