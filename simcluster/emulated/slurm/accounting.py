@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.jobs import Attempt, Job, Step
 
-__all__ = ["Entry", "derived_exit_code", "entries_of", "recorded_code"]
+__all__ = ["Entry", "entries_of", "highest_code", "recorded_code"]
 
 _REQUEUE_LAG = 3.0
 """Seconds after a requeue until the database knows of the job's next run: 1 to 4 on the recorded clusters."""
@@ -66,7 +66,7 @@ def recorded_code(code: int, signal: int) -> tuple[int, int]:
     return code - 128 if code > 128 else code, signal
 
 
-def derived_exit_code(steps: Sequence[Step]) -> tuple[int, int]:
+def highest_code(steps: Sequence[Step]) -> tuple[int, int]:
     """The highest of the steps'."""
     return max((recorded_code(step.exit_code, step.signal) for step in steps), default=(0, 0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +116,11 @@ class Table:
             found.append((option.name, letters.removeprefix("=") if option.argument == "optional" else letters))
             break
         return found
+
+    def refuse(self, name: str) -> NoReturn:
+        """Raise UsageError for an option that only other releases have, or have emulated."""
+        log_refusal(self.program, f"--{name}")
+        raise self._error(f"unrecognized option '--{name}'")
 
     def _error(self, text: str) -> UsageError:
         hint = "" if self.program == "sacct" else f'Try "{self.program} --help" for more information\n'

@@ -10,7 +10,9 @@ from simcluster.emulated.slurm.accounting import entries_of
 from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.identifiers import split_ids
 from simcluster.emulated.slurm.job_fields import account_of, quality_of
+from simcluster.emulated.slurm.json_records import entries_as_json
 from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.sacct_fields import LONG, column, field_names, values_of
 from simcluster.emulated.slurm.times import parse_time, stamp
 from simcluster.emulated.slurm.words import parse_state
@@ -28,12 +30,12 @@ __all__ = ["sacct"]
 
 _TABLE = table(
     "sacct",
-    flags="""allclusters/L allocations/X allusers/a brief/b completion/c duplicates/D helpformat/e long/l
+    flags="""allclusters/L allocations/X allusers/a brief/b completion/c duplicates/D helpformat/e json long/l
     noconvert noheader/n parsable/p parsable2/P version/V""",
     valued="""accounts/A clusters/M delimiter endtime/E format/o jobs/j name nodelist/N partition/r qos/q starttime/S
     state/s units user/u uid""",
     refused="""associations/x= batch-script/B constraints/C= env-vars federation file/f= flags/F= gid/g=
-    group= help/h json local nnodes/i= ncpus/I= timelimit-max/K= timelimit-min/k= truncate/T use-local-uid verbose/v
+    group= help/h local nnodes/i= ncpus/I= timelimit-max/K= timelimit-min/k= truncate/T use-local-uid verbose/v
     wckeys/W= whole-hetjob= yaml""",
 )
 _DEFAULT = "jobid,jobname,partition,account,alloccpus,state,exitcode"
@@ -57,9 +59,13 @@ def sacct(core: Core, call: Call) -> Reply:
             return Reply(_help(field_names(core)))
         columns = _columns(core, line, call)
         unit = _unit(line)
+        if line.has("json") and release_of(core).json_parser:
+            _TABLE.refuse("json")
         entries = _chosen(core, call, line)
     except (UsageError, _Error) as error:
         return Reply(stderr=str(error), code=1)
+    if line.has("json"):
+        return Reply(entries_as_json(core, entries))
     form = call.environment.get("SLURM_TIME_FORMAT", "")
     rows = []
     for entry in entries:

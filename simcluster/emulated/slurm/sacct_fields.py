@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from simcluster.emulated.slurm.accounting import derived_exit_code
+from simcluster.emulated.slurm.accounting import highest_code
 from simcluster.emulated.slurm.hostlists import compress
 from simcluster.emulated.slurm.job_fields import account_of, partition_text, quality_of
 from simcluster.emulated.slurm.release import release_of
@@ -115,7 +115,7 @@ def _of_job(core: Core, entry: Entry, time_format: str, unit: str) -> dict[str, 
     resources = f"billing={job.cpus},cpu={job.cpus}"
     resources += f",gres/gpu={job.gpus * wanted}" if job.gpus else ""
     resources += f",mem={in_units(job.memory_mb, unit)},node={wanted}"
-    derived = derived_exit_code(job.steps)
+    derived = highest_code(job.steps)
     is_waiting = entry.short_state == "PENDING"
     waited = job.reason if is_waiting else (job.waited_for if job.started is not None else "None")
     waited_seconds = int((entry.start or core.clock.time()) - (job.eligible or job.submitted))

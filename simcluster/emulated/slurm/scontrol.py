@@ -10,7 +10,9 @@ from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import compress, expand
 from simcluster.emulated.slurm.identifiers import is_allowed, jobs_named, split_ids
+from simcluster.emulated.slurm.json_jobs import jobs_as_json
 from simcluster.emulated.slurm.options import UsageError, log_refusal, table
+from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.shown import show_config, show_jobs, show_node, show_partition, show_steps
 from simcluster.emulated.slurm.times import parse_limit, parse_time
 from simcluster.emulated.slurm.words import strerror
@@ -26,8 +28,8 @@ __all__ = ["scontrol"]
 
 _TABLE = table(
     "scontrol",
-    flags="all/a details/d oneliner/o quiet/Q version/V",
-    refused="clusters/M= federation/F future help/h hide local sibling uid/u= verbose/v json yaml",
+    flags="all/a details/d json oneliner/o quiet/Q version/V",
+    refused="clusters/M= federation/F future help/h hide local sibling uid/u= verbose/v yaml",
 )
 
 
@@ -48,6 +50,8 @@ def scontrol(core: Core, call: Call) -> Reply:
         if not line.rest:
             return Reply("scontrol: \n")
         keyword, words = line.rest[0], list(line.rest[1:])
+        if line.has("json"):
+            return _as_json(core, call, keyword, words)
         if keyword == "show":
             return Reply(_show(core, call, words, one_line=line.has("oneliner"), details=line.has("details")))
         if keyword == "version":
@@ -114,6 +118,15 @@ def _steps(core: Core, name: str, *, one_line: bool) -> str:
     if not jobs:
         raise _Error("slurm_get_job_steps error: Invalid job id specified\n")
     return show_steps(core, jobs, name.partition(".")[2], one_line=one_line)
+
+
+def _as_json(core: Core, call: Call, keyword: str, words: list[str]) -> Reply:
+    """Only newer releases have it, and here for jobs alone; those that are not there are no error."""
+    is_for_jobs = keyword == "show" and bool(words) and words[0].partition("=")[0].lower() in {"job", "jobs", "jobid"}
+    if not (is_for_jobs and release_of(core).scontrol_has_json):
+        _TABLE.refuse("json")
+    name = words[0].partition("=")[2] or (words[1] if len(words) > 1 else "")
+    return Reply(jobs_as_json(core, call, (jobs_named(core, name) or []) if name else list(core.known)))
 
 
 def _shown_jobs(core: Core, name: str) -> list[Job]:

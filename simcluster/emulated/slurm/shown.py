@@ -19,10 +19,9 @@ from simcluster.emulated.slurm.job_fields import (
     tasks_text,
 )
 from simcluster.emulated.slurm.release import reason_of, release_of
-from simcluster.emulated.slurm.sinfo import node_state
 from simcluster.emulated.slurm.surroundings import dependency_text, task_count, user_id
 from simcluster.emulated.slurm.times import long_limit_text, stamp
-from simcluster.emulated.slurm.words import full_state
+from simcluster.emulated.slurm.words import full_state, node_state
 
 if TYPE_CHECKING:
     from simcluster.emulated.allocation import Node

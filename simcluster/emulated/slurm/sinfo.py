@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
 from simcluster.emulated.slurm.hostlists import compress, expand
+from simcluster.emulated.slurm.json_records import nodes_as_json
 from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.times import clock_text, stamp, time_used
+from simcluster.emulated.slurm.words import node_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +23,13 @@ if TYPE_CHECKING:
     from simcluster.emulated.interface import Call, Partition
     from simcluster.emulated.slurm.options import CommandLine
 
-__all__ = ["node_state", "sinfo"]
+__all__ = ["sinfo"]
 
 _TABLE = table(
     "sinfo",
-    flags="all/a dead/d list-reasons/R long/l Node/N noheader/h responding/r summarize/s version/V",
+    flags="all/a dead/d json list-reasons/R long/l Node/N noheader/h responding/r summarize/s version/V",
     valued="format/o Format/O nodes/n partition/p states/t",
-    refused="""clusters/M= cluster= exact/e federation future/F help hide iterate/i= json local noconvert
+    refused="""clusters/M= cluster= exact/e federation future/F help hide iterate/i= local noconvert
     reservation/T sort/S= usage verbose/v yaml""",
 )
 _REASONS = "%20E %9u %19H %N"
@@ -50,27 +53,18 @@ class _Group:
     nodes: tuple[Node, ...]
 
 
-def node_state(node: Node) -> str:
-    """The long name in small letters; a star for a node that does not answer."""
-    if node.is_down:
-        return "down" if node.is_responding else "down*"
-    if node.is_drained:
-        return "draining" if node.jobs else "drained"
-    if any(job.is_completing for job in node.jobs):
-        return "completing"
-    if not node.jobs:
-        return "idle"
-    return "mixed" if node.free_cpus else "allocated"
-
-
 def sinfo(core: Core, call: Call) -> Reply:
     """An unknown partition is no error, but an empty table."""
     try:
         line = _TABLE.parse(call.arguments)
+        if line.has("json") and release_of(core).json_parser:
+            _TABLE.refuse("json")
     except UsageError as error:
         return Reply(stderr=str(error), code=1)
     if line.has("version"):
         return Reply(f"slurm-wlm {core.settings.version}\n")
+    if line.has("json"):
+        return Reply(nodes_as_json(core))
     kind, form = _form(line)
     groups = (
         _reasons(core)

@@ -8,7 +8,9 @@ from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
 from simcluster.emulated.slurm.identifiers import jobs_named, split_ids
 from simcluster.emulated.slurm.job_fields import account_of, fields_of, gathered, partition_text, quality_of
+from simcluster.emulated.slurm.json_jobs import jobs_as_json
 from simcluster.emulated.slurm.options import UsageError, table
+from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.times import clock_text
 from simcluster.emulated.slurm.words import COMPACT, compact_state, full_state, parse_state
@@ -26,9 +28,9 @@ __all__ = ["squeue"]
 
 _TABLE = table(
     "squeue",
-    flags="all/a array/r array-unique hide local long/l me noconvert noheader/h start version/V",
+    flags="all/a array/r array-unique hide json local long/l me noconvert noheader/h start version/V",
     valued="account/A name/n format/o Format/O jobs/j job partition/p qos/q states/t state sort/S user/u nodelist/w",
-    refused="""clusters/M= federation help iterate/i= json licenses/L= priority/P reservation/R= sibling steps/s=
+    refused="""clusters/M= federation help iterate/i= licenses/L= priority/P reservation/R= sibling steps/s=
     usage verbose/v yaml""",
 )
 _DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
@@ -56,9 +58,13 @@ def squeue(core: Core, call: Call) -> Reply:
             return Reply(_USAGE, f"squeue: error: Unrecognized option: {line.rest[0]}\n", 1)
         if line.has("version"):
             return Reply(f"slurm-wlm {core.settings.version}\n")
+        if line.has("json") and not release_of(core).json_parser:
+            return Reply(jobs_as_json(core, call, list(core.known)))
         jobs, notes = _chosen(core, call, line)
     except (UsageError, _Error) as error:
         return Reply(stderr=str(error), code=1)
+    if line.has("json"):
+        return Reply(jobs_as_json(core, call, jobs), notes)
     records = gathered(core, jobs, one_by_one=line.has("array"))
     _sort(records, line.last("sort", call.environment.get("SQUEUE_SORT", "")), by_start=line.has("start"))
     fields = fields_of(core, call.environment.get("SLURM_TIME_FORMAT", ""))

@@ -8,10 +8,11 @@ from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal
 
 if TYPE_CHECKING:
+    from simcluster.emulated.allocation import Node
     from simcluster.emulated.jobs import Job
     from simcluster.emulated.refusals import RefusedError
 
-__all__ = ["COMPACT", "compact_state", "full_state", "parse_state", "strerror"]
+__all__ = ["COMPACT", "compact_state", "full_state", "node_state", "parse_state", "strerror"]
 
 COMPACT = {
     "PENDING": "PD",
@@ -78,6 +79,19 @@ def full_state(job: Job) -> str:
 def compact_state(job: Job) -> str:
     """`R`, `CG`: one or two letters, three for OOM."""
     return COMPACT[full_state(job)]
+
+
+def node_state(node: Node) -> str:
+    """The long name in small letters; a star for a node that does not answer."""
+    if node.is_down:
+        return "down" if node.is_responding else "down*"
+    if node.is_drained:
+        return "draining" if node.jobs else "drained"
+    if any(job.is_completing for job in node.jobs):
+        return "completing"
+    if not node.jobs:
+        return "idle"
+    return "mixed" if node.free_cpus else "allocated"
 
 
 def parse_state(text: str) -> str | None:
