@@ -80,6 +80,7 @@ def cancel(cluster: Cluster, jobs: Callable[[], list[Job]]) -> None:
 
 def mend(cluster: Cluster) -> None:
     """Undo all faults, and switch on what is switched off."""
+    cluster.faults.undo_all()
     for name, state in find_cluster(cluster.name).machines.items():
         if name in cluster.nodes and state != "running":
             cluster.nodes[name].restart()
