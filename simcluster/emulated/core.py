@@ -247,7 +247,8 @@ class Core:
 
     def delivering(self, job: Job, exit_code: int | None, signal: int | None) -> None:
         """The host's word that the batch script is over and its output is on its way; `ended` follows."""
-        job.exit_code, job.signal, job.is_delivering = exit_code or 0, signal or 0, True
+        job.exit_code, job.signal = exit_code or 0, signal or 0
+        job.script_ended, job.is_delivering = self.clock.time(), True
 
     def forget(self, job: Job) -> None:
         """Forget a job that has ended."""

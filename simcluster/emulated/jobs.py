@@ -39,7 +39,8 @@ class Launch:
 
     `files` come into a directory of the job's own there, to be run or read, beside empty `directories`. `streams` are paths for descriptors 0, 1
     and 2. Of `memory_mb` nothing is enforced if it is 0. `program_words` are said on stderr, with the system's reason
-    for {}, if the program can't be run. `deliveries` are files to be copied when all is over: from where, to where.
+    for {}, if the program can't be run. `deliveries` are files to be copied when all is over: from where, to where; with delays in seconds
+    before it is tried again.
     """
 
     arguments: tuple[str, ...]
@@ -54,6 +55,7 @@ class Launch:
     program_words: str = ""
     directories: tuple[str, ...] = ()
     deliveries: tuple[tuple[str, str], ...] = ()
+    delivery_delays: tuple[int, ...] = ()
 
 
 class Dialect(Protocol):
@@ -230,7 +232,7 @@ class Job:
     `choices` are the partitions that it may start in; `partition`, `need` and `limit` are those of the first of them, and
     of the one that it has started in. `waited_for` is why it waited before it started.
     `limit` is in seconds. `exit_code` and `signal` are how the batch script ended. `process` is its number on its
-    node. While it `is_delivering`, the script is over and its output is being brought to where it belongs;
+    node. While it `is_delivering`, the script is over (at `script_ended`) and its output is being brought to where it belongs;
     `is_delivered` says whether it got there. `held` is when it was held last. `slots` are for a dialect that counts jobs by node.
     """
 
@@ -262,6 +264,7 @@ class Job:
     suspended: float | None = None
     held: float | None = None
     process: int | None = None
+    script_ended: float | None = None
     slots: tuple[int, ...] = ()
     is_delivering: bool = False
     is_delivered: bool | None = None

@@ -25,7 +25,18 @@ __all__ = ["ProcessLauncher"]
 
 _MOST_LINKS = 40
 _KILL = int(signals.SIGKILL)
-_DELIVER = 'code=0; while [ $# -gt 0 ]; do t=$2; [ -d "$t" ] && t=$t/${1##*/}; /bin/cat "$1" > "$t" || code=1; shift 2; done; exit $code'
+_DELIVER = """\
+delays=$1 code=0; shift
+deliver() { t=$2; [ -d "$t" ] && t=$t/${1##*/}; /bin/cat "$1" > "$t"; }
+while [ $# -gt 0 ]; do
+    for delay in $delays last; do
+        deliver "$1" "$2" && break
+        [ $delay = last ] && code=1 || sleep $delay
+    done
+    [ $code = 1 ] && exit 1
+    shift 2
+done
+"""
 
 
 class ProcessLauncher:
@@ -169,7 +180,7 @@ class ProcessLauncher:
             node,
             key,
             launch.environment,
-            arguments=["/bin/sh", "-c", _DELIVER, "sh", *words],
+            arguments=["/bin/sh", "-c", _DELIVER, "sh", " ".join(map(str, launch.delivery_delays)), *words],
             cwd=launch.cwd,
             files=["/dev/null", "/dev/null", "/dev/null"],
             umask=launch.umask,

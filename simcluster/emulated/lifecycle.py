@@ -305,7 +305,7 @@ class Lifecycle:
         job.attempts += (Attempt(state, job.nodes, job.cpus_by_node, job.started, ended, job.exit_code, job.signal),)
         job.restarts += 1
         job.wants_requeue = job.is_completing = job.is_delivering = False
-        job.process = job.is_delivered = None
+        job.process = job.script_ended = job.is_delivered = None
         job.started = job.ended = None
         job.nodes = job.cpus_by_node = job.memory_by_node = job.gpus_by_node = job.steps = ()
         job.exit_code = job.signal = 0

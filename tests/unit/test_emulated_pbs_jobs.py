@@ -139,9 +139,12 @@ def test_output_goes_into_a_directory_under_the_id(cluster, directory):
     assert cluster.run(f"ls {directory}").stdout.split() == [f"{job_id}.ER", f"{job_id}.OU"]
 
 
-def test_output_that_can_not_be_delivered_is_said_to_be_so(cluster):
-    found = ended(cluster, submit(cluster, "exit 3", "-o", "/nosuch/dir/out"))
-    assert (found["Stageout_status"], found["Exit_status"]) == (0, 3)
+def test_output_that_can_not_be_delivered_keeps_the_job_exiting(cluster):
+    job_id = submit(cluster, "exit 3", "-o", "/nosuch/dir/out")
+    found = wait(cluster, job_id, "E")
+    assert (found["substate"], found["Exit_status"], found.get("Stageout_status")) == (51, 3, None)
+    refused = cluster.run(f"qdel {job_id}")
+    assert (refused.stderr, refused.returncode) == (f"qdel: Request invalid for state of job {job_id}\n", 168)
 
 
 def test_files_are_the_users_alone_unless_the_umask_says_otherwise(cluster, directory):

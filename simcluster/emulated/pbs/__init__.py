@@ -72,9 +72,22 @@ def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
 
 async def answer(core: Core, call: Call) -> Reply:
     """What `call` prints and how it ends, as on a login host of a real cluster."""
+    if (server := call.environment.get("PBS_SERVER", SERVER)) != SERVER:
+        return _elsewhere(core, call, server)
     if call.program == "qsub":
         return await qsub(core, call)
     program = _PROGRAMS.get(call.program)
     if program is None:
         return Reply(stderr=f"bash: {call.program}: command not found\n", code=127)
     return program(core, call)
+
+
+def _elsewhere(core: Core, call: Call, server: str) -> Reply:
+    """What is said of another server: nodes refuse, and other hosts are unknown."""
+    is_host = server in core.nodes.position
+    reason, number = ("Connection refused", 15010) if is_host else ("Unknown Host.", 15008)
+    text = f"{call.program}: cannot connect to server {server} (errno={number})"
+    if call.program == "qdel":
+        text = f"Couldn't connect to cluster: {server}"
+    code = {"qstat": 255, "pbsnodes": 1}.get(call.program, number & 0xFF)
+    return Reply(stderr=f"{reason}\n{text}\n", code=code)

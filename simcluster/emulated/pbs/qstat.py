@@ -12,7 +12,7 @@ from simcluster.emulated.pbs.identifiers import Entry, MalformedIdError, entries
 from simcluster.emulated.pbs.queues import queue_list, queue_report, server_report
 from simcluster.emulated.pbs.states import is_finished, letter
 from simcluster.emulated.pbs.tables import alternative_table, plain_table
-from simcluster.emulated.pbs.words import SERVER, UNKNOWN_QUEUE, VERSION, DeniedError, usage
+from simcluster.emulated.pbs.words import UNKNOWN_JOB, UNKNOWN_QUEUE, VERSION, DeniedError, usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,11 +48,6 @@ def qstat(core: Core, call: Call) -> Reply:
     errors = [*line.errors, *_conflicts(line)]
     if errors or line.last("F", "default").lower() not in {"default", "json", "dsv"}:
         return usage("qstat", _USAGE, tuple(errors))
-    server = call.environment.get("PBS_SERVER", SERVER)
-    if server != SERVER:
-        reason = "Connection refused\n" if server in core.nodes.position else "Unknown Host.\n"
-        number = 15010 if server in core.nodes.position else 15008
-        return Reply(stderr=f"{reason}qstat: cannot connect to server {server} (errno={number})\n", code=255)
     if line.has("B"):
         return server_report(core, line)
     if line.has("Q"):
@@ -86,10 +81,21 @@ class _Jobs:
 
     def report(self) -> Reply:
         """What is printed, for all jobs or for each of the operands in turn."""
-        groups = [self._chosen(word) for word in self._line.rest] if self._line.rest else [self._all()]
+        groups = self._groups()
         full_format = self._line.has("f") and not self._line.has("n", "s")
         out = self._full(groups) if full_format else self._tables(groups)
         return Reply(out, "".join(self._errors), self._code)
+
+    def _groups(self) -> list[list[Entry]]:
+        """For each operand what it names. In JSON, nothing is shown of those behind an unknown one."""
+        if not self._line.rest:
+            return [self._all()]
+        groups = []
+        for word in self._line.rest:
+            groups.append(self._chosen(word))
+            if self._code == UNKNOWN_JOB.code and self._line.last("F").lower() == "json":
+                break
+        return groups
 
     def _all(self, queue: str = "") -> list[Entry]:
         return [

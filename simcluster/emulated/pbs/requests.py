@@ -87,6 +87,7 @@ def make_request(core: Core, call: Call, options: Sequence[tuple[str, str]], scr
         raise DeniedError(ARRAY_TOO_LARGE)
     listed = given.get("v")
     submission = Submission(
+        name=name,
         resources=resources,
         variables=job_variables(call.environment, call.cwd, queue.name, call.host, listed, everything="V" in given),
         home=call.environment.get("HOME", "/"),

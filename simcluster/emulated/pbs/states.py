@@ -125,7 +125,8 @@ def elapsed(core: Core, job: Job) -> float:
     """Seconds that it ran or has run."""
     if job.started is None:
         return 0
-    return max(0.0, (core.clock.time() if job.ended is None else job.ended) - job.started)
+    end = job.ended if job.script_ended is None else job.script_ended
+    return max(0.0, (core.clock.time() if end is None else end) - job.started)
 
 
 def is_reported(core: Core, job: Job) -> bool:

@@ -16,9 +16,10 @@ __all__ = ["Submission", "submission"]
 class Submission:
     """`variables` are the job's Variable_List; `output` and `error` are absolute paths, for arrays with ^array_index^.
 
-    `command` is what followed `--`, None for a script. `indices` and `limit` are an array's.
+    `name` is the job's first one, which its files keep. `command` is what followed `--`, None for a script. `indices` and `limit` are an array's.
     """
 
+    name: str
     resources: Resources
     variables: tuple[tuple[str, str], ...]
     home: str

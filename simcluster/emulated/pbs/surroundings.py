@@ -20,6 +20,8 @@ __all__ = ["Surroundings", "chunk_nodes", "default_path"]
 
 _SHELLS = {"bash", "dash", "ksh", "sh", "zsh"}
 _UMASK = 0o077
+_DELIVERY_DELAYS = (31, 11, 31, 21)
+"""Seconds between pbs_mom's attempts to copy output, and after the last one."""
 
 
 class Surroundings:
@@ -45,7 +47,9 @@ class Surroundings:
             script = f"{directory}/{name}.SC"
             # pbs_mom spares the shell when it sends TERM to the job; what the shell starts has no such trap.
             before = "trap : TERM; " if shell in _SHELLS else ""
-            files |= {f"{name}.SC": job.script, f"{name}.in": f"{before}{script}\n".encode()}
+            if job.script:  # of an empty one pbs_mom makes no file, which the shell then misses
+                files[f"{name}.SC"] = job.script
+            files |= {f"{name}.in": f"{before}{script}\n".encode()}
             arguments, stdin = (f"-{shell}",), f"{directory}/{name}.in"
         streams, deliveries = self._output(job, directory)
         return Launch(
@@ -60,6 +64,7 @@ class Surroundings:
             appends=True,
             program_words="pbs_mom: {}\n",
             deliveries=deliveries,
+            delivery_delays=_DELIVERY_DELAYS,
         )
 
     def environment(self, job: Job) -> dict[str, str]:
@@ -118,7 +123,8 @@ class Surroundings:
 def default_path(job: Job, letter: str) -> str:
     """`NAME.o17` or `NAME.o17.^array_index^` where `qsub` ran."""
     suffix = "" if job.array_id is None else ".^array_index^"
-    return posixpath.join(submission(job).directory, f"{job.name}.{letter}{job.id}{suffix}")
+    given = submission(job)
+    return posixpath.join(given.directory, f"{given.name}.{letter}{job.id}{suffix}")
 
 
 def chunk_nodes(job: Job, given: Submission) -> list[tuple[str, int]]:
