@@ -242,3 +242,8 @@ def test_the_umask_of_the_submitter_is_the_job_s(run, cluster):
     cluster.run("umask 027; sbatch -W -o umask.out --wrap umask", check=True, timeout=120)
     assert run("cat umask.out")[0] == "0027\n"
     assert run("umask 077; srun bash -c umask")[0] == "0077\n"
+
+
+def test_the_last_element_of_an_array_has_steps_though_its_number_is_the_array_s(run):
+    run("mkdir -p elements && cd elements && sbatch --wait -a 0-2 --wrap 'srun echo $SLURM_ARRAY_TASK_ID'")
+    assert run("cd elements; cat *.out | sort")[0] == "0\n1\n2\n"

@@ -197,7 +197,9 @@ def _refusal(error: RefusedError) -> str:
 
 def _existing_job(core: Core, call: Call, name: str) -> Job:
     hint = f"srun: Check SLURM_JOB_ID environment variable. Expired or invalid job {name}\n"
-    jobs = jobs_named(core, name)
+    # An array's number is also the own one of its last element, which is meant here.
+    own = core.by_id.get(int(name)) if name.isdigit() else None
+    jobs = [own] if own is not None else jobs_named(core, name)
     if not jobs:
         raise _FailureError(
             f"srun: error: Unable to confirm allocation for job {name}: Invalid job id specified\n{hint}"
