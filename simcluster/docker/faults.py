@@ -40,6 +40,7 @@ assert all(("docker" in WHERE[name]) == (name not in _REFUSALS) for name in WHER
 _HOST_KEY = "/run/simcluster/ssh_host_ed25519_key"
 _SSHD = "$(pgrep -o -x sshd)"
 _TROUBLES = "/opt/simcluster/troubles"
+_WRAPPERS = " ".join(f"/usr/local/bin/{command}" for command in wrappers.COMMANDS)
 _BASHRC = "/etc/bash.bashrc"
 
 
@@ -147,7 +148,7 @@ class DockerFaults:
         return self._trouble(wrappers.flaky(share, seed, state))
 
     def _stop_scheduler_slow(self, file: str) -> None:
-        self._as_root(f"rm -f {file}")
+        self._as_root(f"rm -f {file}; ls {_TROUBLES}/*.trouble > /dev/null 2>&1 || rm -f {_WRAPPERS}")
 
     _stop_scheduler_reject_submits = _stop_scheduler_flaky = _stop_scheduler_slow
 
@@ -158,9 +159,8 @@ class DockerFaults:
         """Put a trouble before the commands on the login host; its file."""
         file = f"{_TROUBLES}/{secrets.token_hex(4)}.trouble"
         wrapper = shlex.quote(wrappers.wrapper(_TROUBLES, "/usr/bin"))
-        places = " ".join(f"/usr/local/bin/{command}" for command in wrappers.COMMANDS)
         self._as_root(f"mkdir -p {_TROUBLES}; printf %s {shlex.quote(text)} > {file}")
-        self._as_root(f"for place in {places}; do printf %s {wrapper} > $place; chmod 0755 $place; done")
+        self._as_root(f"for place in {_WRAPPERS}; do printf %s {wrapper} > $place; chmod 0755 $place; done")
         return file
 
     def _network(self, name: str) -> Any:

@@ -54,7 +54,7 @@ class Faults:
         if name not in WHERE:
             raise SpecError(f"there is no fault {name!r}; there are {', '.join(WHERE)}")
         method = getattr(KINDS[name.partition(".")[0]](self._make), name.partition(".")[2])
-        made: Fault = method(**_arguments(name, inspect.signature(method, eval_str=True), words))
+        made: Fault = method(**_arguments(name, inspect.signature(method), words))
         return made
 
     def chaos(
@@ -130,9 +130,9 @@ def _arguments(name: str, signature: inspect.Signature, words: Iterable[str]) ->
 
 
 def _converted(name: str, parameter: inspect.Parameter, text: str) -> Any:
-    kind = str(parameter.annotation)
+    kind: str = parameter.annotation
     try:
-        return int(text) if "int" in kind else float(text) if "float" in kind else text
+        return text if "str" in kind else int(text) if "int" in kind else float(text)
     except ValueError as error:
         raise SpecError(f"{name}: {parameter.name}={text!r} is not a number") from error
 

@@ -95,5 +95,8 @@ class SlurmFaults:
 
         async def undo() -> None:
             file.unlink(missing_ok=True)
+            if not any(file.parent.glob("*.trouble")):
+                for command in wrappers.COMMANDS:
+                    (shared / "bin" / command).unlink(missing_ok=True)
 
         return undo
