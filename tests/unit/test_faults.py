@@ -46,7 +46,7 @@ def recorder():
 
 @pytest.fixture
 def faults(recorder, tmp_path):
-    return Faults(recorder, tmp_path, ["node1", "node2"])
+    return Faults(recorder, tmp_path, ["node1", "node2"], None)
 
 
 def test_every_fault_that_is_named_has_a_method(faults):
@@ -105,7 +105,7 @@ def test_a_fault_is_written_down_from_its_start_to_its_stop(faults, recorder, tm
 
 def test_all_are_undone_in_reverse_also_those_of_others(faults, recorder, tmp_path):
     faults.ssh.refuse().start()
-    Faults(recorder, tmp_path, []).ssh.hang().start()
+    Faults(recorder, tmp_path, [], None).ssh.hang().start()
     faults.ssh.drop_all().start()
     faults.undo_all()
     assert recorder.said[-2:] == [("ssh.hang", 2), ("ssh.refuse", 1)]
@@ -116,7 +116,7 @@ def test_all_are_undone_in_reverse_also_those_of_others(faults, recorder, tmp_pa
 def test_a_fault_of_a_cluster_that_is_gone_is_over(recorder, tmp_path):
     directory = tmp_path / "cluster"
     directory.mkdir()
-    fault = Faults(recorder, directory, []).ssh.refuse().start()
+    fault = Faults(recorder, directory, [], None).ssh.refuse().start()
     for file in directory.iterdir():
         file.unlink()
     directory.rmdir()
