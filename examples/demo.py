@@ -1,6 +1,7 @@
 """The whole way at once: start a small Slurm cluster, and run examples/iris on it, cold and warm.
 
     python examples/demo.py                     # an emulated Slurm: jobs are processes of this machine, under its oldest Python
+    python examples/demo.py --backend native    # the Slurm that is installed on this machine (Debian: slurm-wlm)
     python examples/demo.py --backend docker    # a real Slurm in containers, jobs under Python 3.6
 
 Nothing is left behind: neither processes nor containers nor files.
@@ -24,7 +25,7 @@ import run
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run examples/iris on a Slurm cluster that is made for it.")
-    parser.add_argument("--backend", choices=["emulated", "docker"], default="emulated")
+    parser.add_argument("--backend", choices=["emulated", "native", "docker"], default="emulated")
     backend = parser.parse_args().backend
     print(f"Starting a Slurm cluster ({backend}): a login node and two compute nodes.", flush=True)
     try:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.backend import EmulatedCluster, attach, end, history_of, log_of, start_cluster
-from simcluster.errors import SpecError
+from simcluster.errors import BackendUnavailableError, SpecError
 from simcluster.native.installation import find_installation
 
 if TYPE_CHECKING:
@@ -31,4 +31,9 @@ def _completed(spec: ClusterSpec, installation: Installation) -> ClusterSpec:
             f"version={spec.version!r}: this machine has Slurm {installation.full_version};"
             ' leave the version out, or use backend="docker"'
         )
-    return replace(spec, accounting=False)
+    if spec.accounting and not installation.accounting:
+        raise BackendUnavailableError(
+            "accounting on the native backend takes slurmdbd, MariaDB and munge (Debian and Ubuntu: apt-get install"
+            " slurmdbd mariadb-server; their services need not run); leave accounting out to have it only where it can be"
+        )
+    return replace(spec, accounting=bool(installation.accounting) if spec.accounting is None else spec.accounting)

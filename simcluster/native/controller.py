@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import socket
-import sys
 import time
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,8 @@ from simcluster.emulated.furniture import SYSTEM_PATH
 from simcluster.emulated.machines import LOGIN
 from simcluster.errors import ClusterStartError, SpecError
 from simcluster.history import History
+from simcluster.native.accounting import render_slurmdbd_conf, start_accounting
+from simcluster.native.daemons import Daemons
 from simcluster.native.installation import find_installation
 from simcluster.native.ports import ReservedPort
 from simcluster.slurm.conf import Site, render_conf_files
@@ -25,16 +24,12 @@ from simcluster.slurm.history import parse_history, parse_nodes
 from simcluster.slurm.jobs import parse_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from simcluster.emulated.hosts import Host
     from simcluster.emulated.machines import Machines
 
 __all__ = ["SlurmController"]
 
-_START_DEADLINE = 50.0
-_POLL = 0.02
-_SLURMCTLD = f"slurmctld on {LOGIN}"
+_ACCOUNTING = "accounting"
 _LOOPBACK = "127.0.0.1"
 _SHOW_JOBS = ("scontrol", "--all", "--oneliner", "show", "job")
 _IDLE = ("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N")
@@ -48,27 +43,33 @@ class SlurmController:
         self._spec = machines.blueprint.spec
         self._started = time.time()
         self._installation = find_installation(self._spec.hide)
-        self._ports = {name: ReservedPort() for name in machines.names}
+        self._ports = {name: ReservedPort() for name in (*machines.names, _ACCOUNTING)}
         self._directory = machines.directory / "shared" / "slurm"
-        self._ended: list[str] = []
-        self._relays: set[asyncio.Task[None]] = set()
-        self._keys: dict[str, str] = {}
+        self._daemons = Daemons(machines)
 
     async def start(self) -> None:
         """Start the daemons; returns when every node is idle."""
         self._write_files()
-        self._machines.variables["SLURM_CONF"] = f"{self._seen}/etc/slurm.conf"
+        configuration = {"SLURM_CONF": f"{self._seen}/etc/slurm.conf"}
+        self._machines.variables |= configuration
+        self._daemons.variables |= configuration
+        nodes = [asyncio.create_task(self._machines.start(name)) for name in self._spec.node_names]
         if self._installation.munged:
             self._start_munge(self._installation.munged)
-            await self._until(lambda: self._is_there("run/munge.socket"), "munged did not come up")
-        nodes = [self._machines.start(name) for name in self._spec.node_names]
-        self._start(LOGIN, [self._installation.slurmctld, "-D"])
-        await asyncio.gather(*nodes)
-        # A slurmd that meets nobody tries again after whole seconds.
-        await self._until(self._is_listening, "slurmctld did not come up")
+            await self._daemons.until_there(self._directory / "run" / "munge.socket", "munged did not come up")
+        if self._spec.accounting and self._installation.accounting:
+            await start_accounting(
+                self._daemons,
+                self._installation.accounting,
+                user=self._machines.blueprint.user,
+                port=self._ports[_ACCOUNTING].number,
+                directory=self._directory,
+                seen_as=self._seen,
+            )
+        await asyncio.gather(self.start_slurmctld(), *nodes)
         for name in self._spec.node_names:
             self._start_node(name)
-        await self._until(self._is_idle, "its nodes did not become idle")
+        await self._daemons.until(self._is_idle, "its nodes did not become idle")
 
     def close(self) -> None:
         """Let the ports go."""
@@ -119,17 +120,18 @@ class SlurmController:
             raise SpecError(f"{name} is off")
         return host
 
+    async def output(self, *command: str) -> str:
+        """What a command prints on the login host."""
+        return await self._daemons.output(*command)
+
     async def stop_slurmctld(self) -> None:
         """Kill slurmctld; returns when it is gone."""
-        self._machines.login.signal(self._keys[_SLURMCTLD], signal.SIGKILL, everything=True)
-        while _SLURMCTLD not in self._ended:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL)
+        await self._daemons.kill(LOGIN, self._installation.slurmctld)
 
     async def start_slurmctld(self) -> None:
-        """Start slurmctld again; returns when it answers."""
-        self._ended.remove(_SLURMCTLD)
-        self._start(LOGIN, [self._installation.slurmctld, "-D"])
-        await self._until(self._is_listening, "slurmctld did not come up again")
+        """Start slurmctld; returns when it answers."""
+        self._daemons.start(LOGIN, [self._installation.slurmctld, "-D"])
+        await self._daemons.until_listening(self._address, self._ports[LOGIN].number, "slurmctld did not come up")
 
     @property
     def _seen(self) -> str:
@@ -140,6 +142,11 @@ class SlurmController:
     def _has_host_names(self) -> bool:
         """Whether each machine has a host name of its own, and not this computer's."""
         return "uts" in self._machines.kinds
+
+    @property
+    def _host(self) -> str:
+        """The login host's name."""
+        return LOGIN if self._has_host_names else socket.gethostname().partition(".")[0]
 
     @property
     def _address(self) -> str:
@@ -154,14 +161,21 @@ class SlurmController:
         key.write_bytes(os.urandom(128))
         for name, text in render_conf_files(self._spec, self._site()).items():
             (self._directory / "etc" / name).write_text(text, encoding="utf-8")
+        if self._spec.accounting:
+            file = self._directory / "etc" / "slurmdbd.conf"
+            file.touch(mode=0o600)
+            port, user = self._ports[_ACCOUNTING].number, self._machines.blueprint.user
+            file.write_text(render_slurmdbd_conf(self._host, port, user, self._seen), encoding="utf-8")
 
     def _site(self) -> Site:
-        address, host = self._address, LOGIN if self._has_host_names else socket.gethostname().partition(".")[0]
+        address, host = self._address, self._host
         user = self._machines.blueprint.user
         settings = [
             *self._authentication(address),
             "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny",
             f"SlurmctldLogFile={self._seen}/log/slurmctld.log",
+            f"AccountingStoragePort={self._ports[_ACCOUNTING].number}",
+            f"AccountingStoragePass={self._seen}/run/munge.socket",  # which munged to ask, instead of AuthInfo's
         ]
         return Site(
             version=self._installation.version,
@@ -204,78 +218,10 @@ class SlurmController:
         }
         # --force: the directory is private already, though one above it may not be.
         options_given = [f"--{name}={value}" for name, value in options.items()]
-        self._start(LOGIN, [program, "--foreground", "--force", *options_given])
+        self._daemons.start(LOGIN, [program, "--foreground", "--force", *options_given])
 
     def _start_node(self, name: str) -> None:
-        self._start(name, [self._installation.slurmd, "-D", "-N", name])
-
-    def _start(self, machine: str, command: list[str]) -> None:
-        """Start a daemon; what it says goes to the cluster's log."""
-        program = Path(command[0]).name
-
-        def hear(message: dict[str, Any]) -> None:
-            if message["event"] in {"ended", "failed"}:
-                self._ended.append(f"{program} on {machine}")
-
-        nothing = os.open(os.devnull, os.O_RDWR)
-        reading, writing = os.pipe()
-        # Slurm's programs know by this name which of them they are.
-        self._keys[f"{program} on {machine}"] = self._run_on(
-            machine, [program, *command[1:]], hear, [nothing, writing, writing], program=command[0]
-        )
-        os.close(nothing)
-        os.close(writing)
-        task = asyncio.create_task(_relay(reading, machine))
-        self._relays.add(task)
-        task.add_done_callback(self._relays.discard)
-
-    async def output(self, *command: str) -> str:
-        """What a command prints on the login host."""
-        nothing = os.open(os.devnull, os.O_RDWR)
-        reading, writing = os.pipe()
-        self._run_on(LOGIN, list(command), lambda _message: None, [nothing, writing, nothing])
-        os.close(writing)
-        os.close(nothing)
-        data = await asyncio.get_running_loop().run_in_executor(None, _read_all, reading)
-        return data.decode(errors="replace")
-
-    def _run_on(
-        self,
-        machine: str,
-        arguments: list[str],
-        hear: Callable[[dict[str, Any]], None],
-        descriptors: list[int],
-        **more: Any,
-    ) -> str:
-        """Start a program on a machine that is up; the key by which it is sent signals."""
-        key = self._machines.new_key()
-        host = self._machines.running(machine)
-        if host is None:
-            return key
-        environment = {"PATH": SYSTEM_PATH, "SLURM_CONF": f"{self._seen}/etc/slurm.conf", "HOME": self._machines.home}
-        described = self._machines.description(machine, key, environment, arguments=arguments, cwd="/", **more)
-        host.start(described, hear, descriptors)
-        return key
-
-    async def _until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
-        deadline = time.monotonic() + _START_DEADLINE
-        while not await condition():
-            if self._ended or time.monotonic() > deadline:
-                ended = f" ({', '.join(self._ended)} ended)" if self._ended else ""
-                raise ClusterStartError(f"{otherwise}{ended}")
-            await asyncio.sleep(_POLL)
-
-    async def _is_there(self, name: str) -> bool:
-        return (self._directory / name).exists()
-
-    async def _is_listening(self) -> bool:
-        port = self._ports[LOGIN].number
-        try:
-            _, writer = await asyncio.open_connection(self._address, port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        self._daemons.start(name, [self._installation.slurmd, "-D", "-N", name])
 
     async def _is_idle(self) -> bool:
         return len(set((await self.output(*_IDLE)).split())) == self._spec.nodes
@@ -287,18 +233,3 @@ class SlurmController:
     def _check(self, name: str) -> None:
         if name not in self._spec.node_names:
             raise SpecError(f"there is no node {name!r}; the nodes are {', '.join(self._spec.node_names)}")
-
-
-async def _relay(descriptor: int, machine: str) -> None:
-    """Copy what comes, until it ends, to the log, with when it came and from which machine."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb"))
-    async for line in reader:
-        moment = datetime.now().astimezone().isoformat(timespec="milliseconds")
-        print(moment, machine, line.decode(errors="replace").rstrip(), file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _read_all(descriptor: int) -> bytes:
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()

@@ -16,19 +16,29 @@ from simcluster.errors import BackendUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Installation", "find_installation"]
+__all__ = ["Accounting", "Installation", "find_installation"]
 
 _NEEDED = ("slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo")
 
 
 @dataclass(frozen=True)
+class Accounting:
+    """Paths of what accounting takes."""
+
+    slurmdbd: str
+    database: str
+    install_database: str
+
+
+@dataclass(frozen=True)
 class Installation:
-    """Paths of programs; `munged` is None where it is not installed. `full_version` is "22.05.8"."""
+    """Paths of programs, None for what is not installed. `full_version` is "22.05.8"."""
 
     full_version: str
     slurmctld: str
     slurmd: str
     munged: str | None
+    accounting: Accounting | None
 
     @property
     def version(self) -> str:
@@ -53,8 +63,21 @@ def find_installation(hidden: Iterable[str] = ()) -> Installation:
     match = re.search(r"\d+\.\d+\.\d+\S*", said.stdout)
     if match is None:
         raise BackendUnavailableError(f"{slurmctld} -V says no version: {said.stdout}{said.stderr}")
-    munged = _find("munged", hidden)
-    return Installation(match[0], slurmctld, str(_find("slurmd", hidden)), munged and str(munged))
+    return Installation(
+        full_version=match[0],
+        slurmctld=slurmctld,
+        slurmd=str(_find("slurmd", hidden)),
+        munged=_find("munged", hidden),
+        accounting=_find_accounting(hidden),
+    )
+
+
+def _find_accounting(hidden: tuple[str, ...]) -> Accounting | None:
+    """Slurmdbd and MariaDB, where there is also a munge to tell slurmdbd who asks."""
+    found = [_find(name, hidden) for name in ("slurmdbd", "mariadbd", "mariadb-install-db", "munged")]
+    if None in found:
+        return None
+    return Accounting(*map(str, found[:3]))
 
 
 def _find(name: str, hidden: tuple[str, ...]) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import simcluster
 
@@ -15,10 +16,21 @@ python -c 'print("python", "runs")'
 """
 
 
+def accounted(cluster):
+    """What sacct says of the first job, once that has come through; None without accounting."""
+    deadline = time.monotonic() + 60
+    while cluster.spec.accounting and time.monotonic() < deadline:
+        said = cluster.run("sacct --allocations --noheader --parsable2 --jobs=1 --format=JobName,User,State").stdout
+        if "COMPLETED" in said:
+            return said.strip()
+        time.sleep(0.1)
+    return None
+
+
 def main(hide):
     with simcluster.start("slurm", backend="native", nodes=2, memory_per_node="1GB", hide=hide) as cluster:
         version = cluster.run("sbatch --version", check=True).stdout.split()[1]
-        cluster.run("sbatch --wait --output=job", input=SCRIPT, check=True)
+        cluster.run("sbatch --wait --output=job --job-name=first", input=SCRIPT, check=True)
         tasks = cluster.run("srun --nodes=2 printenv SLURMD_NODENAME", check=True)
         met = {
             "version": version,
@@ -29,6 +41,7 @@ def main(hide):
             "tasks": sorted(tasks.stdout.split()),
             "jobs": [[job.state, job.exit_code] for job in cluster.jobs()],
             "authentication": cluster.run("scontrol show config | grep ^AuthType").stdout.split()[-1],
+            "accounted": accounted(cluster),
         }
     print(json.dumps(met))
 
