@@ -68,6 +68,11 @@ class Node(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it has power, whatever the scheduler thinks of it."""
+        ...
+
     def kill(self) -> None:
         """Take its power away: every process on it is gone at once and nothing is told to anybody."""
         ...

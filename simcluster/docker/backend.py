@@ -89,6 +89,12 @@ class DockerNode:
         self.name = name
         self._container = container
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the container runs."""
+        self._container.reload()
+        return bool(self._container.status == "running")
+
     def kill(self) -> None:
         """Kill the container: no process on it gets to say anything."""
         self._container.kill()

@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
@@ -68,6 +69,11 @@ class EmulatedNode:
     def __init__(self, name: str, control: Path) -> None:
         self.name = name
         self._control = control
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was not killed."""
+        return self.name not in _ask(self._control, {"do": "state"})["dead"]
 
     def kill(self) -> None:
         """Kill every process on it."""
@@ -174,6 +180,10 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
 
 def start_cluster(spec: ClusterSpec, daemon: str, *, keep: bool, name: str | None) -> EmulatedCluster:
     """Start a cluster that is kept by the program in the module `daemon`."""
+    if find_spec("asyncssh") is None:
+        raise BackendUnavailableError(
+            f'the {spec.backend} backend needs asyncssh, which comes with: pip install "clustrix[simcluster]"'
+        )
     run = secrets.token_hex(4)
     name = checked_name(name or f"{spec.scheduler}-{run}")
     reap()

@@ -77,7 +77,7 @@ class OwnedClusters:
         """Tidy up after a test. A cluster that can't be mended is replaced."""
         try:
             site.tidy(visit, mends=is_alone)
-        except SimclusterError:
+        except BaseException:
             if is_alone:
                 self._replace(site)
             raise

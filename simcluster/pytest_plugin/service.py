@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["RemoteClusters", "Service"]
 
 _LOOPBACK = "127.0.0.1"
+_PATIENCE = 30.0
 _END = "end"
 _STAY_ALONE = "stay alone"
 
@@ -33,6 +34,7 @@ class Service:
         self._source = source
         self._key = secrets.token_bytes(32)
         self._listener = socket.create_server((_LOOPBACK, 0), backlog=128)
+        self._visits: list[threading.Thread] = []
         threading.Thread(target=self._accept, name="simcluster-service", daemon=True).start()
 
     @property
@@ -41,16 +43,20 @@ class Service:
         return self._listener.getsockname()[1], self._key
 
     def close(self) -> None:
-        """Take nobody any more."""
+        """Take nobody any more, and wait until the visits of workers that ended are over."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes whoever waits there
         self._listener.close()
+        for visit in self._visits:
+            visit.join(_PATIENCE)
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 taken, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(taken,), name="simcluster-visit", daemon=True).start()
+                visit = threading.Thread(target=self._serve, args=(taken,), name="simcluster-visit", daemon=True)
+                self._visits = [*(visit for visit in self._visits if visit.is_alive()), visit]
+                visit.start()
 
     def _serve(self, taken: socket.socket) -> None:
         # Imported late: most runs of pytest have no cluster.
@@ -74,19 +80,16 @@ def _receive_visit(connection: Connection, begin: Callable[[], Visitor]) -> None
         visitors.append(begin())
         return visitors[0].visit
 
-    _answer(connection, enter)
-    if visitors:
-        _serve_visit(connection, visitors[0])
-
-
-def _serve_visit(connection: Connection, visitor: Visitor) -> None:
     try:
-        while connection.recv() == _STAY_ALONE:
-            _answer(connection, visitor.stay_alone)
+        _answer(connection, enter)
+        while visitors and connection.recv() == _STAY_ALONE:
+            _answer(connection, visitors[0].stay_alone)
     except (OSError, EOFError):  # the worker is gone
-        visitor.end()
+        for visitor in visitors:
+            visitor.end()
     else:
-        _answer(connection, visitor.end)
+        for visitor in visitors:
+            _answer(connection, visitor.end)
 
 
 def _answer(connection: Connection, call: Callable[[], Any]) -> None:

@@ -6,7 +6,6 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from simcluster.backends import find_cluster
 from simcluster.errors import SimclusterError
 
 if TYPE_CHECKING:
@@ -81,9 +80,9 @@ def cancel(cluster: Cluster, jobs: Callable[[], list[Job]]) -> None:
 def mend(cluster: Cluster) -> None:
     """Undo all faults, and switch on what is switched off."""
     cluster.faults.undo_all()
-    for name, state in find_cluster(cluster.name).machines.items():
-        if name in cluster.nodes and state != "running":
-            cluster.nodes[name].restart()
+    for node in cluster.nodes.values():
+        if not node.is_up:
+            node.restart()
 
 
 def _is_under(directory: str, job: Job) -> bool:

@@ -70,6 +70,11 @@ class _VisitedNode:
         self._visitor = visitor
         self.name = node.name
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it has power."""
+        return self._node.is_up
+
     def kill(self) -> None:
         """Take its power away."""
         self._visitor.stay_alone()

@@ -325,3 +325,13 @@ def test_a_kept_cluster_lives_until_it_is_taken_down(engine, tmp_path, monkeypat
         assert simcluster_command("down", name).returncode == 0
     assert left_of(engine, f"simcluster.name={name}") == []
     assert simcluster_command("run", name, "true").returncode == 1
+
+
+def test_an_attached_cluster_is_the_same_for_its_user(slurm):
+    with simcluster.attach(slurm.name) as attached:
+        for name in ("name", "spec", "ssh", "other_user", "home", "scratch", "pythons"):
+            assert getattr(attached, name) == getattr(slurm, name)
+        assert [node.is_up for node in attached.nodes.values()] == [True, True]
+        job_id = attached.run("sbatch --parsable --wrap true", check=True).stdout.strip()
+    assert job_id in [job.id for job in slurm.jobs()]
+    assert slurm.run("true").returncode == 0

@@ -176,14 +176,15 @@ def test_help_shows_the_options_and_markers_are_registered(run, pytester):
     run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.simcluster(scheduler, *"])
 
 
-def test_the_plugin_needs_nothing_of_the_extra_until_it_is_used(run, pytester):
-    pytester.makeconftest("""
-import sys
-sys.modules.update(asyncssh=None, click=None, docker=None, testcontainers=None, filelock=None)
-""")
-    result = run("def test_inner(): pass\n\ndef test_cluster(sim_cluster): pass", "--simcluster-backend=docker")
+@pytest.mark.parametrize(
+    ("backend", "missing"), [("docker", "docker"), ("emulated", "asyncssh"), ("emulated", "filelock")]
+)
+def test_without_the_extra_only_tests_with_clusters_are_skipped(run, pytester, backend, missing):
+    pytester.makeconftest(f"import sys; sys.modules[{missing!r}] = None")
+    result = run("def test_inner(): pass\n\ndef test_cluster(sim_cluster): pass", f"--simcluster-backend={backend}")
     result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines(['SKIPPED*the docker backend needs *: pip install "clustrix?simcluster?"'])
+    said = f'SKIPPED*the {backend} backend needs {missing}, which comes with: pip install "clustrix?simcluster?"'
+    result.stdout.fnmatch_lines([said])
 
 
 def test_unused_the_plugin_imports_nothing_of_simcluster_but_itself():

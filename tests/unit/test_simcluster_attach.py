@@ -32,6 +32,16 @@ def test_an_attached_cluster_is_the_same_for_its_user(cluster):
     assert job in [job.id for job in cluster.jobs()]
 
 
+def test_whoever_is_attached_can_break_it_and_others_see_it(cluster):
+    with simcluster.attach(cluster.name) as attached:
+        attached.nodes["node1"].kill()
+        assert not cluster.nodes["node1"].is_up
+        cluster.nodes["node1"].restart()
+        assert attached.nodes["node1"].is_up
+        with attached.faults.scheduler.reject_submits("Invalid account"):
+            assert [fault.name for fault in cluster.faults.active()] == ["scheduler.reject_submits"]
+
+
 def test_closing_an_attached_cluster_leaves_it_up(cluster):
     attached = simcluster.attach(cluster.name)
     attached.close()
