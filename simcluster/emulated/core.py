@@ -133,6 +133,24 @@ class Core:
         """A step for a running job; None if others must end first. Raises StepRefusedError."""
         return create_step(job, request, self.clock.time())
 
+    def cancel_all(self, jobs: Sequence[Job], by: str) -> None:
+        """Cancel jobs as one. Elements of an array that wait together take no numbers of their own for that."""
+        together: dict[int, list[Job]] = {}
+        for job in jobs:
+            array = self.arrays.get(job.array_id) if job.array_id is not None else None
+            if array is not None and job.task_id in array.together:
+                together.setdefault(array.id, []).append(job)
+        for number, elements in together.items():
+            array = self.arrays[number]
+            are_all = len(elements) == len(array.together)
+            if are_all:
+                elements[0].stands_for = tuple(job.task_id for job in elements if job.task_id is not None)
+            for job in elements[are_all:]:
+                array.together.pop(job.task_id or 0)
+                job.is_dropped = True
+        for job in jobs:
+            self.cancel(job, by)
+
     def cancel_step(self, job: Job, step: Step, by: str) -> None:
         """Kill a step."""
         if step.state is State.RUNNING and not step.cancelled_by:

@@ -230,7 +230,8 @@ class Job:
     a job that is no element. `cpus` and `memory_mb` are of all nodes together, `gpus` of each;
     `gpus_by_node` are which ones. `steps` are those of this run, the batch script apart. `state` is final while `is_completing`, as squeue's CG: processes are being ended.
     `choices` are the partitions that it may start in; `partition`, `need` and `limit` are those of the first of them, and
-    of the one that it has started in. `waited_for` is why it waited before it started.
+    of the one that it has started in. `waited_for` is why it waited before it started. Of elements that were
+    cancelled while they waited together one `stands_for` all, and the others are `is_dropped`: Slurm shows them no more.
     `limit` is in seconds. `exit_code` and `signal` are how the batch script ended. `process` is its number on its
     node. While it `is_delivering`, the script is over (at `script_ended`) and its output is being brought to where it belongs;
     `is_delivered` says whether it got there. `held` is when it was held last. `slots` are for a dialect that counts jobs by node.
@@ -278,6 +279,8 @@ class Job:
     need: Need | None = None
     choices: tuple[Choice, ...] = ()
     waited_for: str = "None"
+    stands_for: tuple[int, ...] = ()
+    is_dropped: bool = False
     shape: Line | None = None
     ticket: int = 0
 

@@ -110,6 +110,8 @@ class Lifecycle:
     def consider(self, job: Job) -> None:
         """Put a waiting job into the queue, or write down why it is not there."""
         now = self._clock.time()
+        if job.reason != "None":
+            job.waited_for = job.reason
         self.queue.remove(job)
         verdict = self._dependencies.judge(job, now)
         if job.is_held:
@@ -155,7 +157,8 @@ class Lifecycle:
 
     def start(self, job: Job, choice: Choice, placement: Placement) -> None:
         """Give a job its nodes and have it launched."""
-        job.waited_for = job.reason
+        if job.waited_for == "None":
+            job.waited_for = job.reason
         job.own_reason = "None"
         self.queue.remove(job)
         self.leave_array(job)

@@ -23,6 +23,8 @@ class Refusal(enum.Enum):
     UNKNOWN_FEATURE = "no node has such a feature"
     IMPOSSIBLE = "no set of nodes could ever run the job"
     TOO_MANY_NODES = "the partition has fewer nodes"
+    TOO_MANY_CPUS = "the partition has fewer CPUs"
+    FOREIGN_NODES = "the nodes are not in the partition"
     TIME_LIMIT = "the time limit is above the partition's"
     ARRAY = "the array has an element that is too high, or none"
     DEPENDENCY = "the dependency makes no sense"

@@ -76,6 +76,11 @@ class Site:
         for choice in choices:
             partition = self.partitions[choice.partition]
             if self.settings.enforces_partition_limits:
+                names = self.nodes.position if partition.nodes is None else partition.nodes
+                if not set(request.nodelist) <= set(names):
+                    raise RefusedError(Refusal.FOREIGN_NODES)
+                if choice.need.tasks * choice.need.cpus_per_task > sum(self.nodes[name].machine.cpus for name in names):
+                    raise RefusedError(Refusal.TOO_MANY_CPUS)
                 if choice.need.min_nodes > len(partition.nodes or self.nodes.all):
                     raise RefusedError(Refusal.TOO_MANY_NODES)
                 if is_too_long(choice.limit, partition):

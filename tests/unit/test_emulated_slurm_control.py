@@ -127,3 +127,42 @@ def test_what_is_not_emulated_is_refused_and_named_in_the_log(site, words, caplo
     assert site(*words)[2] == 1
     assert words[0] in caplog.text
     assert words[-1] in caplog.text or words[1] in caplog.text
+
+
+def test_an_array_that_is_cancelled_while_it_waits_stays_one_record(site):
+    site.submit("--array=0-3%1", "-n1")
+    site("scancel", "1_2")
+    assert site("squeue", "-ho", "%i")[0] == "1_[1,3%1]\n1_0\n"
+    site("scancel", "1")
+    site.end(2, signal=15)
+    assert site("sacct", "-nXPo", "jobid,jobidraw,state")[0] == (
+        "1_0|2|CANCELLED by 1000\n1_[1,3%1]|1|CANCELLED by 1000\n"
+    )
+    assert site.submit() == 3
+
+
+def test_jobs_are_cancelled_by_what_they_are(site):
+    site.submit("-J", "one", "-w", "node1")
+    site.submit("-J", "two", "-p", "down,long", "-H")
+    site.submit("-J", "three", "--array=1-2", "-H")
+    site.submit("-J", "four", "-A", "test", "-w", "node2")
+    for options, left in (
+        (("-p", "long"), "1 3_[1-2] 4"),
+        (("-w", "node[1,3]"), "3_[1-2] 4"),
+        (("-n", "three"), "4"),
+        (("-A", "test", "-u", "1000", "-t", "RUNNING"), ""),
+    ):
+        assert site("scancel", *options) == ("", "", 0)
+        for job in list(site.core.running):
+            if job.is_completing:
+                site.core.ended(job, None, 15)
+        assert sorted(site("squeue", "-ho", "%i")[0].split()) == left.split()
+    assert site("squeue", "-h", "-t", "CA", "-o", "%i", "-n", "three")[0] == "3_[1-2]\n"
+
+
+def test_a_kill_of_the_batch_script_alone_is_a_signal(site):
+    site.submit()
+    site("scancel", "-b", "-s", "KILL", "1")
+    assert site.launcher.signals == [(1, 9, False)]
+    site("scancel", "-f", "-s", "USR1", "1")
+    assert site.launcher.signals[-1] == (1, 10, True)

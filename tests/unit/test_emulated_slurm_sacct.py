@@ -102,3 +102,11 @@ def test_all_fields_are_known(site):
 def test_a_width_is_taken_at_its_word(site):
     site.submit("-J", "name")
     assert site("sacct", "-nXo", "jobid%6,jobname%-8,state%4")[0] == "     1 name     RUN+ \n"
+
+
+def test_the_reason_is_why_a_job_waited(site):
+    site.submit("-n8", "-N2")
+    site.submit("-d", "afterok:1")
+    site.submit()
+    site.end(1)
+    assert site("sacct", "-nXPo", "jobid,reason")[0] == "1|None\n2|Dependency\n3|Resources\n"

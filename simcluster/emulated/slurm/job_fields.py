@@ -48,6 +48,11 @@ def gathered(core: Core, jobs: list[Job], *, one_by_one: bool) -> list[Record]:
     records: list[Record] = []
     together: dict[int, list[Job]] = {}
     for job in jobs:
+        if job.is_dropped:
+            continue
+        if job.stands_for and not one_by_one:
+            records.append(Record(job, job.stands_for, job.request.array_limit))
+            continue
         array = core.arrays.get(job.array_id) if job.array_id is not None else None
         if array is None or job.task_id not in array.together or one_by_one:
             records.append(Record(job))
@@ -60,7 +65,7 @@ def gathered(core: Core, jobs: list[Job], *, one_by_one: bool) -> list[Record]:
 
 
 def _whole(core: Core, record: Record, together: dict[int, list[Job]]) -> Record:
-    if not record.tasks or record.job.array_id is None:
+    if not record.tasks or record.job.array_id is None or record.job.stands_for:
         return record
     elements = together[record.job.array_id]
     array = core.arrays[record.job.array_id]

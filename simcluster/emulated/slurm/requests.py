@@ -95,7 +95,8 @@ def _resources(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", given["nodes"])
         if match is None:
             raise InvalidOptionError(f'Invalid numeric value "{given["nodes"]}" for --nodes.', 1)
-        if not int(match[2] or match[1]) and release_of(core).refuses_no_nodes:
+        refuses_none = release_of(core).refuses_no_nodes or core.settings.enforces_partition_limits
+        if not int(match[2] or match[1]) and refuses_none:
             raise InvalidOptionError("Batch job submission failed: Node count specification invalid", 1)
         found["min_nodes"] = max(1, int(match[1]))
         found["max_nodes"] = max(1, int(match[2] or match[1]))

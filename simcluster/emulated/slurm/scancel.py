@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import ENDED, State
+from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.identifiers import is_allowed, jobs_named, split_ids
+from simcluster.emulated.slurm.job_fields import account_of, partition_text, quality_of
 from simcluster.emulated.slurm.options import UsageError, table
 from simcluster.emulated.slurm.requests import parse_signal
+from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.words import full_state, parse_state
 
 if TYPE_CHECKING:
@@ -50,7 +53,11 @@ def scancel(core: Core, call: Call) -> Reply:
     if user and user not in {call.user, "root", "slurm", *core.settings.user_ids} and not user.isdigit():
         return _failure(f"Invalid user name: {user}")
     if not line.rest:
-        return _each(core, call, [(j.full_id, [j]) for j in list(core.known) if _fits(line, call, j)], line, number)
+        fitting: dict[str, list[Job]] = {}
+        for job in core.known:
+            if _fits(core, line, call, job):
+                fitting.setdefault(str(job.array_id or job.id), []).append(job)
+        return _each(core, call, list(fitting.items()), line, number)
     chosen = []
     for text in [piece for word in line.rest for piece in (split_ids(word) or [""])]:
         jobs = jobs_named(core, text)
@@ -62,7 +69,7 @@ def scancel(core: Core, call: Call) -> Reply:
             continue
         if "." in text and number is None:
             return _failure(f"Kill job error on job step id {text}: Invalid job id specified")
-        chosen.append((text, [job for job in jobs if _fits(line, call, job)]))
+        chosen.append((text, [job for job in jobs if _fits(core, line, call, job)]))
     return _each(core, call, chosen, line, number)
 
 
@@ -70,18 +77,18 @@ def _failure(text: str) -> Reply:
     return Reply(stderr=f"scancel: error: {text}\n", code=1)
 
 
-def _fits(line: CommandLine, call: Call, job: Job) -> bool:
+def _fits(core: Core, line: CommandLine, call: Call, job: Job) -> bool:
     name = line.last("name") or line.last("jobname")
     user = call.user if line.has("me") else line.last("user")
     state = line.last("state")
     return not (
         (name and job.name != name)
-        or (user and user not in {job.user, "1000"})
+        or (user and user not in {job.user, str(user_id(core, job.user))})
         or (state and full_state(job) != parse_state(state))
-        or (line.has("partition") and job.partition != line.last("partition"))
-        or (line.has("nodelist") and line.last("nodelist") not in job.nodes)
-        or (line.has("account") and (job.account or "test") != line.last("account"))
-        or (line.has("qos") and (job.qos or "normal") != line.last("qos"))
+        or (line.has("partition") and line.last("partition") not in partition_text(job).split(","))
+        or (line.has("nodelist") and not set(expand(line.last("nodelist"))) & set(job.nodes))
+        or (line.has("account") and account_of(core, job) != line.last("account"))
+        or (line.has("qos") and quality_of(core, job) != line.last("qos"))
     )
 
 
@@ -99,8 +106,11 @@ def _each(core: Core, call: Call, chosen: list[tuple[str, list[Job]]], line: Com
             errors.append(f"scancel: error: Kill job error on job id {text}: Access/permission denied\n")
             code = 210
             continue
+        if number in {None, _KILL} and not (number and line.has("batch")):
+            core.cancel_all(alive, call.user)
+            continue
         for job in alive:
-            _end_or_signal(core, call, job, line, number)
+            _signal(core, job, line, number or 0)
     return Reply(stderr="".join(errors), code=code)
 
 
@@ -118,13 +128,10 @@ def _end_or_signal_step(core: Core, call: Call, job: Job, step: Step, number: in
         core.launcher.signal_step(job, step, number)
 
 
-def _end_or_signal(core: Core, call: Call, job: Job, line: CommandLine, number: int | None) -> None:
-    if number in {None, _KILL} and not line.has("batch"):
-        core.cancel(job, call.user)
-    elif job.state is State.RUNNING and number is not None:
-        if line.has("batch") or line.has("full"):
-            core.signal(job, number, everything=line.has("full"))
-        else:
-            core.signal_steps(job, number)
-    elif line.has("batch") and number is None:
-        core.cancel(job, call.user)
+def _signal(core: Core, job: Job, line: CommandLine, number: int) -> None:
+    if job.state is not State.RUNNING:
+        return
+    if line.has("batch") or line.has("full"):
+        core.signal(job, number, everything=line.has("full"))
+    else:
+        core.signal_steps(job, number)

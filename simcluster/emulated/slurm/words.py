@@ -52,6 +52,8 @@ _ERRORS = {
     Refusal.UNKNOWN_FEATURE: "Invalid feature specification",
     Refusal.IMPOSSIBLE: "Requested node configuration is not available",
     Refusal.TOO_MANY_NODES: "Node count specification invalid",
+    Refusal.TOO_MANY_CPUS: "More processors requested than permitted",
+    Refusal.FOREIGN_NODES: "Requested nodes not in this partition",
     Refusal.TIME_LIMIT: "Requested time limit is invalid (missing or exceeds some limit)",
     Refusal.ARRAY: "Invalid job array specification",
     Refusal.DEPENDENCY: "Job dependency problem",
