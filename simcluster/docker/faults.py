@@ -38,7 +38,16 @@ _REFUSALS = {
 assert all(("docker" in WHERE[name]) == (name not in _REFUSALS) for name in WHERE)  # noqa: S101
 
 _HOST_KEY = "/run/simcluster/ssh_host_ed25519_key"
-_SSHD = "$(pgrep -o -x sshd)"
+# sshd reads it again when it has started itself anew.
+_SHOW_KEY = f"""\
+kill -HUP $(pgrep -o -x sshd)
+key=$(ssh-keygen -y -f {_HOST_KEY} | cut -d' ' -f2)
+for _ in {{1..500}}; do
+    ssh-keyscan -t ed25519 127.0.0.1 2> /dev/null | grep -qF "$key" && exit
+    sleep 0.02
+done
+exit 1
+"""
 _TROUBLES = "/opt/simcluster/troubles"
 _WRAPPERS = " ".join(f"/usr/local/bin/{command}" for command in wrappers.COMMANDS)
 _BASHRC = "/etc/bash.bashrc"
@@ -84,11 +93,11 @@ class DockerFaults:
 
     def _start_ssh_wrong_host_key(self) -> str:
         self._as_root(f"[ -e {_HOST_KEY}.right ] || cp -p {_HOST_KEY} {_HOST_KEY}.right")
-        self._as_root(f"printf %s {shlex.quote(KeyPair.generate().private)} > {_HOST_KEY}; kill -HUP {_SSHD}")
+        self._as_root(f"printf %s {shlex.quote(KeyPair.generate().private)} > {_HOST_KEY}; {_SHOW_KEY}")
         return "sshd"
 
     def _stop_ssh_wrong_host_key(self, _token: str) -> None:
-        self._as_root(f"mv {_HOST_KEY}.right {_HOST_KEY}; kill -HUP {_SSHD}")
+        self._as_root(f"mv {_HOST_KEY}.right {_HOST_KEY}; {_SHOW_KEY}")
 
     # Nodes.
 
@@ -127,7 +136,7 @@ class DockerFaults:
     def _start_scheduler_down(self, timeout: float | None) -> str:
         if timeout is not None:
             raise SpecError("scheduler.down: how long the real commands wait can't be set here; leave timeout out")
-        self._as_root("pkill -KILL -x slurmctld; while pgrep -x slurmctld > /dev/null; do sleep 0.02; done")
+        self._as_root("pkill -TERM -x slurmctld; while pgrep -x slurmctld > /dev/null; do sleep 0.02; done")
         return "slurmctld"
 
     def _stop_scheduler_down(self, _token: str) -> None:

@@ -43,18 +43,25 @@ class Breakage:
         self._acceptor = acceptor
         self._breakable = breakable
         self._numbers = itertools.count(1)
+        self._read_only_by: set[int] = set()
         self._undoing: dict[int, Undo] = {}
 
     def refusals(self) -> dict[str, str]:
         """The faults that can't be had, with the reasons."""
-        own = dict.fromkeys(("disk.full", "disk.quota", "disk.read_only"), "its disk is this computer's own")
-        return {**own, "disk.stale": "all its machines are this computer, with one disk", **self._breakable.refusals()}
+        found = {
+            "disk.full": "its disk is this computer's own",
+            "disk.quota": "its disk is this computer's own",
+            "disk.stale": "all its machines are this computer, with one disk",
+        }
+        if not self._machines.has_own_tree:
+            found["disk.read_only"] = "the kernel gives its machines no file trees of their own"
+        return {**found, **self._breakable.refusals()}
 
     async def start(self, name: str, arguments: Mapping[str, Any]) -> int | None:
         """Make a fault; its number, None if there is nothing to undo."""
         number = next(self._numbers)
         target, _, what = name.partition(".")
-        if target == "ssh":
+        if target in {"ssh", "disk"}:
             undo = await getattr(self, f"_{what}")(number, **arguments)
         else:
             undo = await self._breakable.start(name, number, arguments)
@@ -100,6 +107,18 @@ class Breakage:
 
         async def undo() -> None:
             show_host_key(self._acceptor, self._machines.blueprint.host_key)
+
+        return undo
+
+    async def _read_only(self, number: int) -> Undo:
+        if not self._read_only_by:
+            await self._machines.set_read_only(is_read_only=True)
+        self._read_only_by.add(number)
+
+        async def undo() -> None:
+            self._read_only_by.discard(number)
+            if not self._read_only_by:
+                await self._machines.set_read_only(is_read_only=False)
 
         return undo
 

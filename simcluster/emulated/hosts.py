@@ -83,6 +83,13 @@ class Host:
         """Write at the end of a file, if it can be opened."""
         self._say({"op": "append", "path": path, "text": text})
 
+    def cover(self, key: str, paths: Sequence[str], *, covered: bool) -> asyncio.Future[dict[str, Any]]:
+        """Put directories over themselves, read-only, or take that off again: `ended` or `failed` comes of it."""
+        heard: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._listeners[key] = heard.set_result
+        self._say({"op": "cover", "key": key, "paths": list(paths), "covered": covered})
+        return heard
+
     def cut(self) -> None:
         """Cut it off: nothing is said to it, and nothing heard of it, until `join`. Its processes go on."""
         if self._unsaid is None and not self.gone.is_set():

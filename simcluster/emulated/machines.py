@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from simcluster.emulated.furniture import bound_files, furnish, furnish_home, sh
 from simcluster.emulated.hosts import LEVELS, HostRefusedError, start_host
 from simcluster.emulated.isolation import SEEN_AS
 from simcluster.emulated.machine.processes import MARKER
-from simcluster.errors import ClusterStartError
+from simcluster.errors import ClusterStartError, SimclusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,6 +43,7 @@ class Machines:
         self._starting: dict[str, asyncio.Task[Host]] = {}
         self._running: dict[str, Host] = {}
         self._dead: set[str] = set()
+        self._is_read_only = False
         self.noises: dict[int, str] = {}
         self.skews: dict[int, tuple[str, dict[str, str]]] = {}
         self._keys = itertools.count(1)
@@ -112,6 +114,20 @@ class Machines:
             self._running.pop(name, None)
             await host.kill()
 
+    async def set_read_only(self, *, is_read_only: bool) -> None:
+        """Make home and scratch read-only on every machine, also on those that are started later, or undo that.
+
+        Programs that have come into them before go on as they are.
+        """
+        heard = {host.name: self._cover(host, is_read_only=is_read_only) for host in self._running.values()}
+        message = await heard[LOGIN]  # others may be stopped, or cut off; what the kernel lets one do, it lets all
+        if message["event"] == "failed":
+            raise SimclusterError(f"the kernel refuses the mount: {os.strerror(message['number'])}")
+        self._is_read_only = is_read_only
+
+    def _cover(self, host: Host, *, is_read_only: bool) -> asyncio.Future[dict[str, Any]]:
+        return host.cover(self.new_key(), (self.home, self.scratch), covered=is_read_only)
+
     async def kill_all(self) -> None:
         """End every machine."""
         await asyncio.gather(*(self.kill(name) for name in list(self._starting)), return_exceptions=True)
@@ -144,6 +160,8 @@ class Machines:
 
     async def _start(self, name: str) -> Host:
         host = await start_host(name, self._plan(name), self.kinds)
+        if self._is_read_only:
+            self._cover(host, is_read_only=True)
         self._running[name] = host
         return host
 

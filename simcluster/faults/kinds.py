@@ -29,7 +29,7 @@ WHERE: dict[str, tuple[str, ...]] = {
     "disk.full": (),
     "disk.quota": (),
     "disk.stale": (),
-    "disk.read_only": (),
+    "disk.read_only": ("emulated", "native"),
     "scheduler.down": ("emulated", "native", "docker"),
     "scheduler.slow": ("emulated", "native", "docker"),
     "scheduler.reject_submits": ("emulated", "native", "docker"),
@@ -133,7 +133,7 @@ class DiskFaults:
         return self._make("disk.stale", seconds=_not_negative("seconds", seconds))
 
     def read_only(self) -> Fault:
-        """Nothing can be written: EROFS."""
+        """Nothing can be written: EROFS. What was in them before, by its directory or open files, goes on as it is."""
         return self._make("disk.read_only")
 
 

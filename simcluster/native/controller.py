@@ -125,7 +125,7 @@ class SlurmController:
         return await self._daemons.output(*command)
 
     async def stop_slurmctld(self) -> None:
-        """Kill slurmctld; returns when it is gone."""
+        """End slurmctld; returns when it is gone, and has saved its state."""
         await self._daemons.kill(LOGIN, self._installation.slurmctld)
 
     async def start_slurmctld(self) -> None:

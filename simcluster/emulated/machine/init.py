@@ -92,6 +92,8 @@ class Init:
             self._signal(**message)
         elif operation == "append":
             _append(**message)
+        elif operation == "cover":
+            self._cover(**message)
         return bool(operation != "die")
 
     def _start(self, what: processes.Start, descriptors: list[int]) -> None:
@@ -105,6 +107,15 @@ class Init:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    def _cover(self, key: str, paths: list[str], covered: bool) -> None:
+        try:
+            for path in paths:
+                namespaces.cover_read_only(path) if covered else namespaces.uncover(path)
+        except OSError as error:
+            self._say(event="failed", key=key, step="mount", number=error.errno)
+        else:
+            self._say(event="ended", key=key, code=0, signal=0)
 
     def _signal(self, key: str, number: int, everything: bool) -> None:
         """To a process, or with everything to it, to those whose keys begin with its, and to all descendants."""

@@ -13,12 +13,15 @@ import os
 import stat
 from dataclasses import dataclass
 
-__all__ = ["Plan", "become_subreaper", "enter", "join", "mount_proc"]
+__all__ = ["Plan", "become_subreaper", "cover_read_only", "enter", "join", "mount_proc", "uncover"]
 
 _CLONE = {"mount": 0x00020000, "uts": 0x04000000, "user": 0x10000000, "pid": 0x20000000}
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _MS_REMOUNT, _MS_BIND, _MS_MOVE, _MS_REC, _MS_PRIVATE = 1 << 5, 1 << 12, 1 << 13, 1 << 14, 1 << 18
 _MNT_DETACH = 2
+_SAME_FLAGS = 2 | 4 | 8 | 1024 | 2048
+"""nosuid, nodev, noexec, noatime and nodiratime, which statvfs(3) and mount(2) number alike."""
+
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -72,6 +75,19 @@ def join(pid: int, kinds: list[str]) -> None:
             descriptor = os.open(f"/proc/{pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
             _check(_libc().setns(descriptor, _CLONE[kind]), "setns")
             os.close(descriptor)
+
+
+def cover_read_only(path: str) -> None:
+    """Put a directory over itself, read-only. What has come into it before goes on with the one beneath."""
+    _mount(path, path, None, _MS_BIND)
+    # What a user namespace has inherited has to be said again, or the kernel refuses: mount_namespaces(7).
+    kept = os.statvfs(path).f_flag & _SAME_FLAGS
+    _mount("none", path, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | kept)
+
+
+def uncover(path: str) -> None:
+    """Take off what lies over a directory."""
+    _check(_libc().umount2(os.fsencode(path), _MNT_DETACH), f"umount {path}")
 
 
 def mount_proc() -> None:

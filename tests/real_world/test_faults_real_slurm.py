@@ -1,5 +1,6 @@
-"""A cluster in containers, broken on purpose, as an ordinary SSH client meets it, and mended."""
+"""Clusters with a real Slurm, broken on purpose, as an ordinary SSH client meets them, and mended."""
 
+import os
 import subprocess
 import time
 
@@ -12,9 +13,15 @@ from simcluster.faults import WHERE
 pytestmark = pytest.mark.real_world
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.6", "3.12"], accounting=False) as cluster:
+@pytest.fixture(scope="module", params=["docker", "native"])
+def cluster(request):
+    try:
+        cluster = simcluster.start("slurm", backend=request.param, nodes=2, accounting=False)
+    except simcluster.BackendUnavailableError as problem:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(problem))
+    with cluster:
         yield cluster
 
 
@@ -173,6 +180,9 @@ def test_faults_are_in_the_history(cluster):
 
 
 def test_processes_of_a_node_that_was_cut_off_go_on_without_the_scheduler(cluster):
+    if "node.partition" not in cluster.faults.available():
+        assert "loopback" in cluster.faults.refusals()["node.partition"]
+        return
     job_id = ticking(cluster, "--no-requeue")
     with cluster.faults.node.partition("node1"):
         until(lambda: state(cluster, job_id) == "NODE_FAIL", "the job is lost")
