@@ -17,14 +17,18 @@ python -c 'print("python", "runs")'
 
 
 def accounted(cluster):
-    """What sacct says of the first job, once that has come through; None without accounting."""
-    deadline = time.monotonic() + 60
+    """What sacct says of the first job, once that has come through; None without accounting.
+
+    Slurm tells slurmdbd of starts every few seconds only; a job that ended meanwhile is called "allocation" until then.
+    """
+    said, deadline = None, time.monotonic() + 60
     while cluster.spec.accounting and time.monotonic() < deadline:
         said = cluster.run("sacct --allocations --noheader --parsable2 --jobs=1 --format=JobName,User,State").stdout
-        if "COMPLETED" in said:
-            return said.strip()
+        said = said.strip()
+        if said.startswith("first|") and said.endswith("|COMPLETED"):
+            break
         time.sleep(0.1)
-    return None
+    return said
 
 
 def main(hide):
