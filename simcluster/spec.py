@@ -14,11 +14,11 @@ from simcluster.errors import SpecError
 
 __all__ = ["BACKENDS", "PYTHONS", "SCHEDULERS", "SLURM_VERSIONS", "ClusterSpec", "Partition", "checked_name"]
 
-SCHEDULERS = ("slurm", "pbs", "ssh")
+SCHEDULERS = ("slurm", "pbs", "sge", "ssh")
 BACKENDS = ("emulated", "native", "docker")
 PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 SLURM_VERSIONS = ("22.05", "24.11")
-PBS_VERSIONS = ("23.06",)
+VERSIONS = {"slurm": SLURM_VERSIONS, "pbs": ("23.06",), "sge": ("8.1",), "ssh": ()}
 STATES = ("UP", "DOWN", "DRAIN", "INACTIVE")
 
 _UNITS = {
@@ -105,7 +105,7 @@ class ClusterSpec:
         _one_of("scheduler", self.scheduler, SCHEDULERS)
         _one_of("backend", self.backend, BACKENDS)
         if self.version is not None:
-            _one_of("version", self.version, PBS_VERSIONS if self.scheduler == "pbs" else SLURM_VERSIONS)
+            _one_of("version", self.version, VERSIONS[self.scheduler])
         _whole_number("nodes", self.nodes, at_least=1)
         _whole_number("cpus_per_node", self.cpus_per_node, at_least=1)
         _whole_number("gpus_per_node", self.gpus_per_node, at_least=0)
@@ -116,8 +116,10 @@ class ClusterSpec:
         object.__setattr__(self, "hide", _as_paths(self.hide))
         if self.scheduler == "ssh" and self.backend != "emulated":
             raise SpecError('scheduler="ssh": a host without a scheduler is made by backend="emulated"')
-        if self.scheduler == "pbs" and self.backend != "emulated":
-            raise SpecError(f'scheduler="pbs": backend="{self.backend}" has no OpenPBS; backend="emulated" has one')
+        if self.scheduler in {"pbs", "sge"} and self.backend != "emulated":
+            raise SpecError(
+                f'scheduler="{self.scheduler}": backend="{self.backend}" has none; backend="emulated" has one'
+            )
         if self.scheduler != "pbs" and any(each.state != "UP" or each.max_cpus for each in self.partitions):
             raise SpecError('partitions: state and max_cpus are for scheduler="pbs"')
         if self.backend == "native":

@@ -113,7 +113,7 @@ class Core:
             self._way.leave_array(job)
             self._way.end(job, State.CANCELLED, reason or job.reason)
         elif reason is not None:
-            self._way.terminate(job, State.CANCELLED, reason, "CANCELLED", number=signals.SIGKILL)
+            self._way.terminate(job, State.CANCELLED, reason, "CANCELLED", signal=signals.SIGKILL)
         else:
             self._way.terminate(job, State.CANCELLED, "None", "CANCELLED")
         self.tick()
@@ -274,15 +274,13 @@ class Core:
 
     def launch_failed(self, job: Job) -> None:
         """The host's word that the job could not be started: a file can't be opened, a directory is not there."""
-        if job.state is State.RUNNING:
-            job.exit_code, job.signal = 0, 53
-            self._way.end(job, State.FAILED, "JobLaunchFailure")
-            self.tick()
+        self._way.launch_failed(job)
+        self.tick()
 
     def over_memory(self, job: Job) -> None:
         """The host's word that the job takes more memory than it has."""
         if job.state in {State.RUNNING, State.SUSPENDED}:
-            self._way.terminate(job, State.OUT_OF_MEMORY, "OutOfMemory", "", number=signals.SIGKILL)
+            self._way.terminate(job, State.OUT_OF_MEMORY, "OutOfMemory", "", signal=signals.SIGKILL)
             self.tick()
 
     def preempt(self, job: Job) -> None:

@@ -129,7 +129,8 @@ class Settings:
     """What a site sets, under the names and with the values of slurm.conf(5), 22.05; seconds and megabytes.
 
     `memory_per_cpu` None is each node's memory divided by its CPUs, the least of them. What slurm.conf has not:
-    `first_number` is the first job's, `has_numbered_elements` that each element of an array gets a number of its own,
+    `end_signal` is what a running job gets first when it is ended; `holds_unlaunchable` says that one which can't be
+    started waits, held, for its user; `first_number` is the first job's, `has_numbered_elements` that each element of an array gets a number of its own,
     and `takes_impossible` that what no set of nodes could run is queued all the same.
     """
 
@@ -140,6 +141,10 @@ class Settings:
     memory_per_cpu: int | None = None
     is_requeued_by_default: bool = True
     requeue_delay: int = 120
+    requeue_exits: tuple[int, ...] = ()
+    hold_exits: tuple[int, ...] = ()
+    holds_unlaunchable: bool = False
+    end_signal: int = 15
     first_number: int = 1
     has_numbered_elements: bool = True
     takes_impossible: bool = False
@@ -211,6 +216,14 @@ class Launcher(Protocol):
         self, job: Job, step: Step, task: Task, descriptors: Sequence[int], hear: Callable[[TaskEnd], None]
     ) -> None:
         """Start a task of a step, and close the descriptors. How it ends is told to `hear`, unless its node dies."""
+        ...
+
+    def login_environment(self) -> Mapping[str, str]:
+        """The variables of a login, for jobs that don't get their submitter's."""
+        ...
+
+    def is_directory(self, path: str, cwd: str) -> bool:
+        """Whether that is a directory on the login host."""
         ...
 
     def read_script(self, path: str, cwd: str) -> bytes:

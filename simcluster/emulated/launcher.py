@@ -81,8 +81,19 @@ class ProcessLauncher:
 
     def read_script(self, path: str, cwd: str) -> bytes:
         """A file as the login host sees it."""
+        return self._on_login_host(path, cwd).read_bytes()
+
+    def is_directory(self, path: str, cwd: str) -> bool:
+        """Whether the login host sees a directory there."""
+        return self._on_login_host(path, cwd).is_dir()
+
+    def login_environment(self) -> dict[str, str]:
+        """The variables of a login."""
+        return self._machines.login_environment()
+
+    def _on_login_host(self, path: str, cwd: str) -> Path:
         pid = self._machines.login.pid if self._machines.has_own_tree else None
-        return (_inside(pid, os.path.join(cwd, path)) if pid else Path(cwd, path)).read_bytes()  # noqa: PTH118
+        return _inside(pid, os.path.join(cwd, path)) if pid else Path(cwd, path)  # noqa: PTH118
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

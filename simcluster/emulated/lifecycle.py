@@ -215,9 +215,10 @@ class Lifecycle:
             self.terminate(job, State.TIMEOUT, "TimeLimit", "CANCELLED", why=" DUE TO TIME LIMIT")
 
     def terminate(
-        self, job: Job, state: State, reason: str, notice: str, *, why: str = "", number: int = signals.SIGTERM
+        self, job: Job, state: State, reason: str, notice: str, *, why: str = "", signal: int | None = None
     ) -> None:
         """Begin to end a running job. Its processes get the signal now, and KILL when the grace time is over."""
+        number = self._settings.end_signal if signal is None else signal
         job.ended = self._clock.time()
         job.is_completing = True
         job.own_reason = reason
@@ -262,10 +263,26 @@ class Lifecycle:
             self._complete(job)
         elif job.signal:
             self.end(job, State.FAILED, "JobLaunchFailure")
+        elif job.exit_code in (*self._settings.requeue_exits, *self._settings.hold_exits):
+            self._try_again(job, is_held=job.exit_code in self._settings.hold_exits)
         elif job.exit_code:
             self.end(job, State.FAILED, "NonZeroExitCode")
         else:
             self.end(job, State.COMPLETED, "None")
+
+    def launch_failed(self, job: Job) -> None:
+        """See `core.Core.launch_failed`."""
+        if job.state is State.RUNNING:
+            job.exit_code, job.signal = 0, 53
+            if self._settings.holds_unlaunchable:
+                self._try_again(job, is_held=True)
+            else:
+                self.end(job, State.FAILED, "JobLaunchFailure")
+
+    def _try_again(self, job: Job, *, is_held: bool) -> None:
+        self._free(job)
+        job.is_held = is_held
+        self._back_to_queue(job, State.FAILED, self._clock.time())
 
     def end(self, job: Job, state: State, reason: str) -> None:
         """A job that has no processes any more, or never had any, is over."""

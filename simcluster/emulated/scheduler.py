@@ -33,7 +33,7 @@ COMMANDS = {
     "ssh": (),
     "slurm": ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "sshare"),
     "pbs": ("qsub", "qstat", "qdel", "qhold", "qrls", "qrerun", "qsig", "qselect", "qalter", "qmove", "pbsnodes"),
-    "sge": ("qsub", "qstat", "qdel", "qacct", "qhost"),
+    "sge": ("qsub", "qstat", "qdel", "qhold", "qrls", "qacct", "qhost"),
 }
 """What is on the cluster's PATH for each scheduler. Its dialect is the package of that name; see `SiteDialect`."""
 
