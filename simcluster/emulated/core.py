@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.allocation import Nodes
+from simcluster.emulated.forecast import forecast
 from simcluster.emulated.jobs import ENDED, Job, State
 from simcluster.emulated.lifecycle import Lifecycle
 from simcluster.emulated.refusals import Refusal, RefusedError
@@ -95,6 +96,12 @@ class Core:
             return now, self.nodes.all[placement.nodes[0]].machine.name
         found = expected_start(job.need, self.nodes, self.running, now) if job.need else None
         return (found[0], self.nodes.all[min(found[1])].machine.name) if found else (now, "")
+
+    def forecast(self) -> dict[Job, tuple[float, tuple[str, ...]]]:
+        """When and on which nodes jobs are going to start that wait for resources; see `forecast.forecast`."""
+        waiting = [job for job in self.known if job.shape is not None]
+        waiting.sort(key=lambda job: (-job.priority, job.array_id or job.id, job.task_id or 0))
+        return forecast(waiting, self.nodes, self.running, self.clock.time())
 
     def find(self, number: int, task: int | None = None) -> list[Job]:
         """The job of that number; of an array's number all elements, or the one asked for. Empty if there is none."""

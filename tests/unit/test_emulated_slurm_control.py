@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from emulated_slurm import Site
 
+from simcluster.emulated.interface import Partition
 from simcluster.emulated.jobs import StepRequest
 from simcluster.emulated.slurm.times import stamp
 from simcluster.emulated.steps import create_step
@@ -166,3 +167,28 @@ def test_a_kill_of_the_batch_script_alone_is_a_signal(site):
     assert site.launcher.signals == [(1, 9, False)]
     site("scancel", "-f", "-s", "USR1", "1")
     assert site.launcher.signals[-1] == (1, 10, True)
+
+
+def test_starts_are_expected_in_order(site):
+    start = site.clock.now
+    site.submit("-n8", "-N2", "-t", "30")
+    site.submit("-n1", "-t", "20", "-J", "small")
+    site.submit("-N2", "-n8", "-t", "20")
+    site.submit("-n1")
+    site.submit("-H")
+    seconds = {"SLURM_TIME_FORMAT": "%s"}
+    shown = site("squeue", "-h", "--start", "-o", "%i %S %Y", environment=seconds)[0].splitlines()
+    assert shown == [
+        f"2 {start + 1800:.0f} node1",
+        f"3 {start + 3000:.0f} node[1-2]",
+        f"4 {start + 4200:.0f} node1",
+        "5 N/A (null)",
+    ]
+    assert site("squeue", "-h", "-j", "2", "-o", "%e", environment=seconds)[0] == f"{start + 3000:.0f}\n"
+
+
+def test_nothing_is_expected_behind_a_job_without_a_limit(site):
+    site.core.set_partition(Partition("debug", is_default=True))
+    site.submit("-n8", "-N2")
+    site.submit("-n1")
+    assert site("squeue", "-h", "--start", "-o", "%i %S")[0] == "2 N/A\n"

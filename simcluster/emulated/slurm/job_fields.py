@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
 
 __all__ = [
+    "Forecast",
     "Record",
     "account_of",
     "fields_of",
@@ -32,6 +34,10 @@ __all__ = [
     "sharing",
     "tasks_text",
 ]
+
+
+Forecast = Mapping[Job, tuple[float, tuple[str, ...]]]
+"""What `Core.forecast` gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +160,18 @@ def _minimum_memory(job: Job) -> str:
     return memory_text(need.memory_per_cpu_mb if need else 0)
 
 
-def _started(job: Job) -> float | None:
+def _started(job: Job, expected: Forecast) -> float | None:
     if job.state is State.PENDING:
-        return job.begin if job.reason == "BeginTime" else None
+        if job.reason == "BeginTime":
+            return job.begin
+        return expected[job][0] if job in expected else None
     return job.ended if job.started is None else job.started
 
 
-def _end(job: Job) -> float | None:
+def _end(job: Job, expected: Forecast) -> float | None:
     if job.ended is not None:
         return job.ended
-    start = _started(job)
+    start = _started(job, expected)
     return start + job.limit if start is not None and job.limit is not None else None
 
 
@@ -175,8 +183,8 @@ def sharing(job: Job) -> str:
     return "YES" if "oversubscribe" in given else "OK"
 
 
-def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callable[[Record], str]]]:
-    """Each as letter, name for `-O` (small letters), title, value."""
+def fields_of(core: Core, time_format: str, expected: Forecast) -> list[tuple[str, str, str, Callable[[Record], str]]]:
+    """Each as letter, name for `-O` (small letters), title, value. `expected` are starts of jobs that wait."""
     now = core.clock.time()
 
     def moment(value: float | None) -> str:
@@ -220,8 +228,8 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
         ("q", "qos", "QOS", of(lambda j: quality_of(core, j))),
         ("p", "priority", "PRIORITY", of(lambda j: f"{j.priority / ((1 << 32) - 1):.14f}")),
         ("Q", "prioritylong", "PRIORITY", of(lambda j: str(j.priority))),
-        ("S", "starttime", "START_TIME", of(lambda j: moment(_started(j)))),
-        ("e", "endtime", "END_TIME", of(lambda j: moment(_end(j)))),
+        ("S", "starttime", "START_TIME", of(lambda j: moment(_started(j, expected)))),
+        ("e", "endtime", "END_TIME", of(lambda j: moment(_end(j, expected)))),
         ("V", "submittime", "SUBMIT_TIME", of(lambda j: moment(j.submitted))),
         ("E", "dependency", "DEPENDENCY", of(lambda j: dependency_text(j) or "(null)")),
         ("k", "comment", "COMMENT", of(lambda j: j.comment or "(null)")),
@@ -236,7 +244,7 @@ def fields_of(core: Core, time_format: str) -> list[tuple[str, str, str, Callabl
         ("y", "nice", "NICE", of(lambda j: str(j.request.nice))),
         ("J", "threads", "THREADS_PER_CORE", lambda _: "*"),
         ("X", "corespec", "CORE_SPEC", lambda _: "N/A"),
-        ("Y", "schednodes", "SCHEDNODES", lambda _: "(null)"),
+        ("Y", "schednodes", "SCHEDNODES", of(lambda j: compress(expected[j][1]) if j in expected else "(null)")),
         ("z", "sct", "S:C:T", lambda _: "*:*:*"),
         ("", "stdout", "STDOUT", of(lambda j: j.stdout)),
         ("", "stderr", "STDERR", of(lambda j: j.stderr)),

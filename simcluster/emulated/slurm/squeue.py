@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
 from simcluster.emulated.slurm.identifiers import jobs_named, split_ids
-from simcluster.emulated.slurm.job_fields import account_of, fields_of, gathered, partition_text, quality_of
+from simcluster.emulated.slurm.job_fields import Forecast, account_of, fields_of, gathered, partition_text, quality_of
 from simcluster.emulated.slurm.json_jobs import jobs_as_json
 from simcluster.emulated.slurm.options import UsageError, table
 from simcluster.emulated.slurm.release import release_of
@@ -66,11 +67,12 @@ def squeue(core: Core, call: Call) -> Reply:
     if line.has("json"):
         return Reply(jobs_as_json(core, call, jobs), notes)
     records = gathered(core, jobs, one_by_one=line.has("array"))
-    _sort(records, line.last("sort", call.environment.get("SQUEUE_SORT", "")), by_start=line.has("start"))
-    fields = fields_of(core, call.environment.get("SLURM_TIME_FORMAT", ""))
+    kind, form = _form(call, line)
+    expected = core.forecast() if line.has("start") or _asks_for_starts(kind, form) else {}
+    _sort(records, line.last("sort", call.environment.get("SQUEUE_SORT", "")), expected if line.has("start") else None)
+    fields = fields_of(core, call.environment.get("SLURM_TIME_FORMAT", ""), expected)
     letters = {letter: (title, value) for letter, _, title, value in fields if letter}
     names = {name: (title, value) for _, name, title, value in fields}
-    kind, form = _form(call, line)
     columns, unknown = parse_fields(form, names) if kind == "O" else parse_format(form, letters)
     notes += "".join(f"squeue: error: Invalid job format specification: {one}\n" for one in unknown)
     above = f"{clock_text(core.clock.time())}\n" if line.has("long") and not line.has("noheader") else ""
@@ -159,7 +161,19 @@ def _states(line: CommandLine) -> set[str] | None:
     return {state for state in states.values() if state}
 
 
-def _sort(records: list[Record], keys: str, *, by_start: bool) -> None:
+def _asks_for_starts(kind: str, form: str) -> bool:
+    """Looking ahead takes time, so it is done where it is seen."""
+    if kind == "o":
+        return re.search(r"%\.?\d*[SeY]", form) is not None
+    return any(name in form.lower() for name in ("starttime", "endtime", "schednodes"))
+
+
+def _start(job: Job, starts: Forecast) -> float:
+    begin = job.begin if job.reason == "BeginTime" else None
+    return job.started or (starts[job][0] if job in starts else None) or begin or float("inf")
+
+
+def _sort(records: list[Record], keys: str, starts: Forecast | None) -> None:
     """Stable sorts from the last key to the first; by partition, state, priority unless `-S` says otherwise."""
     by = {
         "i": lambda record: (record.job.array_id or record.job.id, record.job.task_id or 0),
@@ -170,11 +184,11 @@ def _sort(records: list[Record], keys: str, *, by_start: bool) -> None:
         "Q": lambda record: record.job.priority,
         "j": lambda record: record.job.name,
         "u": lambda record: record.job.user,
-        "S": lambda record: record.job.started or record.job.begin or float("inf"),
+        "S": lambda record: _start(record.job, starts or {}),
         "V": lambda record: record.job.submitted,
         "M": lambda record: -(record.job.started or 0),
         "N": lambda record: record.job.nodes,
     }
-    for key in reversed((keys or ("S,i" if by_start else "P,t,-p")).split(",")):
+    for key in reversed((keys or ("P,t,-p" if starts is None else "S,i")).split(",")):
         if key.lstrip("+-") in by:
             records.sort(key=by[key.lstrip("+-")], reverse=key.startswith("-"))
