@@ -126,7 +126,7 @@ class SlurmController:
 
     async def stop_slurmctld(self) -> None:
         """End slurmctld; returns when it is gone, and has saved its state."""
-        await self._daemons.kill(LOGIN, self._installation.slurmctld)
+        await self._daemons.end(LOGIN, self._installation.slurmctld)
 
     async def start_slurmctld(self) -> None:
         """Start slurmctld; returns when it answers."""

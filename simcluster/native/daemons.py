@@ -58,11 +58,11 @@ class Daemons:
         self._relays.add(task)
         task.add_done_callback(self._relays.discard)
 
-    async def kill(self, machine: str, program: str) -> None:
-        """Kill a daemon and its children; returns when it is gone."""
+    async def end(self, machine: str, program: str) -> None:
+        """Have a daemon save its state and end; returns when it is gone."""
         daemon = _name(machine, program)
         if host := self._machines.running(machine):
-            host.signal(self._keys[daemon], signal.SIGKILL, everything=True)
+            host.signal(self._keys[daemon], signal.SIGTERM, everything=False)
         while daemon not in self._ended:  # noqa: ASYNC110
             await asyncio.sleep(_POLL)
         self._ended.remove(daemon)
