@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from emulated_slurm import Site
 
+from simcluster.emulated.interface import Settings
+
 
 @pytest.fixture
 def site():
@@ -68,3 +70,9 @@ def test_shares_are_a_tree(site):
         "  test                     user          1                       0      0.000000   0.000000 \n"
     )
     assert site("sshare", "-nP", "-A", "test", "-o", "account,user,fairshare")[0] == " test||\n  test|user|0.000000\n"
+
+
+def test_a_user_who_is_root_has_the_account_of_users():
+    site = Site(settings=Settings(memory_per_cpu=500, user_ids={"root": 0}))
+    assert site("sacctmgr", "-nsP", "list", "user", "root", "format=account")[0] == "test\n"
+    assert site("sshare", "-nPo", "account,user", user="root")[0] == "root|\n test|\n  test|root\n"

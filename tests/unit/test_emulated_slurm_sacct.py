@@ -110,3 +110,14 @@ def test_the_reason_is_why_a_job_waited(site):
     site.submit()
     site.end(1)
     assert site("sacct", "-nXPo", "jobid,reason")[0] == "1|None\n2|Dependency\n3|Resources\n"
+
+
+def test_options_that_are_given_again_add_up(site):
+    for name in ("one", "two", "three"):
+        site.submit("-J", name)
+    # As submitit asks.
+    assert site("sacct", "-o", "JobID,State,NodeList", "--parsable2", "-X", "-j", "1", "-j", "3")[0] == (
+        "JobID|State|NodeList\n1|RUNNING|node1\n3|RUNNING|node1\n"
+    )
+    assert ids(site, "--name", "one", "--name", "two") == ["1", "2"]
+    assert site("sacct", "-nXP", "-j", "2", "-o", "jobid", "-o", "state")[0] == "2|RUNNING\n"

@@ -163,8 +163,8 @@ def _text(columns: Sequence[_Column], rows: Sequence[Mapping[str, str]], line: C
 def _owners(core: Core) -> dict[str, str]:
     """The users in order, each with the account."""
     account = core.settings.accounts[0]
-    users = {*core.settings.user_ids} or {"user"}
-    return {name: "root" if name == "root" else account for name in sorted({*users, "root"})}
+    users = {*core.settings.user_ids}
+    return {name: account if name in users else "root" for name in sorted({*users, "root"})}
 
 
 def _association(core: Core, account: str, user: str = "") -> dict[str, str]:
@@ -252,7 +252,7 @@ def _shares(core: Core, call: Call, line: CommandLine) -> list[dict[str, str]]:
     users = set(line.last("users").split(",")) if line.last("users") else {call.user}
     wanted = set(filter(None, line.last("accounts").split(",")))
     rows = [] if wanted and "root" not in wanted else [{"Account": "root", **rest}]
-    if line.has("all") or "root" in users:
+    if _owners(core)["root"] == "root" and (line.has("all") or "root" in users):
         rows.append({"Account": " root", "User": "root", "FairShare": fair, **part})
     for account in core.settings.accounts:
         if wanted and account not in wanted:

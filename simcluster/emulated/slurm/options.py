@@ -39,6 +39,10 @@ class CommandLine:
         """The value that counts."""
         return next((value for option, value in reversed(self.options) if option == name), default)
 
+    def all(self, name: str) -> str:
+        """All its values with commas between them, for options that add up."""
+        return ",".join(value for option, value in self.options if option == name and value)
+
     def has(self, *names: str) -> bool:
         """Whether one of them was given."""
         return any(option in names for option, _ in self.options)
