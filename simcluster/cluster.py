@@ -48,7 +48,7 @@ class SSHEndpoint:
 class Job:
     """A job as the scheduler remembers it. Times are the scheduler's own text (ISO 8601, the cluster's time zone).
 
-    `directory` is where it runs, or with schedulers that run everything in the home directory where it was submitted.
+    `directory` is where it was submitted, or where that is not known, where it runs.
     """
 
     id: str

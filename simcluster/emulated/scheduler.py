@@ -276,7 +276,7 @@ def _describe(job: Job) -> dict[str, Any]:
         "start": _moment(job.started),
         "end": _moment(job.ended),
         "exit_code": f"{job.exit_code}:{job.signal}",
-        "directory": job.request.environment.get("PBS_O_WORKDIR", job.cwd),
+        "directory": job.request.options.get("submit-dir", job.cwd),
     }
 
 

@@ -28,13 +28,18 @@ _REPORTER = pytest.StashKey[Any]()
 
 
 @pytest.fixture(scope="session")
-def simcluster_factory(request: pytest.FixtureRequest) -> Callable[[ClusterSpec], Cluster]:
-    """`factory(spec)` gives a cluster: one for each spec and test run, shared by all xdist workers."""
+def simcluster_factory(request: pytest.FixtureRequest) -> Callable[[ClusterSpec | str], Cluster]:
+    """`factory(spec)` gives a cluster: one for each spec and test run, shared by all xdist workers.
+
+    It is as it is for everybody: whoever breaks it breaks it for all. A scheduler's name stands for a whole spec.
+    """
+    from simcluster.spec import ClusterSpec  # noqa: PLC0415
+
     config = request.config
 
-    def factory(spec: ClusterSpec) -> Cluster:
+    def factory(spec: ClusterSpec | str) -> Cluster:
         with _skipping(config):
-            return config.stash[_RUN].share(spec)
+            return config.stash[_RUN].share(ClusterSpec(spec) if isinstance(spec, str) else spec)
 
     return factory
 
@@ -151,8 +156,10 @@ def _visit(
     wish = wish_of(request.node, scheduler=scheduler, fallback=fallback)
     with _skipping(request.config):
         visitor = run.visit(wish, request.node.nodeid)
-    yield SimCluster(run.attached(visitor.visit.cluster), visitor)
-    visitor.end()
+    try:
+        yield SimCluster(run.attached(visitor.visit.cluster), visitor)
+    finally:
+        visitor.end()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class Service:
         self._source = source
         self._key = secrets.token_bytes(32)
         self._listener = socket.create_server((_LOOPBACK, 0), backlog=128)
+        self._listener.setblocking(True)
         self._visits: list[threading.Thread] = []
         threading.Thread(target=self._accept, name="simcluster-service", daemon=True).start()
 
@@ -47,13 +49,15 @@ class Service:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes whoever waits there
         self._listener.close()
+        deadline = time.monotonic() + _PATIENCE
         for visit in self._visits:
-            visit.join(_PATIENCE)
+            visit.join(max(0.0, deadline - time.monotonic()))
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 taken, _ = self._listener.accept()
+                taken.setblocking(True)  # whatever the process's default is
                 visit = threading.Thread(target=self._serve, args=(taken,), name="simcluster-visit", daemon=True)
                 self._visits = [*(visit for visit in self._visits if visit.is_alive()), visit]
                 visit.start()

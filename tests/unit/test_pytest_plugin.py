@@ -69,11 +69,15 @@ def test_pbs(pbs_cluster):
     pbs_cluster.run("echo sleep 1000 | qsub", check=True)
     assert len(pbs_cluster.jobs()) == 1
 
+@pytest.mark.simcluster(nodes=1)
+def test_sge(sge_cluster):
+    assert sge_cluster.run("qhost").stdout.startswith("HOSTNAME")
+
 def test_ssh(ssh_host):
     assert ssh_host.run("echo hello").stdout == "hello\\n"
     assert not ssh_host.nodes
 """
-    run(source).assert_outcomes(passed=3)
+    run(source).assert_outcomes(passed=4)
 
 
 def test_the_command_line_says_what_the_marker_does_not(run):
@@ -140,14 +144,14 @@ def test_the_factory_gives_one_cluster_for_each_spec(run):
 from simcluster import ClusterSpec
 
 def test_inner(simcluster_factory):
-    one, same, other = (simcluster_factory(ClusterSpec("slurm", nodes=n)) for n in (1, 1, 2))
+    one, same, other = (simcluster_factory(spec) for spec in (ClusterSpec("ssh"), "ssh", ClusterSpec("ssh", nodes=1)))
     assert one.name == same.name != other.name
     one.close()
     assert same.run("hostname").stdout == "login\\n"
 
-@pytest.mark.simcluster("slurm", nodes=1)
+@pytest.mark.simcluster("ssh", nodes=1)
 def test_again(simcluster_factory, sim_cluster):
-    assert simcluster_factory(ClusterSpec("slurm", nodes=1)).name == sim_cluster.name
+    assert simcluster_factory(ClusterSpec("ssh", nodes=1)).name == sim_cluster.name
 """
     run(source).assert_outcomes(passed=2)
 
@@ -199,6 +203,8 @@ def test_the_report_shows_tests_and_jobs_on_one_axis(run, pytester):
 class TestInner:
     def test_passes(self, sim_cluster):
         sim_cluster.run("sbatch --wait --job-name=traced --wrap true", check=True)
+        with sim_cluster.faults.scheduler.slow(0.01):
+            pass
 
     def test_fails(self, sim_cluster):
         assert False, "on purpose"
@@ -212,4 +218,5 @@ class TestInner:
     tests = {row[1].rpartition("::")[2]: row[2] for row in rows if row[0] == "test"}
     assert tests == {"test_passes": "passed", "test_fails": "failed"}
     assert [row[2] for row in rows if row[0] == "job"] == ["traced"]
+    assert [row[1] for row in rows if row[0] == "fault"] == ["scheduler.slow"]
     assert "on purpose" in page

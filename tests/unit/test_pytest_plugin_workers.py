@@ -21,7 +21,7 @@ import os, signal, time
 from pathlib import Path
 import pytest
 
-pytestmark = pytest.mark.simcluster("slurm", nodes=1)
+pytestmark = pytest.mark.simcluster(nodes=1)
 notes = Path(__file__).parent
 
 def wait_for(name):
@@ -120,6 +120,24 @@ def test_first(sim_cluster):
 def test_second(sim_cluster):
     assert sim_cluster.jobs() == []
     assert states(sim_cluster) == {"home": "CANCELLED"}
+"""
+    run(source).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("fixture", "submit"),
+    [("slurm_cluster", "sbatch -D / --wrap 'sleep 1000'"), ("pbs_cluster", "echo sleep 1000 | qsub -J 1-2"),
+     ("sge_cluster", "echo sleep 1000 | qsub -t 1-2")],
+)  # fmt: skip
+def test_jobs_of_each_scheduler_are_known_by_the_work_directory_and_cancelled(run, fixture, submit):
+    source = f"""
+def test_first({fixture}):
+    {fixture}.run({submit!r}, check=True)
+    assert {{job.directory for job in {fixture}.jobs()}} == {{{fixture}.workdir}}
+
+def test_second({fixture}):
+    assert {fixture}.jobs() == []
+    assert set(states({fixture}).values()) == {{"CANCELLED"}}
 """
     run(source).assert_outcomes(passed=2)
 

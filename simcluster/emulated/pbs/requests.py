@@ -135,7 +135,7 @@ def make_request(core: Core, call: Call, options: Sequence[tuple[str, str]], scr
         is_held=submission.is_held,
         is_requeueable=submission.is_rerunable,
         umask=call.umask,
-        options={"block": "true"} if submission.blocks else {},
+        options={"submit-dir": call.cwd, **({"block": "true"} if submission.blocks else {})},
         **_in_core_terms(core, resources.in_core_terms(core.nodes.all[0].machine.gpus)),
     )
 
