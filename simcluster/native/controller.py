@@ -49,10 +49,10 @@ class SlurmController:
 
     async def start(self) -> None:
         """Start the daemons; returns when every node is idle."""
-        self._write_files()
         configuration = {"SLURM_CONF": f"{self._seen}/etc/slurm.conf"}
         self._machines.variables |= configuration
         self._daemons.variables |= configuration
+        self._write_files()
         nodes = [asyncio.create_task(self._machines.start(name)) for name in self._spec.node_names]
         if self._installation.munged:
             self._start_munge(self._installation.munged)
@@ -161,6 +161,12 @@ class SlurmController:
         key.write_bytes(os.urandom(128))
         for name, text in render_conf_files(self._spec, self._site()).items():
             (self._directory / "etc" / name).write_text(text, encoding="utf-8")
+        # What a job with --export=NONE gets (GetEnvTimeout=0): 24.11's slurmd would log in by a clone(2) that an ordinary
+        # container forbids, and end. An ordinary user's slurmd does not look.
+        cache = self._directory / "state" / "env_cache" / self._machines.blueprint.user
+        cache.parent.mkdir()
+        login = self._machines.login_environment()
+        cache.write_text("".join(f"{name}={value}\n" for name, value in login.items()), encoding="utf-8")
         if self._spec.accounting:
             file = self._directory / "etc" / "slurmdbd.conf"
             file.touch(mode=0o600)
@@ -174,6 +180,7 @@ class SlurmController:
             *self._authentication(address),
             "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny",
             f"SlurmctldLogFile={self._seen}/log/slurmctld.log",
+            "GetEnvTimeout=0",
             f"AccountingStoragePort={self._ports[_ACCOUNTING].number}",
             f"AccountingStoragePass={self._seen}/run/munge.socket",  # which munged to ask, instead of AuthInfo's
         ]

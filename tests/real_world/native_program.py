@@ -31,6 +31,13 @@ def accounted(cluster):
     return said
 
 
+def bare(cluster):
+    """The home and the first word of Python's version in a job that is given no environment."""
+    script = '#!/bin/bash\necho "home=$HOME"\nmodule load python 2>/dev/null && python --version\n'
+    cluster.run("sbatch --wait --export=NONE --output=bare", input=script)
+    return cluster.run("cat bare").stdout.split()[:2]
+
+
 def main(hide):
     with simcluster.start("slurm", backend="native", nodes=2, memory_per_node="1GB", hide=hide) as cluster:
         version = cluster.run("sbatch --version", check=True).stdout.split()[1]
@@ -45,6 +52,7 @@ def main(hide):
             "tasks": sorted(tasks.stdout.split()),
             "jobs": [[job.state, job.exit_code] for job in cluster.jobs()],
             "authentication": cluster.run("scontrol show config | grep ^AuthType").stdout.split()[-1],
+            "bare": bare(cluster),
             "accounted": accounted(cluster),
         }
     print(json.dumps(met))

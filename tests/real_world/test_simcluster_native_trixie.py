@@ -61,4 +61,5 @@ def test_slurm_24_11_runs_without_namespaces(image, user):
     assert met["job"][1:5] == [met["home"], user, "0", "python runs"]
     assert met["tasks"] == ["node1", "node2"]
     assert met["jobs"] == [["COMPLETED", "0:0"]] * 2
+    assert met["bare"] == ([f"home={met['home']}", "Python"] if user == "root" else ["home="])
     assert met["accounted"] == f"first|{user}|COMPLETED"  # the image has slurmdbd
