@@ -170,10 +170,11 @@ class Core:
         step.state, step.ended = state, self.clock.time()
         self._tell_of_steps(job)
 
-    def hold(self, job: Job, *, by_admin: bool = False) -> None:
-        """Keep a job from starting; a running one from starting again."""
+    def hold(self, job: Job, *, by_admin: bool = False, with_array: bool = False) -> None:
+        """Keep a job from starting; a running one from starting again. `with_array`: all that wait with it are held."""
         self._refuse_ended(job)
-        self._way.leave_array(job)
+        if not with_array:
+            self._way.leave_array(job)
         job.is_held, job.is_held_by_admin, job.priority, job.held = True, by_admin, 0, self.clock.time()
         self._look_again(job)
 

@@ -192,3 +192,25 @@ def test_nothing_is_expected_behind_a_job_without_a_limit(site):
     site.submit("-n8", "-N2")
     site.submit("-n1")
     assert site("squeue", "-h", "--start", "-o", "%i %S")[0] == "2 N/A\n"
+
+
+def test_steps_that_run_are_a_table(site):
+    site.submit("-n2")
+    create_step(site.core.find(1)[0], StepRequest("work", 2), site.clock.now)
+    site.clock.now += 6
+    assert site("squeue", "-s")[0] == (
+        "         STEPID     NAME PARTITION     USER      TIME NODELIST\n"
+        "            1.0     work     debug     user      0:06 node1\n"
+        "        1.batch    batch     debug     user      0:06 node1\n"
+    )
+    assert site("squeue", "-h", "--steps=1.0", "-o", "%i %A")[0] == "1.0 2\n"
+
+
+def test_an_array_is_held_in_one_piece(site):
+    site.submit("--array=1-4", "--begin=now+60")
+    site("scontrol", "hold", "1")
+    assert site("squeue", "-ho", "%i %r")[0] == "1_[1-4] JobHeldUser\n"
+    site("scontrol", "release", "1")
+    assert site("squeue", "-ho", "%i %r")[0] == "1_[1-4] BeginTime\n"
+    site("scontrol", "hold", "1_2")
+    assert sorted(site("squeue", "-ho", "%i %r")[0].splitlines()) == ["1_2 JobHeldUser", "1_[1,3-4] BeginTime"]

@@ -174,13 +174,13 @@ def _is_operator(call: Call) -> bool:
 
 
 def _hold(core: Core, call: Call, words: list[str]) -> Reply:
-    return _on_jobs(
-        core,
-        call,
-        _by_name(core, words),
-        lambda job: core.hold(job, by_admin=_is_operator(call)),
-        after="slurm_suspend",
-    )
+    named = _by_name(core, words)
+    pieces = {piece for word in named for piece in split_ids(word)}
+
+    def hold(job: Job) -> None:
+        core.hold(job, by_admin=_is_operator(call), with_array=str(job.array_id) in pieces)
+
+    return _on_jobs(core, call, named, hold, after="slurm_suspend")
 
 
 def _release(core: Core, call: Call, words: list[str]) -> Reply:

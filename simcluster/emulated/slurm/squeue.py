@@ -12,6 +12,7 @@ from simcluster.emulated.slurm.job_fields import Forecast, account_of, fields_of
 from simcluster.emulated.slurm.json_jobs import jobs_as_json
 from simcluster.emulated.slurm.options import UsageError, table
 from simcluster.emulated.slurm.release import release_of
+from simcluster.emulated.slurm.squeue_steps import steps_table
 from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.times import clock_text
 from simcluster.emulated.slurm.words import COMPACT, compact_state, full_state, parse_state
@@ -30,8 +31,9 @@ __all__ = ["squeue"]
 _TABLE = table(
     "squeue",
     flags="all/a array/r array-unique hide json local long/l me noconvert noheader/h start version/V",
+    optional="steps/s",
     valued="account/A name/n format/o Format/O jobs/j job partition/p qos/q states/t state sort/S user/u nodelist/w",
-    refused="""clusters/M= federation help iterate/i= licenses/L= priority/P reservation/R= sibling steps/s=
+    refused="""clusters/M= federation help iterate/i= licenses/L= priority/P reservation/R= sibling
     usage verbose/v yaml""",
 )
 _DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
@@ -66,6 +68,10 @@ def squeue(core: Core, call: Call) -> Reply:
         return Reply(stderr=str(error), code=1)
     if line.has("json"):
         return Reply(jobs_as_json(core, call, jobs), notes)
+    if line.has("steps"):
+        form, with_header = line.last("format"), not line.has("noheader")
+        shown, unknown = steps_table(core, jobs, line.last("steps"), form, with_header=with_header)
+        return Reply(shown, notes + "".join(f"Invalid job step format specification: {one}\n" for one in unknown))
     records = gathered(core, jobs, one_by_one=line.has("array"))
     kind, form = _form(call, line)
     expected = core.forecast() if line.has("start") or _asks_for_starts(kind, form) else {}
