@@ -214,3 +214,18 @@ def test_an_array_is_held_in_one_piece(site):
     assert site("squeue", "-ho", "%i %r")[0] == "1_[1-4] BeginTime\n"
     site("scontrol", "hold", "1_2")
     assert sorted(site("squeue", "-ho", "%i %r")[0].splitlines()) == ["1_2 JobHeldUser", "1_[1,3-4] BeginTime"]
+
+
+def test_a_waiting_job_is_changed(site):
+    site.submit("-n8", "-N2")
+    site.submit("-J", "old", "-H")
+    changes = ("MinMemoryNode=1G", "NumCPUs=2", "Partition=long", "TimeLimit=5", "Dependency=afterok:1", "JobName=new")
+    assert site("scontrol", "update", "job=2", *changes) == ("", "", 0)
+    assert site("squeue", "-ho", "%m %C %P %l %E %j", "-j", "2")[0] == "1G 2 long 5:00 afterok:1(unfulfilled) new\n"
+    assert site("squeue", "-ho", "%i", "-w", "node[1-2]")[0] == "1\n"
+
+
+@pytest.mark.parametrize("change", ["NumCPUs=abc", "Nice=x", "StartTime=junk", "MinMemoryNode=x", "Dependency=foo:1"])
+def test_a_change_that_makes_no_sense_is_refused(site, change):
+    site.submit("-H")
+    assert site("scontrol", "update", "job=1", change)[2] == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from simcluster.emulated.conditions import Dependency
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
@@ -13,6 +14,7 @@ from simcluster.emulated.slurm.identifiers import is_allowed, jobs_named, split_
 from simcluster.emulated.slurm.json_jobs import jobs_as_json
 from simcluster.emulated.slurm.options import UsageError, log_refusal, table
 from simcluster.emulated.slurm.release import release_of
+from simcluster.emulated.slurm.requests import InvalidOptionError, parse_dependency, parse_memory
 from simcluster.emulated.slurm.shown import show_config, show_jobs, show_node, show_partition, show_steps
 from simcluster.emulated.slurm.times import parse_limit, parse_time
 from simcluster.emulated.slurm.words import strerror
@@ -62,6 +64,8 @@ def scontrol(core: Core, call: Call) -> Reply:
         if action is None:
             log_refusal("scontrol", keyword)
             raise _Error(f"invalid keyword: {keyword}\n")
+        if not words and keyword != "update":
+            raise _Error(f"too few arguments for keyword:{keyword}\n")
         return action(core, call, words)
     except _NotFoundError as error:
         return Reply(f"{error} not found\n", code=1)
@@ -261,7 +265,7 @@ def _update(core: Core, call: Call, words: list[str]) -> Reply:
 
 
 _CHANGES = {"timelimit", "jobname", "name", "comment", "partition", "priority", "nice", "starttime", "numcpus",
-            "minmemorynode", "minmemorycpu", "numnodes", "account", "qos", "requeue", "arraytaskthrottle"}  # fmt: skip
+            "minmemorynode", "minmemorycpu", "numnodes", "account", "dependency", "qos", "requeue", "arraytaskthrottle"}  # fmt: skip
 
 
 def _change(core: Core, call: Call, job: Job, changes: dict[str, str]) -> None:
@@ -284,25 +288,53 @@ def _change(core: Core, call: Call, job: Job, changes: dict[str, str]) -> None:
         if key in changes:
             if job.started is not None:
                 raise RefusedError(Refusal.NOT_PENDING)
-            fields[name] = int(changes[key])
+            fields[name] = _size(changes[key]) if "memory" in key else _number(changes[key])
     if "priority" in changes and not _is_operator(call):
         raise RefusedError(Refusal.PRIORITY)
     if "nice" in changes:
-        fields["nice"] = int(changes["nice"])
+        fields["nice"] = _number(changes["nice"])
     if "requeue" in changes:
         fields["is_requeueable"] = changes["requeue"] != "0"
     limit = _new_limit(call, job, changes["timelimit"]) if "timelimit" in changes else None
     if "arraytaskthrottle" in changes and job.array_id in core.arrays:
-        core.arrays[job.array_id].limit = int(changes["arraytaskthrottle"])
-        fields["array_limit"] = int(changes["arraytaskthrottle"])
+        core.arrays[job.array_id].limit = _number(changes["arraytaskthrottle"])
+        fields["array_limit"] = _number(changes["arraytaskthrottle"])
     core.update(
         job,
         request=replace(job.request, **fields) if fields else None,  # type: ignore[arg-type]
         limit=limit,
         partition=changes.get("partition"),
-        priority=int(changes["priority"]) if "priority" in changes else None,
-        begin=parse_time(changes["starttime"], core.clock.time()) if "starttime" in changes else None,
+        priority=_number(changes["priority"]) if "priority" in changes else None,
+        begin=_moment(core, changes["starttime"]) if "starttime" in changes else None,
+        dependency=_dependency(core, changes["dependency"]) if "dependency" in changes else None,
     )
+
+
+def _number(text: str) -> int:
+    if not text.removeprefix("-").isdigit():
+        raise _Error(f"Invalid value: {text}\nRequest aborted\n")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    megabytes = parse_memory(text)
+    if megabytes is None:
+        raise _Error(f"Invalid value: {text}\nRequest aborted\n")
+    return megabytes
+
+
+def _moment(core: Core, text: str) -> float:
+    moment = parse_time(text, core.clock.time())
+    if moment is None:
+        raise _Error(f"Invalid time specification (pos=0): {text}\nRequest aborted\n")
+    return moment
+
+
+def _dependency(core: Core, text: str) -> Dependency:
+    try:
+        return parse_dependency(core, text) if text else Dependency(())
+    except InvalidOptionError:
+        raise RefusedError(Refusal.DEPENDENCY) from None
 
 
 def _new_limit(call: Call, job: Job, text: str) -> int:

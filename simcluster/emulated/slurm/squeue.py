@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.formats import parse_fields, parse_format, render
+from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.identifiers import jobs_named, split_ids
 from simcluster.emulated.slurm.job_fields import Forecast, account_of, fields_of, gathered, partition_text, quality_of
 from simcluster.emulated.slurm.json_jobs import jobs_as_json
@@ -115,7 +116,7 @@ def _chosen(core: Core, call: Call, line: CommandLine) -> tuple[list[Job], str]:
         )
     if wanted:
         jobs = [job for job in jobs if job.user in wanted or str(user_id(core, job.user)) in wanted]
-    if nodes := set(filter(None, line.last("nodelist").split(","))):
+    if nodes := set(expand(line.last("nodelist"))):
         for node in sorted(nodes - set(core.nodes.position)):
             raise _Error(f"squeue: error: Invalid node name {node}\n")
         jobs = [job for job in jobs if nodes & set(job.nodes)]
