@@ -105,7 +105,7 @@ class _DaemonFaults:
 
 
 class EmulatedCluster:
-    """A running cluster of processes; see `simcluster.cluster.Cluster`.
+    """A running cluster of processes, emulated or native; see `simcluster.cluster.Cluster`.
 
     `isolation` names the kinds of namespaces that its machines have ("mount": the caller's files are hidden; "uts":
     host names of their own; "pid": processes of their own); it is empty where the kernel allows none.
@@ -166,7 +166,7 @@ class EmulatedCluster:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
+        return f"<{self.spec.backend} cluster {self.name}>"
 
 
 def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> EmulatedCluster:
