@@ -129,7 +129,8 @@ def _chosen(core: Core, call: Call, line: CommandLine) -> list[Entry]:
     jobs: list[Job] = core.jobs
     wanted = _wanted(line.all("jobs"))
     if wanted:
-        jobs = [job for job in jobs if {str(job.id), job.full_id, str(job.array_id)} & set(wanted)]
+        names = wanted.keys()
+        jobs = [job for job in jobs if {str(job.id), job.full_id, str(job.array_id)} & names]
     if line.last("clusters") not in {"", "all", core.cluster_name}:
         jobs = []
     jobs = _by_what_they_are(core, call, line, jobs)
