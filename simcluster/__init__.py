@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simcluster.errors import (
         BackendUnavailableError,
         ClusterStartError,
+    FaultUnavailableError,
         ImageBuildError,
         SimclusterError,
         SpecError,
@@ -31,6 +32,7 @@ __all__ = [
     "ClusterSpec",
     "ClusterStartError",
     "FaultSpan",
+    "FaultUnavailableError",
     "History",
     "ImageBuildError",
     "Job",
