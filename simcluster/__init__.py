@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simcluster.errors import (
         BackendUnavailableError,
         ClusterStartError,
-    FaultUnavailableError,
+        FaultUnavailableError,
         ImageBuildError,
         SimclusterError,
         SpecError,
@@ -51,7 +51,14 @@ __all__ = [
 
 _ROOMS = {
     "cluster": ("Cluster", "Job", "Node", "SSHEndpoint"),
-    "errors": ("BackendUnavailableError", "ClusterStartError", "ImageBuildError", "SimclusterError", "SpecError"),
+    "errors": (
+        "BackendUnavailableError",
+        "ClusterStartError",
+        "FaultUnavailableError",
+        "ImageBuildError",
+        "SimclusterError",
+        "SpecError",
+    ),
     "history": ("FaultSpan", "History", "JobHistory", "NodeHistory", "Run"),
     "running": ("RunningCluster",),
     "spec": ("ClusterSpec", "Partition"),
