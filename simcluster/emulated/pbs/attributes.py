@@ -134,7 +134,9 @@ def _tail(core: Core, entry: Entry) -> Iterator[tuple[str, str]]:
     yield from _run(core, entry)
     yield "substate", str(substate(core, entry))
     yield "Variable_List", ",".join(f"{name}={_escaped(value)}" for name, value in given.variables)
-    if text := comment(core, entry if entry.array or job.started or job.task_id is None else _whole(core, entry)):
+    if text := comment(
+        core, entry if entry.array or job.started or job.has_ended or job.task_id is None else _whole(core, entry)
+    ):
         yield "comment", text
     if job.eligible is not None and not (job.is_held and job.started is None):
         yield "etime", time.ctime(job.eligible)
@@ -142,7 +144,7 @@ def _tail(core: Core, entry: Entry) -> Iterator[tuple[str, str]]:
         yield "umask", f"{given.umask:o}"
     if given.blocks:
         yield "block", "True"
-    yield from _outcome(entry)
+    yield from _outcome(_whole(core, entry) if entry.job.started is None and not _is_whole(entry) else entry)
     if _is_whole(entry):
         yield "Submit_arguments", " ".join(given.arguments)
     if given.command is not None:

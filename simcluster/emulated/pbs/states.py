@@ -92,6 +92,8 @@ def substate(core: Core, entry: Entry) -> int:
 
 
 def _final_substate(entry: Entry) -> int:
+    if entry.array is None and entry.job.task_id is not None and entry.job.started is None:
+        return 70
     statuses = [exit_status(job) for job in entry.jobs]
     if any(job.state is State.CANCELLED and not _is_dependency(job) for job in entry.jobs):
         return 91
@@ -153,6 +155,8 @@ def comment(core: Core, entry: Entry) -> str | None:
     job = entry.job
     if entry.array is not None:
         return _array_comment(entry)
+    if job.has_ended and job.started is None and job.task_id is not None:
+        return "Subjob finished"
     if job.started is None:
         before = _why_waiting(core, job)
         if job.state is State.CANCELLED and not _is_dependency(job):

@@ -1,0 +1,6 @@
+#!/bin/bash
+#PBS -N arr
+#PBS -J 0-9
+echo "JOBID=$PBS_JOBID IDX=$PBS_ARRAY_INDEX AID=$PBS_ARRAY_ID PBS_JOBNAME=$PBS_JOBNAME"
+sleep 4
+exit $((PBS_ARRAY_INDEX % 3 == 1))

@@ -1,0 +1,3 @@
+#!/bin/bash
+#PBS -Z foo
+true

@@ -1,0 +1,3 @@
+#!/no/such/interp
+#PBS -N badint
+echo hi

@@ -1,0 +1,5 @@
+#!/bin/bash
+#PBS -N failer
+echo out
+echo err >&2
+exit 3

@@ -1,0 +1,3 @@
+#!/bin/bash
+#PBS -N kill9
+kill -9 $$

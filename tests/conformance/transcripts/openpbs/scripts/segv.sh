@@ -1,0 +1,3 @@
+#!/bin/bash
+#PBS -N segv
+sh -c 'kill -SEGV $$'

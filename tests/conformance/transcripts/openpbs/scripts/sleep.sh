@@ -1,0 +1,3 @@
+#!/bin/bash
+#PBS -N sleeper
+sleep 600
