@@ -35,6 +35,11 @@ class Array:
     failed: int = 0
 
     @property
+    def is_over(self) -> bool:
+        """All elements have ended."""
+        return self.ended >= self.total
+
+    @property
     def is_full(self) -> bool:
         """As many run as may at once."""
         return bool(self.limit) and self.running >= self.limit

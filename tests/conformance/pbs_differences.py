@@ -69,6 +69,8 @@ NOT_REPLAYED = {
 
 UNRECORDED = {
     "04_errors:42": "qdel 15 20",
+    "06_exits:29": "qdel 34",
+    "08_depend:1": "qdel 50 51 52",
     "13_json_quirks:1": "qselect | xargs -r qdel",
 }
 """What must have been typed before an entry without being recorded, for what is recorded afterwards to be so."""
@@ -89,6 +91,12 @@ DIFFERENT: dict[str, str] = {
     "05_arrays:25": _SUBJOBS,
     "05_arrays:27": _SUBJOBS,
     "05_arrays:28": "the array has ended when qdel has returned",
+    "06_exits:17": _SLOT,
+    "06_exits:26": "pbsdsh is not emulated, and the script's end is its",
+    "06_exits:28": "there is no pbsdsh, python3 is the oldest one, and the login shell tells of the script's end by TERM",
+    "07_options:11": "it shows how long it took",
+    "07_options:20": "sizes of files with the environment in them, and of directories, differ",
+    "07_options:21": "the environment has the emulated cluster's own variables too, and another order",
     "13_json_quirks:20": _NO_ID,
     "13_json_quirks:32": _NO_ID,
     "13_json_quirks:41": "/bin/sh, by which the emulated commands start, drops functions that bash has exported",

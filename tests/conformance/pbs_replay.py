@@ -42,6 +42,8 @@ SESSIONS = (
 """Files that were recorded one after the other on the same cluster."""
 
 _PATIENCE = 30.0
+_LATE, _LATE_AFTER = "06_exits:29", "08_depend"
+"""A command that was typed last, as its times tell, and written to the file of its kind."""
 _STOPPED, _STARTED = "09_admin:37", "09_admin:43"
 """Where the recorder stopped the server, and started it again."""
 _CHECKED = "13_json_quirks:1"
@@ -69,10 +71,15 @@ class Played:
 
 
 def entries(name: str) -> Iterator[tuple[str, Entry]]:
-    """The entries of a file with their places, such as `05_arrays:12`."""
+    """The entries of a file with their places, such as `05_arrays:12`, in the order in which they were typed."""
+    yield from ((place, entry) for place, entry in _as_written(name) if place != _LATE)
+    if name == _LATE_AFTER:
+        yield from ((place, entry) for place, entry in _as_written("06_exits") if place == _LATE)
+
+
+def _as_written(name: str) -> Iterator[tuple[str, Entry]]:
     text = (RECORDED / f"{name}.txt").read_text(encoding="utf-8")
-    for number, entry in enumerate(parse(text), start=1):
-        yield f"{name}:{number}", entry
+    return ((f"{name}:{number}", entry) for number, entry in enumerate(parse(text), start=1))
 
 
 def play(session: tuple[str, ...]) -> list[Played]:
@@ -103,7 +110,7 @@ class _Player:
     def prepare(self, place: str) -> None:
         """Do what has to be done before an entry and is not recorded as a command of the user's."""
         if unseen := UNRECORDED.get(place):
-            self._cluster.run(unseen, check=True)
+            self._cluster.run(unseen)
         if place == _STOPPED:
             self._outage.start()
         elif place == _STARTED:
@@ -151,6 +158,8 @@ class _Player:
 
     def _use_up_ids(self, entry: Entry) -> None:
         """The recorded server had used up numbers for what it refused: have the next job get the recorded one's."""
+        if "qsub -z" in entry.command:  # which tells no id
+            self._next_id += 1
         ids = [int(number) for number in re.findall(r"^(\d+)(?:\[\])?\.pbs$", entry.stdout, re.MULTILINE)]
         if "qsub" not in entry.command or not ids:
             return
@@ -192,7 +201,7 @@ def _rules(cluster: Cluster) -> tuple[Rule, ...]:
         ),
         rule(
             "measures",
-            r"(?<=mem = )\d+kb|(?<=mem\":\t\")\d+kb|(?<=walltime = )00:00:\d\d|(?<=walltime\":\t\")00:00:\d\d|pcpus\D+\d+|(?<= R )00:\d\d",
+            r"(?<=mem = )\d+kb|(?<=mem\":\t\")\d+kb|(?<=walltime = )00:00:\d\d|(?<=walltime\":\t\")00:00:\d\d|pcpus\D+\d+|(?<=walltime )\d+(?= exceeded)|(?<= R )00:\d\d",
             "<measured>",
             "machines differ, and nothing emulated measures memory",
         ),

@@ -38,6 +38,8 @@ _PROGRAMS = {
 }
 _HISTORY = 14 * 86400
 """job_history_duration, in seconds."""
+_KILL_DELAY = 10
+"""A queue's kill_delay where none is set, in seconds."""
 
 
 def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
@@ -57,7 +59,7 @@ def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
     default = Partition(**{**vars(workq), "is_default": True})
     settings = Settings(
         min_job_age=_HISTORY,
-        kill_wait=2,
+        kill_wait=_KILL_DELAY,
         max_array_size=1 << 31,
         requeue_delay=0,
         first_number=0,

@@ -39,7 +39,7 @@ def qdel(core: Core, call: Call) -> Reply:
         check_owner(core, call, entry)
         if is_finished(entry) and not with_history:
             array = core.arrays.get(entry.job.array_id) if entry.job.array_id is not None else None
-            is_over = entry.array is not None or array is None or all(j.has_ended for j in array.elements.values())
+            is_over = entry.array is not None or array is None or array.is_over
             raise DeniedError(FINISHED if is_over else FINISHED_SUBJOB)
         if entry.array is None and entry.job.is_delivering:
             raise DeniedError(BAD_STATE)

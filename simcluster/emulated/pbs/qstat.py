@@ -108,8 +108,7 @@ class _Jobs:
         line = self._line
         state = letter(self._core, entry)
         if entry.array is None and entry.job.task_id is not None:
-            parent = self._core.arrays[entry.job.array_id or 0]
-            is_history = all(job.has_ended for job in parent.elements.values())
+            is_history = self._core.arrays[entry.job.array_id or 0].is_over
         else:
             is_history = is_finished(entry)
         if is_history and not line.has("x", "H"):

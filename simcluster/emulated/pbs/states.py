@@ -40,7 +40,7 @@ _TERMINATED, _KILLED = 256 + 15, 256 + 9
 
 def is_finished(entry: Entry) -> bool:
     """Whether it is history."""
-    return all(job.has_ended for job in entry.jobs)
+    return entry.job.has_ended if entry.array is None else entry.array.is_over
 
 
 def letter(core: Core, entry: Entry) -> str:
@@ -48,13 +48,11 @@ def letter(core: Core, entry: Entry) -> str:
     if entry.array is not None:
         if is_finished(entry):
             return "F"
-        if any(job.state is not State.PENDING or job.attempts for job in entry.jobs):
-            return "B"
-        return _waiting(core, entry.job)
+        return "B" if entry.array.started else _waiting(core, entry.job)
     job = entry.job
     if job.has_ended:
         array = core.arrays.get(job.array_id) if job.array_id is not None else None
-        return "F" if array is None or all(other.has_ended for other in array.elements.values()) else "X"
+        return "F" if array is None or array.is_over else "X"
     if job.is_delivering:
         return "E"
     if job.state is State.PENDING:
