@@ -102,6 +102,7 @@ class _Player:
         self._cluster = cluster
         self._rules = _rules(cluster)
         self._next_id = 0
+        self._commands = cluster.run("dirname $(command -v qsub)", check=True).stdout.strip()
         self._outage = cluster.faults.scheduler.down()
         if session[0] != "15_cwd_kopt":
             for script in sorted((RECORDED / "scripts").glob("*.sh")):
@@ -147,8 +148,7 @@ class _Player:
             "TUNE": "0",
             "USER": user,
             "DEBIAN_FRONTEND": "noninteractive",
-            "PATH": f"{cluster.run('dirname $(command -v qsub)').stdout.strip()}:/usr/local/bin:/usr/bin:/bin"
-            ":/usr/local/games:/usr/games",
+            "PATH": f"{self._commands}:/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games",
         }
         given = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
         command = re.sub(r"(?<=-u )user\b", user, entry.command.replace("/home/user", cluster.home))
@@ -201,9 +201,10 @@ def _rules(cluster: Cluster) -> tuple[Rule, ...]:
         ),
         rule(
             "measures",
-            r"(?<=mem = )\d+kb|(?<=mem\":\t\")\d+kb|(?<=walltime = )00:00:\d\d|(?<=walltime\":\t\")00:00:\d\d|pcpus\D+\d+|(?<=walltime )\d+(?= exceeded)|(?<= R )00:\d\d",
+            r"(?<=mem = )\d+kb|(?<=mem\":\t\")\d+kb|(?<=walltime = )00:00:\d\d|(?<=walltime\":\t\")00:00:\d\d|pcpus\D+\d+|(?<=>)(?:00:00:00|0)(?= R )|(?<=walltime )\d+(?= exceeded)|(?<= R )00:\d\d",
             "<measured>",
             "machines differ, and nothing emulated measures memory",
         ),
+        rule("slots", r"(?<=node\d/)\d+", "<slot>", "where jobs end sooner, lower numbers are free again"),
         rule("path", r"/simcluster/bin:", "", "the emulated commands have a directory of their own"),
     )

@@ -168,7 +168,7 @@ def _run(core: Core, entry: Entry) -> Iterator[tuple[str, str]]:
     if starts:
         yield "stime", time.ctime(min(starts))
     if starts and is_finished(entry):
-        yield "obittime", time.ctime(max(one.ended or 0 for one in entry.jobs))
+        yield "obittime", time.ctime(max(max(one.ended or 0, one.script_ended or 0) for one in entry.jobs))
     if entry.array is None and job.started is not None:
         if job.process is not None and elapsed(core, job) >= 1 and is_reported(core, job):
             yield "session_id", str(job.process)
