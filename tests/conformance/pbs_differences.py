@@ -86,6 +86,7 @@ DIFFERENT: dict[str, str] = {
     "03_states:26": "the job had started, see 03_states:24",
     "05_arrays:10": "which element's the array's Exit_status is while it runs is not understood",
     "05_arrays:12": "job 4 had started, see 03_states:24",
+    "05_arrays:15": "the last elements run where others have ended first, which is chance",
     "05_arrays:25": _SUBJOBS,
     "05_arrays:27": _SUBJOBS,
     "05_arrays:28": "the array has ended when qdel has returned",

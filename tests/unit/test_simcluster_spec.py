@@ -10,7 +10,7 @@ from simcluster import ClusterSpec, Partition, SpecError
         ({"scheduler": "lsf"}, "slurm"),
         ({"backend": "cloud"}, "docker"),
         ({"backend": "podman"}, "emulated, native, docker"),
-        ({"scheduler": "sun"}, "slurm, pbs, ssh"),
+        ({"scheduler": "sun"}, "slurm, pbs, sge, ssh"),
         ({"version": "22.05", "scheduler": "pbs"}, "23.06"),
         ({"pythons": ["2.7"]}, "3.6, 3.7, 3.8, 3.9, 3.10, 3.11, 3.12, 3.13"),
         ({"version": "21.08"}, "22.05, 24.11"),
