@@ -199,7 +199,7 @@ def test_what_is_over_its_time_is_killed_after_a_warning(run):
 
 def test_exit_99_comes_back_and_exit_100_waits_in_error(run):
     submit(run, "-N again", "[ -e here ] && exit 0; touch here; exit 99")
-    until(run, "qacct -j again 2>/dev/null | awk '/exit_status/ {print $2}'", "0\n")
+    until(run, "qacct -j again 2>/dev/null | awk '/exit_status/ {print $2}'", "99\n0\n")
     submit(run, "-N broken", "exit 100")
     until(run, "qstat | awk '/broken/ {print $5}'", "Eqw\n")
 

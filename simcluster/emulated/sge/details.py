@@ -88,7 +88,8 @@ def _neighbours(core: Core, job: Job) -> list[tuple[str, str]]:
     lines = []
     if before:
         numbers = ",".join(map(str, before))
-        lines += [("jid_predecessor_list (req)", numbers), ("jid_predecessor_list", numbers)]
+        asked = job.request.options["hold_jid"]
+        lines += [("jid_predecessor_list (req)", asked), ("jid_predecessor_list", numbers)]
     return lines + ([("jid_successor_list", ",".join(map(str, after)))] if after else [])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
@@ -42,6 +43,7 @@ def qacct(core: Core, call: Call) -> Reply:
     if line.has("help"):
         return Reply(_USAGE)
     ended = [job for job in core.jobs if job.has_ended and job.started is not None]
+    ended.sort(key=lambda job: job.ended or 0)
     if not ended:
         return Reply("no jobs running since startup\n", _NOTHING_YET, 1)
     if not line.has("j"):
@@ -52,15 +54,26 @@ def qacct(core: Core, call: Call) -> Reply:
         tasks = parse_tasks(line.last("t"))
         found = [job for job in found if job.task_id in tasks]
         if not found:
+            asked = word if word.isdigit() else f'"{word}"'
             number = f"{tasks[0]}-{tasks[-1]}:1"
-            return Reply(stderr=f"error: Job-array tasks {word}.{number} not found\n", code=1)
+            return Reply(stderr=f"error: Job-array tasks {asked}.{number} not found\n", code=1)
     if not found:
         what = f"job id {word}" if word.isdigit() else f"job name {word}"
         return Reply(stderr=f"error: {what} not found\n", code=1)
-    return Reply("".join(_record(job) for job in found))
+    return Reply("".join(record for job in found for record in _records(job)))
 
 
-def _record(job: Job) -> str:
+def _records(job: Job) -> list[str]:
+    """Of each run: those after which it was put back into the queue, and the last."""
+    again = [
+        replace(job, state=one.state, nodes=one.nodes, started=one.start, ended=one.end, exit_code=one.exit_code,
+                signal=one.signal)
+        for one in job.attempts
+    ]  # fmt: skip
+    return [*(_record(run, "25  : rescheduling") for run in again), _record(job, _failed(job))]
+
+
+def _record(job: Job, failed: str) -> str:
     seconds = int((job.ended or 0) - (job.started or 0))
     fields = [
         ("qname", job.partition),
@@ -79,7 +92,7 @@ def _record(job: Job) -> str:
         ("end_time", long_time(job.ended)),
         ("granted_pe", (job.request.options.get("pe") or "NONE").split()[0]),
         ("slots", str(job.cpus)),
-        ("failed", _failed(job)),
+        ("failed", failed),
         ("exit_status", _exit_status(job)),
         ("ru_wallclock", f"{seconds}s"),
         *((name, "0.000s") for name in ("ru_utime", "ru_stime")),

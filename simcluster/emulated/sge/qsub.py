@@ -11,7 +11,7 @@ from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.sge.options import CommandLine, MissingValueError, UnknownOptionError, table
-from simcluster.emulated.sge.requests import BadValueError, RejectedError, make_request
+from simcluster.emulated.sge.requests import BadValueError, RejectedError, check_slots, make_request
 
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
@@ -46,12 +46,13 @@ async def qsub(core: Core, call: Call) -> Reply:
         line = _TABLE.parse(call.arguments)
         if line.has("help"):
             return Reply("SGE 8.1.9\nusage: qsub [options]\n")
+        check_slots(line)
         is_binary = line.last("b", "n").startswith("y")
         script, name = (b"", _binary_name(line)) if is_binary else _script(core, call, line)
         inner = CommandLine((), ()) if is_binary else _directives(script, line)
         together = CommandLine((*inner.options, *line.options), line.rest)
         _refuse_what_is_not_here(together)
-        command = shlex.join(line.rest) if is_binary else None
+        command = " ".join(line.rest) if is_binary else None
         request = make_request(core, call, together, script=script, name=name, command=command)
         if not script.strip() and not is_binary:
             raise RejectedError("job rejected: no script in your request")
@@ -64,7 +65,7 @@ async def qsub(core: Core, call: Call) -> Reply:
     except _ScriptError as error:
         return Reply(stderr=f"Unable to read script file because of error: {error.text}\n", code=error.code)
     except BadValueError as error:
-        return Reply(stderr=f"qsub: {error}\n", code=7)
+        return Reply(stderr=f"{error.before}qsub: {error}\n", code=7)
     except RejectedError as error:
         core.next_number()  # the server gives a job its number before it looks at it
         return Reply(stderr=f"Unable to run job: {error}\nExiting.\n", code=1)
@@ -72,10 +73,9 @@ async def qsub(core: Core, call: Call) -> Reply:
         return Reply(stderr=f"Unable to run job: {_refusal(error, request)}\nExiting.\n", code=1)
     said = _said(job, terse=together.has("terse"))
     if together.last("sync", "n").startswith("y"):
-        ended, code = await _wait(core, job)
-        if job.array_id is None:
-            return Reply(said, ended, code) if code else Reply(said + ended)
-        return Reply(said + ended, code=code)
+        ends = await _wait(core, job)
+        good, bad = ("".join(text for text, code in ends if bool(code) is is_bad) for is_bad in (False, True))
+        return Reply(said + good, bad, max(code for _, code in ends))
     return Reply(said)
 
 
@@ -137,8 +137,8 @@ def _said(job: Job, *, terse: bool) -> str:
     return f"{number}\n" if terse else f'Your job-array {number} ("{job.name}") has been submitted\n'
 
 
-async def _wait(core: Core, job: Job) -> tuple[str, int]:
-    """Wait for the job's end, or that of all of its tasks: what is said then, and the exit code."""
+async def _wait(core: Core, job: Job) -> list[tuple[str, int]]:
+    """Wait for the job's end, or that of all of its tasks: what is said then of each, and the exit code."""
     changed = asyncio.Event()
     tasks = core.find(job.id)
 
@@ -153,8 +153,7 @@ async def _wait(core: Core, job: Job) -> tuple[str, int]:
             await changed.wait()
     finally:
         core.listeners.remove(look)
-    ends = [_end(task) for task in tasks]
-    return "".join(text for text, _ in ends), max(code for _, code in ends)
+    return [_end(task) for task in tasks]
 
 
 def _end(job: Job) -> tuple[str, int]:

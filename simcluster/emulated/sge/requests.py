@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.interface import Call
     from simcluster.emulated.sge.options import CommandLine
 
-__all__ = ["PARALLEL_ENVIRONMENTS", "BadValueError", "RejectedError", "make_request", "parse_memory_mb"]
+__all__ = ["PARALLEL_ENVIRONMENTS", "BadValueError", "RejectedError", "check_slots", "make_request", "parse_memory_mb"]
 
 PARALLEL_ENVIRONMENTS = ("smp", "make")
 """All slots of a job on one host; or wherever there is room, as Grid Engine's own `make`."""
@@ -29,7 +29,14 @@ _UNITS = {"": 1, "k": 1000, "K": 1 << 10, "m": 10**6, "M": 1 << 20, "g": 10**9, 
 
 
 class BadValueError(Exception):
-    """The command line makes no sense: the text for stderr, after the program's name. Exit code 7."""
+    """The command line makes no sense: the text for stderr, after the program's name, and what stands before that.
+
+    Exit code 7.
+    """
+
+    def __init__(self, text: str, *, before: str = "") -> None:
+        super().__init__(text)
+        self.before = before
 
 
 class RejectedError(Exception):
@@ -80,6 +87,12 @@ def make_request(
         },
         **_needs(core, line, resources),
     )
+
+
+def check_slots(line: CommandLine) -> None:
+    """Refuse what is no range of slots, which is seen before the script is read. Raises BadValueError."""
+    for value in line.all("pe"):
+        _slots(value.partition(" ")[2])
 
 
 def parse_memory_mb(text: str) -> int | None:
@@ -149,7 +162,10 @@ def _begin(core: Core, line: CommandLine) -> float | None:
         return None
     found = parse_date(line.last("a"), core.clock.time())
     if found is None:
-        raise BadValueError(f'Wrong date/time format "{line.last("a")}" specified to -a option')
+        raise BadValueError(
+            f'Wrong date/time format "{line.last("a")}" specified to -a option',
+            before="\nInvalid format of date/hour-minute field.\n",
+        )
     return found
 
 

@@ -57,6 +57,7 @@ class Surroundings:
             streams=(job.stdin, job.stdout, job.stderr),
             memory_mb=(job.request.memory_per_cpu_mb or 0) * job.cpus if "h_vmem" in given else 0,
             umask=_UMASK,
+            appends=True,
         )
 
     def environment(self, job: Job) -> dict[str, str]:
@@ -109,7 +110,7 @@ class Surroundings:
             "HOSTNAME": job.nodes[0] if job.nodes else "",
             "JOB_ID": str(job.id),
             "JOB_NAME": job.name,
-            "TASK_ID": "undefined" if job.task_id is None else str(job.task_id),
+            "TASK_ID": str(job.task_id or 0),
             "USER": job.user,
         }
         filled = re.sub(r"\$(\w+)", lambda match: values.get(match[1], match[0]), pattern)
