@@ -90,6 +90,7 @@ DIFFERENT: dict[str, str] = {
     "05_arrays:25": _SUBJOBS,
     "05_arrays:27": _SUBJOBS,
     "05_arrays:28": "the array has ended when qdel has returned",
+    "06_exits:12": "job over ends when its three seconds are over; the real node looks every ten",
     "06_exits:16": "job 19 is still exiting: its output can't be delivered for 94 s, and the recorder took longer",
     "06_exits:26": "pbsdsh is not emulated, and the script's end is its",
     "06_exits:28": "there is no pbsdsh, python3 is the oldest one, the login shell tells of an end by TERM, and mem.sh sleeps longer",
