@@ -132,9 +132,7 @@ class Core:
 
     def signal_steps(self, job: Job, number: int) -> None:
         """Send a signal to what a running job runs beside its script."""
-        for step in job.steps:
-            if step.state is State.RUNNING:
-                self.launcher.signal_step(job, step, number)
+        self._way.signal_steps(job, number)
 
     def create_step(self, job: Job, request: StepRequest) -> Step | None:
         """A step for a running job; None if others must end first. Raises StepRefusedError."""

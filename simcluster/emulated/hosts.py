@@ -125,8 +125,10 @@ class Host:
         self._is_stopped = False
 
     async def kill(self) -> None:
-        """End the machine: every process on it is gone when this returns, and no listener hears of it."""
-        self._listeners.clear()
+        """End the machine: every process on it is gone when this returns, and its listeners hear `lost` of each."""
+        listeners, self._listeners = self._listeners, {}
+        for key, listener in listeners.items():
+            listener({"event": "lost", "key": key})
         self.join()
         self.go_on()
         if "pid" in self.kinds:

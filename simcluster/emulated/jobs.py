@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simcluster.emulated.conditions import Dependency
     from simcluster.emulated.need import Choice, Need
 
-__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Launch", "Line", "Request", "State", "Step", "StepRequest"]
+__all__ = ["ENDED", "Attempt", "Dialect", "Job", "Launch", "Line", "Request", "State", "Step", "StepRequest", "Target"]
 
 
 class State(enum.Enum):
@@ -28,6 +28,14 @@ class State(enum.Enum):
     NODE_FAIL = "NODE_FAIL"
     PREEMPTED = "PREEMPTED"
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
+
+
+class Target(enum.Enum):
+    """Which processes of a job a signal is for."""
+
+    SCRIPT = enum.auto()
+    STEPS = enum.auto()
+    EVERYTHING = enum.auto()
 
 
 ENDED = frozenset(State) - {State.PENDING, State.RUNNING, State.SUSPENDED}
@@ -103,8 +111,7 @@ class Request:
     `memory_mb` is for each node; `time_limit` is in seconds, None for the partition's; `begin` is Unix seconds.
     `array` are the element numbers, `array_limit` how many of them may run at once, 0 for no limit.
     `virtual_seconds` asks for a job that is simulated only: nothing is launched, and it ends by itself after that time.
-    `warning` is a signal to be sent before the time limit: number, seconds before it, whether the batch script alone
-    gets it. `partition` may be several, with commas: the job starts in the first that has room for it.
+    `warning` is a signal to be sent before the time limit: number, seconds before it, who gets it. `partition` may be several, with commas: the job starts in the first that has room for it.
     An overcommitted job has one CPU on each node, however many tasks it has. An interactive job has no script: whoever submitted it runs steps, and says when it has ended. `features` are alternatives, of which each is a set of features of a node. `options` is for the dialect: what its own commands show and the core does not care about.
     """
 
@@ -146,7 +153,7 @@ class Request:
     begin: float | None = None
     is_held: bool = False
     is_requeueable: bool = True
-    warning: tuple[int, int, bool] | None = None
+    warning: tuple[int, int, Target] | None = None
     comment: str | None = None
     virtual_seconds: float | None = None
     is_interactive: bool = False
@@ -171,7 +178,8 @@ class Attempt:
 class StepRequest:
     """What somebody asked for. `memory_mb` is for each node, `gpus` too; None is all that the job has there.
 
-    An exact step takes the CPUs that it asks for and not its nodes' whole share; an overlapping one takes none away.
+    An exact step takes the CPUs that it asks for and not its nodes' whole share; an overlapping one takes none away;
+    an overcommitted one has any number of tasks on them.
     """
 
     name: str
@@ -187,6 +195,7 @@ class StepRequest:
     exclude: tuple[str, ...] = ()
     is_exact: bool = False
     is_overlapping: bool = False
+    is_overcommitted: bool = False
 
 
 @dataclass(eq=False)

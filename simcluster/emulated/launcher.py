@@ -124,9 +124,8 @@ class ProcessLauncher:
             shutil.rmtree(spool, ignore_errors=True)
 
         def hear(message: dict[str, Any]) -> None:
-            if self._machines.is_dead(node):  # what a machine says while it is being killed, nobody hears
-                if message["event"] in {"ended", "failed"}:
-                    forget()
+            if message["event"] == "lost":
+                forget()
             else:
                 self._hear(job, run, launch, message, forget)
 
@@ -181,7 +180,9 @@ class ProcessLauncher:
         self.core.delivering(job, *end)
 
         def hear(message: dict[str, Any]) -> None:
-            if message["event"] in {"ended", "failed"}:
+            if message["event"] == "lost":
+                forget()
+            elif message["event"] in {"ended", "failed"}:
                 forget()
                 job.is_delivered = message["event"] == "ended" and message["code"] == 0
                 self._end_script(job, run, *end)
@@ -262,6 +263,9 @@ class ProcessLauncher:
                     if is_failed
                     else TaskEnd(number, message["code"], message["signal"], bool(exceeded))
                 )
+                self._forget_task(whole, key)
+            elif event == "lost":  # what becomes of the job, the scheduler says when it misses the node
+                self._last.pop(whole, None)
                 self._forget_task(whole, key)
 
         return listen

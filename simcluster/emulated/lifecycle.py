@@ -10,7 +10,7 @@ from simcluster.emulated.arrays import Array
 from simcluster.emulated.conditions import FAILED, UNFULFILLED
 from simcluster.emulated.dependencies import Dependencies
 from simcluster.emulated.interface import Notices
-from simcluster.emulated.jobs import ENDED, Attempt, Job, State
+from simcluster.emulated.jobs import ENDED, Attempt, Job, State, Target
 from simcluster.emulated.queue import Queue
 from simcluster.emulated.submission import is_too_long
 from simcluster.emulated.timers import Timers
@@ -190,11 +190,16 @@ class Lifecycle:
         run, limit = job.restarts, job.limit
         self.timers.add(job.started + limit, lambda: self._over_time(job, run, limit))
         if job.request.warning is not None:
-            number, before, script_only = job.request.warning
-            self.timers.add(
-                job.started + limit - before,
-                lambda: self.signal(job, number, everything=not script_only) if job.restarts == run else None,
-            )
+            number, before, target = job.request.warning
+            self.timers.add(job.started + limit - before, lambda: self._warn(job, run, number, target))
+
+    def _warn(self, job: Job, run: int, number: int, target: Target) -> None:
+        if job.restarts != run:
+            return
+        if target is Target.STEPS:
+            self.signal_steps(job, number)
+        else:
+            self.signal(job, number, everything=target is Target.EVERYTHING)
 
     def _over_time(self, job: Job, run: int, limit: int) -> None:
         if job.restarts == run and job.limit == limit:
@@ -208,6 +213,12 @@ class Lifecycle:
             self._launcher.signal(job, number, everything)
         elif number in {signals.SIGTERM, signals.SIGKILL}:
             self.ended(job, None, number)
+
+    def signal_steps(self, job: Job, number: int) -> None:
+        """Send a signal to what a running job runs beside its script."""
+        for step in job.steps:
+            if step.state is State.RUNNING:
+                self._launcher.signal_step(job, step, number)
 
     def expire(self, job: Job) -> None:
         """End a running job as if its time were over."""

@@ -54,7 +54,7 @@ def create_step(job: Job, request: StepRequest, now: float) -> Step | None:
     places = tuple(place for place, _ in shares)
     tasks = tuple(count for _, count in shares)
     cpus = tuple(
-        count * request.cpus_per_task if request.is_exact else job.cpus_by_node[place]
+        min(count * request.cpus_per_task, job.cpus_by_node[place]) if request.is_exact else job.cpus_by_node[place]
         for place, count in zip(places, tasks, strict=True)
     )
     step = Step(
@@ -101,7 +101,7 @@ def _room(job: Job, request: StepRequest, free: _Free, place: int) -> int:
         return 0
     if len(free.gpus[place]) < (len(_gpus(job)[place]) if request.gpus is None else request.gpus):
         return 0
-    tasks = free.cpus[place] // request.cpus_per_task
+    tasks = request.tasks if request.is_overcommitted else free.cpus[place] // request.cpus_per_task
     while tasks and _memory(job, request, place, tasks * request.cpus_per_task) > free.memory[place]:
         tasks -= 1
     return tasks if request.tasks_per_node is None else min(tasks, request.tasks_per_node)

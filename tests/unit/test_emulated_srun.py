@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -58,6 +59,7 @@ def wait_for(cluster, command, text):
         ("srun -D /tmp pwd", "/tmp\n"),
         ("FOO=1 srun --export=BAR=2 /usr/bin/env | grep -E '^(FOO|BAR|PATH)'", "BAR=2\n"),
         ("srun -w node2 hostname", "node2\n"),
+        ("srun -O -n9 hostname | sort -u", "node1\n"),
     ],
 )
 def test_what_the_tasks_print_is_what_srun_prints(run, command, stdout):
@@ -88,6 +90,39 @@ def test_what_the_tasks_print_is_what_srun_prints(run, command, stdout):
             ),
             1,
         ),
+        (
+            "srun -n2 nosuch",
+            (
+                "slurmstepd-node1: error: execve(): nosuch: No such file or directory\n"
+                "slurmstepd-node1: error: execve(): nosuch: No such file or directory\n"
+                "srun: error: node1: tasks 0-1: Exited with exit code 2\n"
+            ),
+            2,
+        ),
+        (
+            "srun --cpu-bind=nosuch hostname",
+            (
+                "srun: cluster configuration lacks support for cpu binding\n"
+                'srun: error: unrecognized --cpu-bind argument "nosuch"\n'
+                "srun: fatal: Failed to parse --cpu-bind= values.\n"
+            ),
+            1,
+        ),
+        ("srun -L x hostname", "srun: error: Unable to allocate resources: Invalid license specification\n", 1),
+        (
+            "srun --reservation=x hostname",
+            "srun: error: Unable to allocate resources: Requested reservation is invalid\n",
+            1,
+        ),
+        (
+            "srun -H -I1 hostname",
+            (
+                "srun: Job is in held state, pending scheduler release\n"
+                "srun: job {job} queued and waiting for resources\n"
+                "srun: error: Unable to allocate resources: Requested nodes are busy\n"
+            ),
+            1,
+        ),
         ("srun -o /nonexistent/x hostname", "srun: error: Could not open stdout file: No such file or directory\n", 1),
         (
             "srun --jobid=99999 hostname",
@@ -100,7 +135,30 @@ def test_what_the_tasks_print_is_what_srun_prints(run, command, stdout):
     ],
 )
 def test_what_goes_wrong_is_said_in_srun_s_words(run, command, stderr, code):
-    assert run(command) == ("", stderr, code)
+    stdout, said, exit_code = run(command)
+    assert (stdout, re.sub(r"job \d+ queued", "job {job} queued", said), exit_code) == ("", stderr, code)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("-Z", "-v", "-E", "-k", "-m block", "--distribution=cyclic", "--hint=nomultithread", "--spread-job"),
+        *("--use-min-nodes", "--whole", "--gpus-per-task=1", "--mpi=pmix"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(run, option):
+    stdout, stderr, code = run(f"srun {option} hostname")
+    assert (stdout, code) == ("", 255)
+    assert stderr.endswith('Try "srun --help" for more information\n')
+
+
+@pytest.mark.parametrize("value", ["none", "q", "v,none", "cores", "map_cpu:0,1"])
+def test_cpus_are_not_bound_and_srun_says_so(run, value):
+    assert run(f"srun --cpu-bind={value} hostname") == (
+        "node1\n",
+        "srun: cluster configuration lacks support for cpu binding\n",
+        0,
+    )
 
 
 def test_the_exit_code_is_the_highest_of_the_tasks(run):
@@ -247,3 +305,37 @@ def test_the_umask_of_the_submitter_is_the_job_s(run, cluster):
 def test_the_last_element_of_an_array_has_steps_though_its_number_is_the_array_s(run):
     run("mkdir -p elements && cd elements && sbatch --wait -a 0-2 --wrap 'srun echo $SLURM_ARRAY_TASK_ID'")
     assert run("cd elements; cat *.out | sort")[0] == "0\n1\n2\n"
+
+
+@pytest.mark.parametrize(("option", "who"), [("", "step"), ("B:", "script")])
+def test_the_warning_before_the_time_limit_is_for_the_steps_or_for_the_script(cluster, option, who):
+    trap = "trap 'echo {} was warned; exit' USR1"
+    step = f"{trap.format('step')}; until [ -e {who} ]; do sleep 0.1; done; echo step was not"
+    script = f"""rm -f {who}
+{trap.format("script").replace("exit", f"touch {who}")}
+srun bash -c "{step}" & srun=$!
+while kill -0 $srun 2>/dev/null; do wait $srun; done
+[ -e {who} ] || echo script was not"""
+    _, said = batch(cluster, script, "-t 1", f"--signal={option}USR1@57")
+    assert said.splitlines()[-2:] == [
+        f"{who} was warned",
+        f"{'script' if who == 'step' else 'step'} was not",
+    ]
+
+
+def test_a_step_has_more_tasks_than_its_job_cpus_when_that_was_asked_for(cluster):
+    job_id, said = batch(cluster, "srun -n3 hostname; srun -O -n3 -l hostname | sort", "-n1")
+    assert said.splitlines() == [
+        f"srun: error: Unable to create step for job {job_id}: More processors requested than permitted",
+        *(f"{number}: node1" for number in range(3)),
+    ]
+
+
+def test_the_end_of_a_script_ends_its_step_on_another_node(cluster):
+    script = (
+        "srun -N2 -n2 bash -c 'touch s.$SLURM_PROCID; exec sleep 4335' & until [ -e s.0 ] && [ -e s.1 ]; do :; done"
+    )
+    job_id, _ = batch(cluster, script, "-N2", "-n2")
+    assert cluster.run(f"sacct -X -n -P -o state -j {job_id}").stdout == "COMPLETED\n"
+    counted = 'cat /proc/*/cmdline | tr "\\0" " " | grep -c "[s]leep 4335"'
+    assert cluster.run(f"srun -N2 -n2 bash -c '{counted}'").stdout == "0\n0\n"

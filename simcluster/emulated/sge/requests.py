@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from simcluster.emulated.conditions import Condition, Dependency
-from simcluster.emulated.jobs import Request
+from simcluster.emulated.jobs import Request, Target
 from simcluster.emulated.sge.surroundings import Surroundings, output_path
 from simcluster.emulated.sge.words import named, parse_date, parse_seconds, parse_tasks
 
@@ -251,7 +251,7 @@ def _times(resources: Mapping[str, str]) -> dict[str, Any]:
         raise RejectedError('unknown resource "s_rt" without h_rt: simcluster warns before an end only')
     found: dict[str, Any] = {"time_limit": limits.get("h_rt")}
     if limits.get("s_rt") and limits["h_rt"] > limits["s_rt"]:
-        found["warning"] = (int(signal.SIGUSR1), limits["h_rt"] - limits["s_rt"], False)
+        found["warning"] = (int(signal.SIGUSR1), limits["h_rt"] - limits["s_rt"], Target.EVERYTHING)
     return found
 
 

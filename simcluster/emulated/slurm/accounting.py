@@ -152,7 +152,7 @@ def _steps(core: Core, entry: Entry) -> list[Entry]:
         state = step.state.value
         if step.state is State.CANCELLED and step.cancelled_by is not None:
             state = f"CANCELLED by {user_id(core, step.cancelled_by)}"
-        elif step.state in ENDED and step.signal and step.signal != _OUT_OF_MEMORY:
+        elif step.state in ENDED - {State.TIMEOUT} and step.signal and step.signal != _OUT_OF_MEMORY:
             state = "CANCELLED"
         end = step.ended if step.ended is not None else job.ended
         found.append(

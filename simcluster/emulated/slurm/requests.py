@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simcluster.emulated.conditions import Condition, Dependency
-from simcluster.emulated.jobs import Request
+from simcluster.emulated.jobs import Request, Target
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.options import log_refusal
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
 
-__all__ = ["InvalidOptionError", "count_gpus", "make_request", "parse_dependency", "parse_memory", "parse_signal"]
+__all__ = [
+    "InvalidOptionError",
+    "count_gpus",
+    "make_request",
+    "parse_dependency",
+    "parse_memory",
+    "parse_signal",
+    "refuse_what_is_not_here",
+]
 
 _VIRTUAL = re.compile(r"simcluster:virtual=(\d+(?:\.\d+)?)")
 _HIGHEST = (1 << 32) - 2
@@ -146,7 +154,8 @@ def _times(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
         number = parse_signal(match[3]) if match else None
         if match is None or number is None:
             raise InvalidOptionError("Invalid --signal specification")
-        found["warning"] = (number, int(match[4] or 60), "B" in f"{match[1]}{match[2]}")
+        target = Target.SCRIPT if "B" in f"{match[1]}{match[2]}" else Target.STEPS
+        found["warning"] = (number, int(match[4] or 60), target)
     return found
 
 
@@ -196,6 +205,15 @@ def _environment(call: Call, export: str | None) -> dict[str, str]:
         elif key in everything:
             found[key] = everything[key]
     return found | {"SLURM_EXPORT_ENV": export, "SLURM_GET_USER_ENV": "1"}
+
+
+def refuse_what_is_not_here(core: Core, given: Mapping[str, str]) -> None:
+    """Licenses and reservations are options of a cluster that has some; here there are none, and Slurm says so."""
+    if given.get("licenses"):
+        core.next_number()
+        raise RefusedError(Refusal.IMPOSSIBLE, "license")
+    if given.get("reservation"):
+        raise RefusedError(Refusal.IMPOSSIBLE, "reservation")
 
 
 def parse_dependency(core: Core, text: str) -> Dependency:

@@ -12,7 +12,7 @@ from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.job_script import ScriptError, check_script, directives, wrapped
 from simcluster.emulated.slurm.options import UsageError, log_refusal, table
-from simcluster.emulated.slurm.requests import InvalidOptionError, make_request
+from simcluster.emulated.slurm.requests import InvalidOptionError, make_request, refuse_what_is_not_here
 from simcluster.emulated.slurm.times import stamp
 from simcluster.emulated.slurm.words import strerror
 from simcluster.emulated.submission import make_job
@@ -97,13 +97,14 @@ async def sbatch(core: Core, call: Call) -> Reply:
         given = dict(options)
         if "test-only" in given:
             return _test(core, request)
-        _refuse_what_is_not_here(core, given)
+        refuse_what_is_not_here(core, given)
         job = core.submit(request)
     except RefusedError as error:
         return _refusal(error)
     number = job.array_id or job.id
-    text = "" if "quiet" in given else f"Submitted batch job {number}\n"
-    text = f"{number}\n" if "parsable" in given else text
+    elsewhere = given.get("clusters", "")
+    text = "" if "quiet" in given else f"Submitted batch job {number}{elsewhere and f' on cluster {elsewhere}'}\n"
+    text = f"{number}{elsewhere and f';{elsewhere}'}\n" if "parsable" in given else text
     return Reply(text, code=await _wait(core, job) if "wait" in given else 0)
 
 
@@ -130,17 +131,7 @@ def _script(core: Core, call: Call, line: CommandLine) -> tuple[bytes, str]:
     return script, path
 
 
-def _refuse_what_is_not_here(core: Core, given: dict[str, str]) -> None:
-    """Licenses and reservations are options of a cluster that has some; here there are none, and Slurm says so."""
-    if given.get("licenses"):
-        core.next_number()
-        raise RefusedError(Refusal.IMPOSSIBLE, "license")
-    if given.get("reservation"):
-        raise RefusedError(Refusal.IMPOSSIBLE, "reservation")
-
-
 def _refusal(error: RefusedError) -> Reply:
-    special = {"license": "Invalid license specification", "reservation": "Requested reservation is invalid"}
     before = {
         "cpus": "sbatch: error: CPU count per node can not be satisfied\n",
         "memory": "sbatch: error: Memory specification can not be satisfied\n",
@@ -149,8 +140,7 @@ def _refusal(error: RefusedError) -> Reply:
         before = f"sbatch: error: invalid partition specified: {error.detail or '(null)'}\n"
     if error.refusal is Refusal.NO_GPUS:
         return Reply(stderr=f"sbatch: error: {strerror(error)}\n", code=1)
-    text = special.get(error.detail) or strerror(error)
-    return Reply(stderr=f"{before}sbatch: error: Batch job submission failed: {text}\n", code=1)
+    return Reply(stderr=f"{before}sbatch: error: Batch job submission failed: {strerror(error)}\n", code=1)
 
 
 def _test(core: Core, request: Request) -> Reply:

@@ -70,7 +70,7 @@ def scontrol(core: Core, call: Call) -> Reply:
     except _NotFoundError as error:
         return Reply(f"{error} not found\n", code=1)
     except (UsageError, _Error) as error:
-        return Reply(stderr="" if "-Q" in call.arguments else str(error), code=1)
+        return Reply(stderr="" if {"-Q", "--quiet"} & set(call.arguments) else str(error), code=1)
 
 
 def _show(core: Core, call: Call, words: list[str], *, one_line: bool, details: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 import re
 from dataclasses import replace
@@ -12,10 +13,17 @@ from simcluster.emulated.jobs import ENDED, Job, State, StepRequest
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import expand
 from simcluster.emulated.slurm.identifiers import is_allowed, jobs_named
-from simcluster.emulated.slurm.options import UsageError, table
-from simcluster.emulated.slurm.requests import InvalidOptionError, count_gpus, make_request, parse_memory
+from simcluster.emulated.slurm.options import UsageError
+from simcluster.emulated.slurm.requests import (
+    InvalidOptionError,
+    count_gpus,
+    make_request,
+    parse_memory,
+    refuse_what_is_not_here,
+)
+from simcluster.emulated.slurm.srun_options import TABLE, VARIABLES
 from simcluster.emulated.slurm.step_run import Command, Watch, run_step
-from simcluster.emulated.slurm.times import stamp
+from simcluster.emulated.slurm.times import parse_limit, stamp
 from simcluster.emulated.slurm.words import strerror
 from simcluster.emulated.steps import StepRefusal, StepRefusedError
 from simcluster.emulated.submission import make_job
@@ -29,47 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["srun"]
 
-_TABLE = table(
-    "srun",
-    stops_early=True,
-    flags="""contiguous disable-status/X exact hold/H label/l no-allocate/Z overcommit/O oversubscribe/s overlap quiet/Q
-    quit-on-interrupt spread-job test-only unbuffered/u use-min-nodes verbose/v version/V whole""",
-    optional="exclusive immediate/I kill-on-bad-exit/K nice no-kill/k preserve-env/E",
-    valued="""account/A begin/b chdir/D comment constraint/C cpu-bind cpus-per-task/c dependency/d distribution/m error/e
-    exclude/x export gpus/G gpus-per-node gpus-per-task gres hint input/i job-name/J jobid licenses/L mail-type
-    mail-user mem mem-per-cpu nodelist/w nodes/N ntasks/n ntasks-per-node open-mode output/o partition/p priority
-    qos/q reservation signal time/t wait/W wckey""",
-    refused="""acctg-freq= bb= bbf= bcast= bell clusters/M= cluster-constraint= compress= container= core-spec/S=
-    cores-per-socket= cpu-freq= cpus-per-gpu= deadline= delay-boot= epilog= export-file= extra-node-info/B= gid=
-    gpu-bind= gpu-freq= gpus-per-socket= gres-flags= help/h interactive het-group= mcs-label= mem-bind= mem-per-gpu=
-    mincpus= mpi= msg-timeout= multi-prog network= no-bell nodefile/F= ntasks-per-core= ntasks-per-gpu=
-    ntasks-per-socket= power= profile= prolog= propagate= pty reboot relative/r= send-libs slurmd-debug=
-    sockets-per-node= switches= task-epilog= task-prolog= thread-spec= threads/T= threads-per-core= time-min= tmp=
-    tres-per-task= uid= usage""",
+_BINDING = re.compile(
+    r"((q|quiet|v|verbose)(,|$))*(no|none|rank|rank_ldom|ldoms|cores|threads|sockets|one_thread|(map|mask)_(cpu|ldom):.+)?",
+    re.IGNORECASE,
 )
-
-_VARIABLES = {
-    "SLURM_ACCOUNT": "account",
-    "SLURM_EXACT": "exact",
-    "SLURM_EXPORT_ENV": "export",
-    "SLURM_JOB_ID": "jobid",
-    "SLURM_KILL_BAD_EXIT": "kill-on-bad-exit",
-    "SLURM_LABELIO": "label",
-    "SLURM_NTASKS": "ntasks",
-    "SLURM_NNODES": "nodes",
-    "SLURM_OPEN_MODE": "open-mode",
-    "SLURM_OVERLAP": "overlap",
-    "SLURM_PARTITION": "partition",
-    "SLURM_QOS": "qos",
-    "SLURM_STDERRMODE": "error",
-    "SLURM_STDINMODE": "input",
-    "SLURM_STDOUTMODE": "output",
-    "SLURM_TIMELIMIT": "time",
-    "SLURM_UNBUFFEREDIO": "unbuffered",
-    "SLURM_WAIT": "wait",
-    "SLURM_WORKING_DIR": "chdir",
-    "SRUN_CPUS_PER_TASK": "cpus-per-task",
-}
 _REFUSALS = {
     StepRefusal.CPUS: "More processors requested than permitted",
     StepRefusal.MEMORY: "Memory required by task is not available",
@@ -89,16 +60,19 @@ class _FailureError(Exception):
 async def srun(core: Core, call: Call) -> Reply:
     """Exit codes: 255 for options that make no sense, 1 for what is refused, else the highest of the tasks'."""
     try:
-        line = _TABLE.parse(call.arguments)
+        line = TABLE.parse(call.arguments)
         if line.has("version"):
             return Reply(f"slurm-wlm {core.settings.version}\n")
         if not line.rest:
             raise _FailureError("srun: fatal: No command given to execute.\n")
-        inherited = {_VARIABLES[name]: value for name, value in call.environment.items() if name in _VARIABLES}
+        inherited = {VARIABLES[name]: value for name, value in call.environment.items() if name in VARIABLES}
         given = inherited | dict(line.options)
+        await _warn_of_binding(call, given)
         name = given.get("jobid")
-        if name is None:
+        if name is None or "test-only" in given:
             return await _in_new_job(core, call, given, line.rest)
+        if "constraint" in given:
+            TABLE.refuse("constraint")
         job = _existing_job(core, call, name)
         is_implied = "ntasks" in dict(line.options) and "nodes" not in dict(line.options)
         wish = _step_request(job, given, line.rest, is_implied=is_implied)
@@ -115,18 +89,22 @@ async def srun(core: Core, call: Call) -> Reply:
 
 
 async def _in_new_job(core: Core, call: Call, given: Mapping[str, str], words: tuple[str, ...]) -> Reply:
+    if "gpus-per-task" in given:
+        TABLE.refuse("gpus-per-task")
+    seconds = _seconds_to_wait(given)
     asked = make_request(core, call, tuple(given.items()), script=b"", command=words[0], rest=words)
     request = replace(asked, is_interactive=True, is_requeueable=False, virtual_seconds=None, arguments=())
     command = _command(call, given, words)
     try:
         if "test-only" in given:
             return _test(core, request)
+        refuse_what_is_not_here(core, given)
         watch = Watch(core, _caller(call))
         try:
             job = core.submit(request)
             code = 0
             try:
-                code = await _wait_for_nodes(watch, job, given)
+                code = await _wait_for_nodes(watch, job, seconds, is_quiet="quiet" in given)
                 if code == 0:
                     wish, _ = _step_request(job, given, words, is_implied=False)
                     code = await _run(watch, job, wish, command)
@@ -142,23 +120,36 @@ async def _in_new_job(core: Core, call: Call, given: Mapping[str, str], words: t
     return Reply(code=code)
 
 
-async def _wait_for_nodes(watch: Watch, job: Job, given: Mapping[str, str]) -> int:
-    """Until the job has its nodes; what srun ends with if it gets none."""
+def _seconds_to_wait(given: Mapping[str, str]) -> int | None:
+    """How long `--immediate` waits; None for ever."""
+    text = given.get("immediate")
+    if text and not text.isdigit():
+        raise InvalidOptionError("Invalid --immediate specification")
+    return None if text is None else int(text or 0)
+
+
+async def _wait_for_nodes(watch: Watch, job: Job, seconds: int | None, *, is_quiet: bool) -> int:
+    """Until the job has its nodes, or the seconds are over; what srun ends with if it gets none."""
     if job.state is State.RUNNING:
         return 0
-    if "immediate" in given:
+    if seconds == 0:
         watch.core.cancel(job, job.user)
-        reason = {"PartitionDown": "Partition in DOWN state"}
+        reason = {
+            "PartitionDown": "Partition in DOWN state",
+            "Priority": "Immediate execution impossible, insufficient priority",
+        }
         why = reason.get(job.reason, "Requested partition configuration not available now")
         await watch.caller.say(f"srun: error: Unable to allocate resources: {why}\n")
         return 1
-    is_quiet = "quiet" in given
     if not is_quiet:
-        await watch.caller.say(f"srun: job {job.id} queued and waiting for resources\n")
-    while job.state is State.PENDING:
-        event = await watch.events.get()
-        if event is None or (isinstance(event, int) and event != 18):
-            watch.core.cancel(job, job.user)
+        held = "srun: Job is in held state, pending scheduler release\n" if job.is_held else ""
+        await watch.caller.say(f"{held}srun: job {job.id} queued and waiting for resources\n")
+    try:
+        await asyncio.wait_for(_until_decided(watch, job), seconds)
+    except asyncio.TimeoutError:
+        watch.core.cancel(job, job.user)
+        await watch.caller.say("srun: error: Unable to allocate resources: Requested nodes are busy\n")
+        return 1
     if not _is(job, State.RUNNING):
         await watch.caller.say(
             f"srun: Job allocation {job.id} has been revoked\nsrun: Force Terminated JobId={job.id}\n"
@@ -167,6 +158,13 @@ async def _wait_for_nodes(watch: Watch, job: Job, given: Mapping[str, str]) -> i
     if not is_quiet:
         await watch.caller.say(f"srun: job {job.id} has been allocated resources\n")
     return 0
+
+
+async def _until_decided(watch: Watch, job: Job) -> None:
+    while job.state is State.PENDING:
+        event = await watch.events.get()
+        if event is None or (isinstance(event, int) and event != 18):
+            watch.core.cancel(job, job.user)
 
 
 def _is(job: Job, state: State) -> bool:
@@ -301,6 +299,7 @@ def _step_request(
         # Since 22.05 -c implies --exact: srun(1).
         is_exact=not job.request.is_interactive and bool({"exact", "exclusive"} & given.keys() or cpus),
         is_overlapping="overlap" in given,
+        is_overcommitted="overcommit" in given,
     )
     return request, warning
 
@@ -310,6 +309,9 @@ def _command(call: Call, given: Mapping[str, str], words: tuple[str, ...]) -> Co
     if mode and mode[0] not in "at":
         raise InvalidOptionError("Invalid --open-mode specification")
     wait = given.get("wait", "0")
+    limit = parse_limit(given.get("time", "0"))
+    if limit is None:
+        raise InvalidOptionError("Invalid --time specification")
     return Command(
         arguments=words,
         environment=_exported(call, given.get("export")),
@@ -322,8 +324,19 @@ def _command(call: Call, given: Mapping[str, str], words: tuple[str, ...]) -> Co
         has_labels="label" in given and given["label"] != "0",
         is_killed_by_bad_exit="kill-on-bad-exit" in given and given["kill-on-bad-exit"] != "0",
         seconds_after_first=int(wait) if wait.isdigit() else 0,
+        limit=limit if "jobid" in given else 0,
         is_interrupted_at_once="disable-status" in given or "quit-on-interrupt" in given,
     )
+
+
+async def _warn_of_binding(call: Call, given: Mapping[str, str]) -> None:
+    """With TaskPlugin=task/none, as here, `--cpu-bind` is read and nothing else."""
+    if "cpu-bind" not in given:
+        return
+    await _caller(call).say("srun: cluster configuration lacks support for cpu binding\n")
+    if not _BINDING.fullmatch(given["cpu-bind"]):
+        bad = f'srun: error: unrecognized --cpu-bind argument "{given["cpu-bind"]}"\n'
+        raise _FailureError(f"{bad}srun: fatal: Failed to parse --cpu-bind= values.\n")
 
 
 def _exported(call: Call, export: str | None) -> dict[str, str]:

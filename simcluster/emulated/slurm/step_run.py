@@ -36,7 +36,10 @@ _NO_TASK = 4294967294
 
 @dataclass(frozen=True)
 class Command:
-    """What srun is to run, and how. `files` are what `-i`, `-o` and `-e` said, empty where they were not given."""
+    """What srun is to run, and how. `files` are what `-i`, `-o` and `-e` said, empty where they were not given.
+
+    `limit` is in seconds, and 0 where the job's alone counts.
+    """
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
@@ -50,14 +53,15 @@ class Command:
     is_killed_by_bad_exit: bool = False
     seconds_after_first: int = 0
     is_interrupted_at_once: bool = False
+    limit: int = 0
 
 
 class Watch:
-    """Everything that a waiting srun may hear of, in order: signals, None when srun is gone, jobs, ends of tasks."""
+    """Everything that a waiting srun may hear of, in order: signals, None when srun is gone, jobs, ends of tasks, steps whose time is over."""
 
     def __init__(self, core: Core, caller: Caller) -> None:
         self.core, self.caller = core, caller
-        self.events: asyncio.Queue[int | Job | TaskEnd | None] = asyncio.Queue()
+        self.events: asyncio.Queue[int | Job | TaskEnd | Step | None] = asyncio.Queue()
         self._task = asyncio.create_task(self._listen(caller))
         core.listeners.append(self.events.put_nowait)
         core.step_listeners.append(self.events.put_nowait)
@@ -90,7 +94,7 @@ class _StepRun:
         self._left = dict.fromkeys(range(step.tasks))
         self._untold: list[TaskEnd] = []
         self._ends: list[TaskEnd] = []
-        self._is_aborted = self._is_forced = False
+        self._is_aborted = self._is_expired = False
         self._interrupted = 0.0
         self._first_end: float | None = None
 
@@ -104,12 +108,16 @@ class _StepRun:
             core.end_step(self._job, step, State.FAILED)
             step.exit_code = 1
             return 1
+        timers = self._timers()
         while self._left:
             await self._attend()
+        for timer in timers:
+            timer.cancel()
         await self._tell()
         step.exit_code = max(end.exit_code for end in self._ends)
         step.signal = max(end.signal for end in self._ends)
-        if step.signal == signals.SIGKILL and not self._is_aborted and self._job.state is State.RUNNING:
+        is_forced = self._is_expired or (step.signal == signals.SIGKILL and not self._is_aborted)
+        if is_forced and self._job.state is State.RUNNING:
             await self._caller.say(f"srun: Force Terminated {self._name}\n")
         core.end_step(self._job, step, self._outcome())
         return max(end.exit_code or (128 + end.signal if end.signal else 0) for end in self._ends)
@@ -121,6 +129,8 @@ class _StepRun:
     def _outcome(self) -> State:
         if any(end.is_out_of_memory for end in self._ends):
             return State.OUT_OF_MEMORY
+        if self._is_expired:
+            return State.TIMEOUT
         if self._is_aborted:
             return State.CANCELLED
         is_well = not any(end.exit_code or end.signal for end in self._ends)
@@ -191,6 +201,18 @@ class _StepRun:
             program_words=f"{voice}execve(): {command.arguments[0]}: {{}}\n",
         )
 
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        limit, tell = self._command.limit, self._watch.events.put_nowait
+        if not limit:
+            return []
+        loop = asyncio.get_running_loop()
+        grace = self._core.settings.kill_wait
+        signal = self._core.launcher.signal_step
+        return [
+            loop.call_later(limit, tell, self._step),
+            loop.call_later(limit + grace, signal, self._job, self._step, signals.SIGKILL),
+        ]
+
     # --- what happens meanwhile
 
     async def _attend(self) -> None:
@@ -209,6 +231,8 @@ class _StepRun:
             await self._signalled(event)
         elif event is self._job:
             await self._look_at_job()
+        elif event is self._step:
+            await self._expire()
 
     def _patience(self) -> float | None:
         if self._untold:
@@ -247,6 +271,11 @@ class _StepRun:
         if is_bad and self._command.is_killed_by_bad_exit and self._left and not self._is_aborted:
             await self._tell()
             await self._terminate()
+
+    async def _expire(self) -> None:
+        self._is_expired = True
+        await self._say_cancelled(" DUE TO TIME LIMIT")
+        self._core.launcher.signal_step(self._job, self._step, signals.SIGTERM)
 
     async def _terminate(self) -> None:
         await self._caller.say(f"srun: Terminating {self._name}\n")

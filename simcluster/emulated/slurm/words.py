@@ -67,9 +67,13 @@ _ERRORS = {
     Refusal.NOT_SUSPENDED: "Job is not suspended",
 }
 
+_NOT_HERE = {"license": "Invalid license specification", "reservation": "Requested reservation is invalid"}
+
 
 def strerror(error: RefusedError) -> str:
     """What slurm_strerror(3) says."""
+    if error.refusal is Refusal.IMPOSSIBLE and error.detail in _NOT_HERE:
+        return _NOT_HERE[error.detail]
     return _ERRORS[error.refusal]
 
 
