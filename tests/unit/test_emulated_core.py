@@ -7,6 +7,7 @@ import pytest
 from simcluster.emulated.conditions import Condition, Dependency
 from simcluster.emulated.core import Core
 from simcluster.emulated.interface import Machine, Partition, Request, Settings, State
+from simcluster.emulated.jobs import StepRequest, Target
 from simcluster.emulated.refusals import RefusedError
 
 
@@ -26,6 +27,9 @@ class Launcher:
 
     def signal(self, job, number, everything):
         self.signals.append(number)
+
+    def signal_step(self, job, step, number):
+        self.signals.append((step.number, number))
 
     def read_script(self, path, cwd):
         raise FileNotFoundError(path)
@@ -119,6 +123,17 @@ def test_the_time_limit_is_term_and_then_kill():
     assert site.launcher.signals[-1] == 9
     site.core.ended(job, None, 9)
     assert job.has_ended
+
+
+@pytest.mark.parametrize(("target", "signals"), [(Target.SCRIPT, [10]), (Target.STEPS, [(0, 10)])])
+def test_before_its_limit_the_script_or_the_steps_are_warned_and_never_both(target, signals):
+    site = Site()
+    job = site.submit(time_limit=60, warning=(10, 40, target))
+    site.core.create_step(job, StepRequest("step", 1))
+    site.at(19)
+    assert site.launcher.signals == []
+    site.at(20)
+    assert site.launcher.signals == signals
 
 
 def test_dependencies_decide():

@@ -277,6 +277,12 @@ def test_what_submitit_and_parsl_call_in_a_job(cluster):
     assert said == "0: 2\n1: 2\n"
 
 
+@pytest.mark.parametrize(("mode", "kept"), [("append", "a\nb\n"), ("truncate", "b\n")])
+def test_steps_open_their_files_as_their_job_does(cluster, mode, kept):
+    _, said = batch(cluster, "srun -o m.txt echo a; srun -o m.txt echo b; cat m.txt; rm m.txt", f"--open-mode={mode}")
+    assert said == kept
+
+
 def test_a_step_counts_against_the_memory_of_its_job(cluster):
     eat = "python3 -c \"import time; x = b'x' * 200_000_000; time.sleep(1000)\""
     job_id, _ = batch(cluster, f"srun {eat}", "--mem=100")

@@ -191,6 +191,8 @@ def _asked_for(job: Job) -> dict[str, str]:
         found["SLURM_MEM_PER_NODE"] = str(request.memory_mb)
     elif request.memory_mb is None and job.need is not None:
         found["SLURM_MEM_PER_CPU"] = str(job.need.memory_per_cpu_mb)
+    if "open-mode" in given:
+        found["SLURM_OPEN_MODE"] = given["open-mode"][:1]  # so that the steps open their files alike
     if "dependency" in given:
         found["SLURM_JOB_DEPENDENCY"] = dependency_text(job, with_states=False)
     if job.restarts:
