@@ -31,10 +31,10 @@ __all__ = ["squeue"]
 
 _TABLE = table(
     "squeue",
-    flags="all/a array/r hide json local long/l me noheader/h start version/V",
+    flags="all/a array/r array-unique hide json local long/l me noheader/h start version/V",
     optional="steps/s",
     valued="account/A name/n format/o Format/O jobs/j job partition/p qos/q states/t state sort/S user/u nodelist/w",
-    refused="""array-unique clusters/M= federation help iterate/i= licenses/L= noconvert priority/P reservation/R= sibling
+    refused="""clusters/M= federation help iterate/i= licenses/L= noconvert priority/P reservation/R= sibling
     usage verbose/v yaml""",
 )
 _DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
