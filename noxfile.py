@@ -19,6 +19,8 @@ CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # The far side runs on all of these; the client's tests exercise it on the newer ones too.
 CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
+# A file's tests stay together, for they share a cluster.
+PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 
 # uv, too, shall trust whom this machine trusts.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
@@ -44,7 +46,7 @@ def tests(session: nox.Session) -> None:
     """The unit tests, on every client Python."""
     _install_project(session, "test")
     session.install("numpy")
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", *PARALLEL, "tests/unit", *session.posargs)
 
 
 @nox.session(python=CLUSTER_PYTHONS + CLIENT_PYTHONS)
@@ -64,7 +66,7 @@ def realworld(session: nox.Session) -> None:
     _install_project(session, "test")
     session.install("numpy")
     what = "tests/real_world" if session.python == RECORDED else "tests/real_world/test_calls.py"
-    session.run("pytest", what, *session.posargs)
+    session.run("pytest", *PARALLEL, what, *session.posargs)
 
 
 @nox.session(python=RECORDED)
