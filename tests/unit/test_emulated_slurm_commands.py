@@ -21,6 +21,19 @@ def test_a_submission_says_its_number(site):
     assert site("sbatch", "-Q", "--wrap", "true") == ("", "", 0)
 
 
+def test_a_submission_to_a_cluster_by_name_says_which(site):
+    name = site.core.cluster_name
+    assert site("sbatch", "-M", name, "--wrap", "true")[0] == f"Submitted batch job 1 on cluster {name}\n"
+    assert site("sbatch", "--parsable", "-M", name, "--wrap", "true")[0] == f"2;{name}\n"
+
+
+def test_sizes_are_in_large_units_unless_that_is_not_wanted(site):
+    for size in ("500M", "1536M", "2G"):
+        site("sbatch", "-H", f"--mem={size}", "--wrap", "true")
+    assert site("squeue", "-h", "-S", "i", "-o", "%m")[0] == "500M\n1.50G\n2G\n"
+    assert site("squeue", "-h", "-S", "i", "-o", "%m", "--noconvert")[0] == "500M\n1536M\n2048M\n"
+
+
 @pytest.mark.parametrize(
     ("words", "stderr", "code"),
     [

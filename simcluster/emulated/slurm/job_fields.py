@@ -153,11 +153,16 @@ def _limit(core: Core, job: Job) -> str:
 _LARGEST_LIMIT = 60 << 31
 
 
-def _minimum_memory(job: Job) -> str:
-    need = job.need
-    if job.request.memory_mb is not None:
-        return memory_text(job.request.memory_mb) if job.request.memory_mb else "0"
-    return memory_text(need.memory_per_cpu_mb if need else 0)
+def _minimum_memory(job: Job, *, converts: bool) -> str:
+    """`500M`, `2G`, and with a fraction, as squeue alone has it: `1.50G`."""
+    of_cpu = job.need.memory_per_cpu_mb if job.need else 0
+    megabytes = of_cpu if job.request.memory_mb is None else job.request.memory_mb
+    if not megabytes:
+        return "0"
+    if not converts or megabytes < 1024:
+        return f"{megabytes}M"
+    number, unit = (megabytes / 1024, "G") if megabytes < 1 << 20 else (megabytes / (1 << 20), "T")
+    return f"{number:.0f}{unit}" if number.is_integer() else f"{number:.2f}{unit}"
 
 
 def _started(job: Job, expected: Forecast) -> float | None:
@@ -183,8 +188,13 @@ def sharing(job: Job) -> str:
     return "YES" if "oversubscribe" in given else "OK"
 
 
-def fields_of(core: Core, time_format: str, expected: Forecast) -> list[tuple[str, str, str, Callable[[Record], str]]]:
-    """Each as letter, name for `-O` (small letters), title, value. `expected` are starts of jobs that wait."""
+def fields_of(
+    core: Core, time_format: str, expected: Forecast, *, converts: bool = True
+) -> list[tuple[str, str, str, Callable[[Record], str]]]:
+    """Each as letter, name for `-O` (small letters), title, value. `expected` are starts of jobs that wait.
+
+    `converts`: large sizes are in large units.
+    """
     now = core.clock.time()
 
     def moment(value: float | None) -> str:
@@ -222,7 +232,7 @@ def fields_of(core: Core, time_format: str, expected: Forecast) -> list[tuple[st
         ("B", "batchhost", "EXEC_HOST", of(lambda j: j.nodes[0] if j.nodes else "n/a")),
         ("C", "numcpus", "CPUS", of(lambda j: str(j.cpus))),
         ("c", "mincpus", "MIN_CPUS", of(lambda j: str(j.request.cpus_per_task))),
-        ("m", "minmemory", "MIN_MEMORY", of(_minimum_memory)),
+        ("m", "minmemory", "MIN_MEMORY", of(lambda j: _minimum_memory(j, converts=converts))),
         ("b", "tres-per-node", "TRES_PER_NODE", of(lambda j: f"gres:gpu:{j.gpus}" if j.gpus else "N/A")),
         ("a", "account", "ACCOUNT", of(lambda j: account_of(core, j))),
         ("q", "qos", "QOS", of(lambda j: quality_of(core, j))),

@@ -31,10 +31,10 @@ __all__ = ["squeue"]
 
 _TABLE = table(
     "squeue",
-    flags="all/a array/r array-unique hide json local long/l me noheader/h start version/V",
+    flags="all/a array/r array-unique hide json local long/l me noconvert noheader/h start version/V",
     optional="steps/s",
     valued="account/A name/n format/o Format/O jobs/j job partition/p qos/q states/t state sort/S user/u nodelist/w",
-    refused="""clusters/M= federation help iterate/i= licenses/L= noconvert priority/P reservation/R= sibling
+    refused="""clusters/M= federation help iterate/i= licenses/L= priority/P reservation/R= sibling
     usage verbose/v yaml""",
 )
 _DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
@@ -77,7 +77,9 @@ def squeue(core: Core, call: Call) -> Reply:
     kind, form = _form(call, line)
     expected = core.forecast() if line.has("start") or _asks_for_starts(kind, form) else {}
     _sort(records, line.last("sort", call.environment.get("SQUEUE_SORT", "")), expected if line.has("start") else None)
-    fields = fields_of(core, call.environment.get("SLURM_TIME_FORMAT", ""), expected)
+    fields = fields_of(
+        core, call.environment.get("SLURM_TIME_FORMAT", ""), expected, converts=not line.has("noconvert")
+    )
     letters = {letter: (title, value) for letter, _, title, value in fields if letter}
     names = {name: (title, value) for _, name, title, value in fields}
     columns, unknown = parse_fields(form, names) if kind == "O" else parse_format(form, letters)
