@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "Scheduler", "SiteDialect"]
 
+_SLURM = ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "sshare")
+# What is not emulated is not found, even where this computer has a Slurm of its own, which nobody here may reach.
+_NOT_FOUND = ("salloc", "sattach", "sbcast", "scrontab", "sdiag", "sprio", "sreport", "sstat", "strigger")
+
 COMMANDS = {
     "ssh": (),
-    "slurm": ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "sshare"),
+    "slurm": (*_SLURM, *_NOT_FOUND),
     "pbs": ("qsub", "qstat", "qdel", "qhold", "qrls", "qrerun", "qsig", "qselect", "qalter", "qmove", "pbsnodes"),
     "sge": ("qsub", "qstat", "qdel", "qhold", "qrls", "qacct", "qhost"),
 }

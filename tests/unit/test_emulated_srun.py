@@ -152,6 +152,11 @@ def test_what_would_have_no_effect_is_refused(run, option):
     assert stderr.endswith('Try "srun --help" for more information\n')
 
 
+@pytest.mark.parametrize("command", ["salloc true", "sstat -a", "sprio"])
+def test_programs_that_are_not_emulated_are_not_found(run, command):
+    assert run(command) == ("", f"bash: {command.split()[0]}: command not found\n", 127)
+
+
 @pytest.mark.parametrize("value", ["none", "q", "v,none", "cores", "map_cpu:0,1"])
 def test_cpus_are_not_bound_and_srun_says_so(run, value):
     assert run(f"srun --cpu-bind={value} hostname") == (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Partition, Reply, Settings
 from simcluster.emulated.slurm.accounts import sacctmgr, sshare
+from simcluster.emulated.slurm.options import log_refusal
 from simcluster.emulated.slurm.release import VERSIONS
 from simcluster.emulated.slurm.sacct import sacct
 from simcluster.emulated.slurm.sbatch import sbatch
@@ -57,5 +58,6 @@ async def answer(core: Core, call: Call) -> Reply:
         return await srun(core, call)
     program = _PROGRAMS.get(call.program)
     if program is None:
+        log_refusal(call.program, "itself")
         return Reply(stderr=f"bash: {call.program}: command not found\n", code=127)
     return program(core, call)
