@@ -84,6 +84,16 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session(python=RECORDED)
+def conformance(session: nox.Session) -> None:
+    """The same scenarios on emulated and real Slurm; -- --record keeps the real one's answers, -- --table writes the page."""
+    _install_project(session, "test")
+    if {"--record", "--table"} & set(session.posargs):
+        session.run("python", "-m", "conformance.record", *session.posargs, env={"PYTHONPATH": "tests"})
+    else:
+        session.run("pytest", "tests/conformance", *session.posargs)
+
+
+@nox.session(python=RECORDED)
 def lint(session: nox.Session) -> None:
     """ruff, mypy strict, the import rules, and 3.6 as the floor of the far side."""
     _install_project(session, "lint", "dev")

@@ -42,6 +42,7 @@ def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:
     settings = Settings(
         kill_wait=2,
         requeue_delay=5,
+        accounts=("lab",),
         enforces_partition_limits=True,
         memory_per_cpu=spec.memory_mb // spec.cpus_per_node,
         version=VERSIONS[spec.version or "22.05"],

@@ -62,8 +62,8 @@ def entries_of(core: Core, jobs: list[Job], *, with_steps: bool, with_earlier: b
 
 
 def recorded_code(code: int, signal: int) -> tuple[int, int]:
-    """As the database has it: codes above 128 lose that much."""
-    return code - 128 if code > 128 else code, signal
+    """As the database has it: codes from 128 on lose that much."""
+    return code - 128 if code >= 128 else code, signal
 
 
 def highest_code(steps: Sequence[Step]) -> tuple[int, int]:

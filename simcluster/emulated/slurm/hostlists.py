@@ -37,7 +37,8 @@ def compress(names: Sequence[str]) -> str:
         if match is None:
             plain[name] = None
             continue
-        width = len(match[2]) if match[2].startswith("0") else 0
+        # After n01, n10 is as wide: they stand in one pair of brackets.
+        width = len(match[2]) if match[2].startswith("0") or (match[1], len(match[2])) in groups else 0
         groups.setdefault((match[1], width), []).append(int(match[2]))
     return ",".join([*plain, *(_group(prefix, width, numbers) for (prefix, width), numbers in groups.items())])
 

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job
 
-__all__ = ["is_allowed", "jobs_named", "split_ids"]
+__all__ = ["is_allowed", "is_operator", "jobs_named", "split_ids"]
+
+_OPERATORS = {"root", "slurm"}
 
 _ID = re.compile(r"(\d+)(?:_(\d+|\*|\[[\d,\-%]+\]))?(?:\.(\w+))?")
 
@@ -40,4 +42,12 @@ def jobs_named(core: Core, text: str) -> list[Job] | None:
 
 def is_allowed(call: Call, job: Job) -> bool:
     """Whether the caller may change the job."""
-    return call.user in {job.user, "root", "slurm"}
+    return call.user == job.user or call.user in _OPERATORS
+
+
+def is_operator(core: Core, call: Call) -> bool:
+    """Whether the caller may do what only Slurm's operators may.
+
+    Whoever starts a cluster is its ordinary user, also on a machine where he is root.
+    """
+    return call.user in _OPERATORS and call.user not in core.settings.user_ids

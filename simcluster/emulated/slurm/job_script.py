@@ -24,6 +24,8 @@ def check_script(script: bytes) -> None:
     """Raises ScriptError for what sbatch would not send."""
     if not script:
         raise ScriptError("Batch script is empty!")
+    if not script.strip():
+        raise ScriptError("Batch script contains only whitespace!")
     if not script.startswith(b"#!"):
         raise ScriptError(
             "This does not look like a batch script.  The first\n"

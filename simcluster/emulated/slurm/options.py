@@ -94,7 +94,7 @@ class Table:
         if not like:
             raise self._error(f"unrecognized option '--{word}'")
         if len(like) > 1:
-            possible = " ".join(f"'--{option.name}'" for option in like)
+            possible = " ".join(f"'--{name}'" for name in sorted(option.name for option in like))
             raise self._error(f"option '--{name}' is ambiguous; possibilities: {possible}")
         if not like[0].is_emulated:
             log_refusal(self.program, f"--{like[0].name}")

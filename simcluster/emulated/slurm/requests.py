@@ -11,6 +11,7 @@ from simcluster.emulated.conditions import Condition, Dependency
 from simcluster.emulated.jobs import Request, Target
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import expand
+from simcluster.emulated.slurm.identifiers import is_operator
 from simcluster.emulated.slurm.options import log_refusal
 from simcluster.emulated.slurm.release import release_of
 from simcluster.emulated.slurm.surroundings import Surroundings
@@ -75,7 +76,7 @@ def make_request(
         "array": array,
         "array_limit": array_limit,
         "dependency": parse_dependency(core, given["dependency"]) if given.get("dependency") else None,
-        "is_killed_by_invalid_dependency": given.get("kill-on-invalid-dep") == "yes",
+        "is_killed_by_invalid_dependency": _is_yes("kill-on-invalid-dep", given),
         "comment": given.get("comment"),
         "virtual_seconds": float(virtual[1]) if virtual else None,
         "options": _shown(call, given, command),
@@ -100,14 +101,10 @@ def _resources(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
         if option in given:
             found[name] = _positive(given[option], option)
     if "nodes" in given:
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", given["nodes"])
-        if match is None:
-            raise InvalidOptionError(f'Invalid numeric value "{given["nodes"]}" for --nodes.', 1)
-        refuses_none = release_of(core).refuses_no_nodes or core.settings.enforces_partition_limits
-        if not int(match[2] or match[1]) and refuses_none:
+        low, high = _range_of_nodes(given["nodes"])
+        if not high and (release_of(core).refuses_no_nodes or core.settings.enforces_partition_limits):
             raise InvalidOptionError("Batch job submission failed: Node count specification invalid", 1)
-        found["min_nodes"] = max(1, int(match[1]))
-        found["max_nodes"] = max(1, int(match[2] or match[1]))
+        found["min_nodes"], found["max_nodes"] = max(1, low), max(1, high)
     if "ntasks-per-node" in given and "ntasks" not in given:
         found["tasks"] = found["tasks_per_node"] * found.get("min_nodes", 1)
     nodelist = expand(given["nodelist"]) if given.get("nodelist") else []
@@ -126,6 +123,19 @@ def _resources(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
     found["is_contiguous"] = "contiguous" in given
     found["is_overcommitted"] = "overcommit" in given
     return found
+
+
+def _range_of_nodes(text: str) -> tuple[int, int]:
+    numbers = []
+    # What begins with "-" is a range without its lower end.
+    for piece in text.lstrip("-").split("-", 1):
+        match = re.fullmatch(r"(\d+)([kKmM]?)", piece)
+        if match is None:
+            raise InvalidOptionError(f'"{piece}" is not a valid node count')
+        numbers.append(int(match[1]) * {"": 1, "k": 1024, "m": 1 << 20}[match[2].lower()])
+    if numbers[-1] < numbers[0]:
+        raise InvalidOptionError(f"Maximum node count {numbers[-1]} is less than minimum node count {numbers[0]}")
+    return numbers[0], numbers[-1]
 
 
 def _is_exclusive(given: Mapping[str, str]) -> bool:
@@ -147,7 +157,7 @@ def _times(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
     if "begin" in given:
         found["begin"] = parse_time(given["begin"], core.clock.time())
         if found["begin"] is None:
-            bad = f"Invalid time specification (pos=0): {given['begin']}\n"
+            bad = f"Invalid time specification (pos={4 if given['begin'].startswith('now') else 0}): {given['begin']}\n"
             raise InvalidOptionError("Invalid --begin specification", before=bad)
     if "signal" in given:
         match = re.fullmatch(r"([BR]:)?(?:([BR]):)?([A-Za-z0-9]+)(?:@(\d+))?", given["signal"])
@@ -169,7 +179,7 @@ def _rules(core: Core, call: Call, options: Sequence[tuple[str, str]]) -> dict[s
             if found["nice"] < 0:
                 raise InvalidOptionError("Batch job submission failed: Invalid --nice value", 1)
         elif name == "priority":
-            found |= _priority(call, value)
+            found |= _priority(core, call, value)
         elif name == "mail-type" and not {word.upper() for word in value.split(",")} <= _MAIL:
             raise InvalidOptionError("Invalid --mail-type specification")
         elif name == "clusters" and value != core.cluster_name:
@@ -179,13 +189,15 @@ def _rules(core: Core, call: Call, options: Sequence[tuple[str, str]]) -> dict[s
     return found
 
 
-def _priority(call: Call, text: str) -> dict[str, Any]:
+def _priority(core: Core, call: Call, text: str) -> dict[str, Any]:
     """From anybody but an operator only 0 counts, which is a hold, as in Slurm."""
     if text.upper() != "TOP" and not text.isdigit():
-        raise InvalidOptionError("Invalid --priority specification")
+        if text.startswith("-"):
+            raise InvalidOptionError("Priority must be >= 0")
+        return {}  # strtoll(3) makes it 0, which is then taken for "not given"
     if text == "0":
         return {"is_held": True}
-    return {"priority": _HIGHEST if text.upper() == "TOP" else int(text)} if call.user in {"root", "slurm"} else {}
+    return {"priority": _HIGHEST if text.upper() == "TOP" else int(text)} if is_operator(core, call) else {}
 
 
 def _environment(call: Call, export: str | None) -> dict[str, str]:
@@ -262,18 +274,18 @@ def parse_signal(text: str) -> int | None:
 
 
 def _array(text: str | None) -> tuple[tuple[int, ...] | None, int]:
-    if text is None:
+    if not text:
         return None, 0
     ranges, _, limit = text.partition("%")
     found: set[int] = set()
     for piece in ranges.split(","):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?(?::(\d+))?", piece)
-        if match is None or (match[2] and int(match[2]) < int(match[1])) or (limit and not limit.isdigit()):
+        if match is None or (match[2] and int(match[2]) < int(match[1])) or match[3] == "0":
             raise InvalidOptionError("Batch job submission failed: Invalid job array specification", 1)
         if int(match[2] or match[1]) > 4_000_000:
             raise RefusedError(Refusal.ARRAY)
-        found.update(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1) or 1))
-    return tuple(sorted(found)), int(limit or 0)
+        found.update(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)))
+    return tuple(sorted(found)), int(limit) if limit.isdigit() else 0
 
 
 def _features(text: str) -> tuple[tuple[str, ...], ...]:
@@ -282,13 +294,15 @@ def _features(text: str) -> tuple[tuple[str, ...], ...]:
 
 def count_gpus(given: Mapping[str, str]) -> int:
     """Of each node."""
+    if given.get("gres") == "":
+        raise InvalidOptionError("Batch job submission failed: Invalid Trackable RESource (TRES) specification", 1)
     total = 0
     for option in ("gres", "gpus", "gpus-per-node"):
         for piece in filter(None, given.get(option, "").split(",")):
             words = piece.removeprefix("gres:").split(":")
             if option == "gres" and words == ["none"]:
                 continue
-            if option == "gres" and words[0] != "gpu":
+            if option == "gres" and (words[0] != "gpu" or words[-1] == ""):
                 raise InvalidOptionError("Invalid generic resource (gres) specification", 1)
             total += int(words[-1]) if words[-1].isdigit() else 1
     return total
@@ -298,6 +312,13 @@ def _positive(text: str, option: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise InvalidOptionError(f'Invalid numeric value "{text}" for --{option}.', 1)
     return int(text)
+
+
+def _is_yes(option: str, given: Mapping[str, str]) -> bool:
+    value = given.get(option, "no").lower()
+    if value not in {"yes", "no"}:
+        raise InvalidOptionError(f"Invalid --{option} specification")
+    return value == "yes"
 
 
 def _open_mode(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.slurm.accounting import entries_of
 from simcluster.emulated.slurm.hostlists import expand
-from simcluster.emulated.slurm.identifiers import split_ids
+from simcluster.emulated.slurm.identifiers import is_operator, split_ids
 from simcluster.emulated.slurm.job_fields import account_of, quality_of
 from simcluster.emulated.slurm.json_records import entries_as_json
 from simcluster.emulated.slurm.options import UsageError, table
@@ -177,7 +177,7 @@ def _by_what_they_are(core: Core, call: Call, line: CommandLine, jobs: list[Job]
             if one not in known and not one.isdigit():
                 raise _Error(f"sacct: error: Invalid user id: {one}\n")
         jobs = [job for job in jobs if job.user in users]
-    elif not (line.has("allusers") or line.all("jobs") or call.user == "root"):
+    elif not (line.has("allusers") or line.all("jobs") or is_operator(core, call)):
         jobs = [job for job in jobs if job.user == call.user]
     filters: dict[str, Callable[[Job], set[str]]] = {
         "name": lambda job: {job.name},

@@ -113,7 +113,6 @@ def _of_job(core: Core, entry: Entry, time_format: str, unit: str) -> dict[str, 
     wanted = len(entry.nodes) or (job.need.min_nodes if job.need else 1)
     memory = request.memory_mb if request.memory_mb is not None else job.memory_mb
     resources = f"billing={job.cpus},cpu={job.cpus}"
-    resources += f",gres/gpu={job.gpus * wanted}" if job.gpus else ""
     resources += f",mem={in_units(job.memory_mb, unit)},node={wanted}"
     derived = highest_code(job.steps)
     is_waiting = entry.short_state == "PENDING"

@@ -10,7 +10,7 @@ from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.slurm.hostlists import compress, expand
-from simcluster.emulated.slurm.identifiers import is_allowed, jobs_named, split_ids
+from simcluster.emulated.slurm.identifiers import is_allowed, is_operator, jobs_named, split_ids
 from simcluster.emulated.slurm.json_jobs import jobs_as_json
 from simcluster.emulated.slurm.options import UsageError, log_refusal, table
 from simcluster.emulated.slurm.release import release_of
@@ -173,23 +173,19 @@ def _on_jobs(
     return Reply(stderr="".join(errors), code=1 if errors else 0)
 
 
-def _is_operator(call: Call) -> bool:
-    return call.user in {"root", "slurm"}
-
-
 def _hold(core: Core, call: Call, words: list[str]) -> Reply:
     named = _by_name(core, words)
     pieces = {piece for word in named for piece in split_ids(word)}
 
     def hold(job: Job) -> None:
-        core.hold(job, by_admin=_is_operator(call), with_array=str(job.array_id) in pieces)
+        core.hold(job, by_admin=is_operator(core, call), with_array=str(job.array_id) in pieces)
 
     return _on_jobs(core, call, named, hold, after="slurm_suspend")
 
 
 def _release(core: Core, call: Call, words: list[str]) -> Reply:
     def release(job: Job) -> None:
-        if job.is_held_by_admin and not _is_operator(call):
+        if job.is_held_by_admin and not is_operator(core, call):
             raise RefusedError(Refusal.NOT_PERMITTED)
         core.release(job)
 
@@ -197,8 +193,9 @@ def _release(core: Core, call: Call, words: list[str]) -> Reply:
 
 
 def _by_name(core: Core, words: list[str]) -> list[str]:
-    names = [word[5:] for word in words if word.startswith("name=")]
-    return [word for word in words if not word.startswith("name=")] + [
+    by_name = [word for word in words if word.lower().startswith(("name=", "jobname="))]
+    names = [word.partition("=")[2] for word in by_name]
+    return [word for word in words if word not in by_name] + [
         job.full_id for job in core.known if job.name in names and not job.has_ended
     ]
 
@@ -222,7 +219,7 @@ def _requeue_held(core: Core, call: Call, words: list[str]) -> Reply:
 def _operators_only(do: Callable[[Core, Job], None]) -> Callable[[Core, Call, list[str]], Reply]:
     def action(core: Core, call: Call, words: list[str]) -> Reply:
         def one(job: Job) -> None:
-            if not _is_operator(call):
+            if not is_operator(core, call):
                 raise RefusedError(Refusal.NOT_PERMITTED)
             do(core, job)
 
@@ -289,13 +286,13 @@ def _change(core: Core, call: Call, job: Job, changes: dict[str, str]) -> None:
             if job.started is not None:
                 raise RefusedError(Refusal.NOT_PENDING)
             fields[name] = _size(changes[key]) if "memory" in key else _number(changes[key])
-    if "priority" in changes and not _is_operator(call):
+    if "priority" in changes and not is_operator(core, call):
         raise RefusedError(Refusal.PRIORITY)
     if "nice" in changes:
         fields["nice"] = _number(changes["nice"])
     if "requeue" in changes:
         fields["is_requeueable"] = changes["requeue"] != "0"
-    limit = _new_limit(call, job, changes["timelimit"]) if "timelimit" in changes else None
+    limit = _new_limit(core, call, job, changes["timelimit"]) if "timelimit" in changes else None
     if "arraytaskthrottle" in changes and job.array_id in core.arrays:
         core.arrays[job.array_id].limit = _number(changes["arraytaskthrottle"])
         fields["array_limit"] = _number(changes["arraytaskthrottle"])
@@ -337,7 +334,7 @@ def _dependency(core: Core, text: str) -> Dependency:
         raise RefusedError(Refusal.DEPENDENCY) from None
 
 
-def _new_limit(call: Call, job: Job, text: str) -> int:
+def _new_limit(core: Core, call: Call, job: Job, text: str) -> int:
     minutes = parse_limit(text.lstrip("+-"))
     if minutes is None:
         raise RefusedError(Refusal.TIME_LIMIT)
@@ -346,13 +343,13 @@ def _new_limit(call: Call, job: Job, text: str) -> int:
     elif text.startswith("-"):
         minutes = max(60, (job.limit or 0) - minutes)
     is_longer = minutes == 0 or (job.limit is not None and minutes > job.limit)
-    if job.started is not None and is_longer and not _is_operator(call):
+    if job.started is not None and is_longer and not is_operator(core, call):
         raise RefusedError(Refusal.NOT_PERMITTED)
     return minutes
 
 
 def _update_nodes(core: Core, call: Call, changes: dict[str, str]) -> Reply:
-    if not _is_operator(call):
+    if not is_operator(core, call):
         raise _Error("slurm_update error: Invalid user id\n")
     for name in expand(changes["nodename"]):
         if name not in core.nodes.position:
@@ -373,7 +370,7 @@ def _update_nodes(core: Core, call: Call, changes: dict[str, str]) -> Reply:
 
 
 def _update_partition(core: Core, call: Call, changes: dict[str, str]) -> Reply:
-    if not _is_operator(call):
+    if not is_operator(core, call):
         raise _Error("slurm_update error: Invalid user id\n")
     partition = core.partitions.get(changes["partitionname"])
     if partition is None:

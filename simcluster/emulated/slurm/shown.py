@@ -47,10 +47,15 @@ def _joined(lines: list[str], *, one_line: bool) -> str:
 
 
 def tres(job: Job) -> str:
-    """`cpu=1,mem=500M,node=1,billing=1`."""
+    """`cpu=1,mem=500M,node=1,billing=1`. GPUs are not among AccountingStorageTRES."""
     nodes = len(job.nodes) or (job.need.min_nodes if job.need else 1)
-    gpus = f",gres/gpu={job.gpus * nodes}" if job.gpus else ""
-    return f"cpu={job.cpus},mem={memory_text(job.memory_mb)},node={nodes},billing={job.cpus}{gpus}"
+    return f"cpu={job.cpus},mem={memory_text(job.memory_mb)},node={nodes},billing={job.cpus}"
+
+
+def _node_counts(core: Core, job: Job) -> str:
+    """While it waits, `2-2` is what a job with a largest number of nodes asks for."""
+    count, most = node_count(core, job), job.request.max_nodes
+    return f"{count}-{most}" if not job.nodes and most and most > 1 else str(count)
 
 
 def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
@@ -85,7 +90,7 @@ def _job_lines(core: Core, record: Record, *, details: bool) -> list[str]:
         f"ReqNodeList={compress(job.request.nodelist) or '(null)'} ExcNodeList={compress(job.request.exclude) or '(null)'}",
         f"NodeList={compress(job.nodes)}",
         *([f"BatchHost={job.nodes[0]}"] if job.nodes else []),
-        f"NumNodes={node_count(core, job)} NumCPUs={job.cpus} NumTasks={task_count(job)} CPUs/Task={job.request.cpus_per_task} ReqB:S:C:T=0:0:*:*",
+        f"NumNodes={_node_counts(core, job)} NumCPUs={job.cpus} NumTasks={task_count(job)} CPUs/Task={job.request.cpus_per_task} ReqB:S:C:T=0:0:*:*",
         *_resources(core, job),
         f"Socks/Node=* NtasksPerN:B:S:C={job.request.tasks_per_node or 0}:0:*:* CoreSpec=*",
         *(_placement(job) if details else []),

@@ -166,8 +166,19 @@ def _fields(core: Core) -> list[tuple[str, str, str, Callable[[_Group], str]]]:
         ("F", "nodeaiot", "NODES(A/I/O/T)", _counts),
         ("s", "size", "JOB_SIZE", lambda _: "1-infinite"),
         ("r", "root", "ROOT", lambda _: "no"),
-        ("h", "oversubscribe", "OVERSUBS", lambda _: "NO"),
+        ("h", "oversubscribe", "OVERSUBSCRIBE", lambda _: "NO"),
         ("g", "groups", "GROUPS", lambda _: "all"),
+        ("A", "nodeai", "NODES(A/I)", lambda g: "/".join(_counts(g).split("/")[:2])),
+        ("B", "maxcpuspernode", "MAX_CPUS_PER_NODE", lambda _: "UNLIMITED"),
+        ("I", "priorityjobfactor", "PRIO_JOB_FACTOR", lambda _: "1"),
+        ("L", "defaulttime", "DEFAULTTIME", lambda _: "n/a"),
+        ("M", "preemptmode", "PREEMPT_MODE", lambda _: "OFF"),
+        ("p", "prioritytier", "PRIO_TIER", lambda _: "1"),
+        ("S", "allocnodes", "ALLOCNODES", lambda _: "all"),
+        ("v", "version", "VERSION", lambda _: core.settings.version),
+        ("X", "sockets", "SOCKETS", lambda g: _same(g, lambda node: str(node.machine.cpus))),
+        ("Y", "cores", "CORES", lambda _: "1"),
+        ("Z", "threads", "THREADS", lambda _: "1"),
     ]
 
 

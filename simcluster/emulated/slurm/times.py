@@ -19,7 +19,7 @@ def parse_limit(text: str) -> int | None:
         return 0
     if re.fullmatch(r"-\d+", text):
         return ((1 << 32) + int(text) * 1440 + 1) * 60  # taken for days, in an unsigned number of minutes
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", f"{text}0" if re.fullmatch(r"\d+-", text) else text)
     if match is None:
         return None
     days, first, second, third = (int(group) if group else 0 for group in match.groups())

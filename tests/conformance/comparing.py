@@ -1,0 +1,104 @@
+"""Where two clusters answered differently, and which of these differences are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from conformance.known import KNOWN
+from conformance.normalising import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from conformance.transcript import Entry
+
+__all__ = ["Difference", "differences", "judge", "table"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two answers to the same command, the first of real Slurm; None where one side did not come to it."""
+
+    scenario: str
+    command: str
+    real: Entry | None
+    other: Entry | None
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.scenario}: {self.command}", *_shown("real", self.real), *_shown("here", self.other)])
+
+
+def differences(real: Mapping[str, Sequence[Entry]], other: Mapping[str, Sequence[Entry]]) -> list[Difference]:
+    """Every command of the scenarios in `other` that was answered differently."""
+    found = []
+    for name, entries in other.items():
+        for theirs, ours in zip_longest(real.get(name, ()), entries):
+            if theirs != ours:
+                command = (theirs or ours).command
+                found.append(Difference(name, command, theirs, ours))
+    return found
+
+
+def judge(found: Iterable[Difference], played: Iterable[str]) -> str:
+    """Empty if exactly the known differences are there; else which are new and which have vanished."""
+    found, played = list(found), set(played)
+    known = {(each.scenario, each.command): each for each in KNOWN if each.scenario in played}
+    there = {(each.scenario, each.command) for each in found}
+    new = [f"new: {each}" for each in found if (each.scenario, each.command) not in known]
+    gone = [
+        f"has vanished, remove it from known.py: {scenario}: {command}" for scenario, command in known.keys() - there
+    ]
+    return "\n\n".join([*new, *gone])
+
+
+def table(real: Mapping[str, Sequence[Entry]], found: Sequence[Difference]) -> str:
+    """The page docs/conformance.md."""
+    reasons = {(each.scenario, each.command): each.reason for each in KNOWN}
+    by_scenario: dict[str, list[Difference]] = {}
+    for each in found:
+        by_scenario.setdefault(each.scenario, []).append(each)
+    commands = sum(map(len, real.values()))
+    lines = [
+        "# How the emulated Slurm compares with the real one",
+        "",
+        "Written by `nox -s conformance -- --record` from what Slurm 22.05.8 in containers and the emulated cluster answered to the",
+        f"same {len(real)} scenarios with {commands} commands. {len(real) - len(by_scenario)} scenarios agree in every answer; of the",
+        f"commands {commands - len(found)} do, in output, error output and exit code. `nox -s conformance` fails if a difference appears that is",
+        "not listed below, and if a listed one has vanished.",
+        "",
+        "## What is not compared",
+        "",
+        *[f"{number}. {effect} Reason: {reason}." for number, (effect, reason) in enumerate(RULES.values(), 1)],
+        "",
+        "## Known differences",
+        "",
+    ]
+    for reason in dict.fromkeys(reasons.values()):
+        members = [each for each in found if reasons.get((each.scenario, each.command)) == reason]
+        if members:
+            lines += [f"### {reason}", ""]
+            for each in members:
+                lines += [f"*{each.scenario}*", "", "```console", f"$ {each.command}", *_diff(each), "```", ""]
+    lines += ["## Scenarios", "", "| scenario | commands | differences |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {len(real[name])} | {len(by_scenario.get(name, ())) or ''} |" for name in real]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(side: str, entry: Entry | None) -> list[str]:
+    return [f"  {side}| {line}" for line in _lines(entry)]
+
+
+def _diff(difference: Difference) -> list[str]:
+    """What only the real one says, then what only the other one does."""
+    real, other = _lines(difference.real), _lines(difference.other)
+    return [f"real      | {line}" for line in real if line not in other] + [
+        f"emulated  | {line}" for line in other if line not in real
+    ]
+
+
+def _lines(entry: Entry | None) -> list[str]:
+    if entry is None:
+        return ["(not reached)"]
+    return [*entry.stdout.splitlines(), *(f"2> {line}" for line in entry.stderr.splitlines()), f"exit {entry.code}"]

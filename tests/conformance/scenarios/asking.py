@@ -1,0 +1,280 @@
+"""What squeue, sacct, sinfo and scontrol show, in every form."""
+
+from __future__ import annotations
+
+from conformance.scenarios.phrases import HOLDING, accounted, alone, ended, scenario, state, submit
+from conformance.stage import Run, Until
+
+__all__ = ["SCENARIOS"]
+
+_STILL = "aAcCDEfFghHIJjKlmnNoOPqQrRstTuvWwXyYzZ"  # the letters whose values stand still for a held job
+_FIELDS = (
+    "account,arrayjobid,arraytaskid,comment,dependency,jobid,jobarrayid,name,nodelist,numcpus,numnodes,numtasks,"
+    "partition,prioritylong,qos,reason,reasonlist,statecompact,state,timelimit,username,userid,workdir,mincpus,minmemory"
+)
+
+SCENARIOS = (
+    scenario(
+        "squeue of a held job",
+        submit("a", f"-H -J shown -t 10 {HOLDING}"),
+        "squeue -j @a",
+        "squeue -l -j @a | tail -n +2",
+        "squeue -s -j @a",
+        "squeue -h -j @a",
+        "squeue --noheader --job @a",
+        "squeue -v -j @a 2>/dev/null | head -1",
+        "squeue -j @a,@a",
+    ),
+    scenario(
+        "squeue of a running job",
+        submit("a", f"-J shown -t 10 {HOLDING}"),
+        state("a", "RUNNING"),
+        "squeue -j @a",
+        "squeue -h -j @a -o '%.18i %.9P %.8j %.8u %.2t %.6D %R %C %m %N %B %l'",
+        "squeue -h -j @a -o '%T,%t,%r,%S,%e' | sed 's/[0-9T:-]\\{19\\}/date/g'",
+    ),
+    *(
+        scenario(
+            f"squeue -o: letters {letters[0]} to {letters[-1]}",
+            submit("a", f"-H -J shown -t 10 --comment words {HOLDING}"),
+            f'for l in {" ".join(letters)}; do squeue -j @a -o "[%$l]"; done',
+        )
+        for letters in (_STILL[:13], _STILL[13:26], _STILL[26:])
+    ),
+    scenario(
+        "squeue -o: widths and sides",
+        submit("a", f"-H -J name {HOLDING}"),
+        "squeue -j @a -o '[%6j] [%.6j] [%2j] [%.2j] [%%] [%j'",
+        "squeue -j @a -o '%j%i'",
+        "squeue -j @a -o 'plain'",
+        "squeue -j @a -o '[%!] [%1]'",
+        "squeue -h -j @a --format='%i|%T'",
+        "squeue -h -j @a --format=%i%T",
+        "SQUEUE_FORMAT=%j squeue -j @a",
+    ),
+    scenario(
+        "squeue -O",
+        submit("a", f"-H -J name -t 10 {HOLDING}"),
+        f"squeue -h -j @a -O {_FIELDS}",
+        "squeue -j @a -O jobarrayid,statecompact,reason",
+        "squeue -j @a -O jobid:8,name:.10,state:",
+        "squeue -j @a -O nonsense",
+        "squeue -j @a -O jobid,nonsense,name",
+        "squeue -h -j @a -O JobID,Name,State",
+    ),
+    scenario(
+        "squeue -O of a field for each width",
+        submit("a", f"-H -J a-name-that-is-longer-than-twenty-characters {HOLDING}"),
+        "squeue -h -j @a -O name",
+        "squeue -h -j @a -O name:30,state",
+        "squeue -h -j @a -O name:5,state:3",
+        "squeue -h -j @a -o %j",
+        "squeue -h -j @a -o '%10j|'",
+        "squeue -h -j @a",
+    ),
+    scenario(
+        "squeue by name, state, user, partition",
+        submit("a", f"-H -J filter-one {HOLDING}"),
+        submit("b", f"-J filter-two -p long {HOLDING}"),
+        state("b", "RUNNING"),
+        "squeue -h -n filter-one,filter-two -o %j -S j",
+        "squeue -h -n filter-one -t PD -o %j",
+        "squeue -h -n filter-one -t R -o %j",
+        "squeue -h -n filter-one,filter-two -t pending,running -o %j -S j",
+        "squeue -h -p long -n filter-one,filter-two -o %j",
+        "squeue -h --me -n filter-one,filter-two -o %j -S -j",
+        "squeue -h -u $(id -un) -n filter-one -o %j",
+        "squeue -h -u root99,$(id -un) -n filter-one -o %j",
+        "squeue -h -w node1 -n filter-two -o %j",
+        "squeue -h -w node2 -n filter-two -o %j",
+        "squeue -h -A nobody -n filter-two -o %j",
+        "squeue -h -j @a,999999 -o %j",
+        "SQUEUE_STATES=R squeue -h -j @a,@b -o %j",
+    ),
+    scenario(
+        "squeue sorted",
+        submit("a", f"-H -J s2 {HOLDING}"),
+        submit("b", f"-H -J s1 {HOLDING}"),
+        submit("c", f"-H -J s3 -p long {HOLDING}"),
+        *(
+            f"squeue -h -j @a,@b,@c -o '%i %j %P' -S {key}"
+            for key in ("i", "-i", "j", "-j", "P,j", "+j", "-P,-j", "nonsense", "t")
+        ),
+    ),
+    alone(
+        "squeue of everything",
+        "squeue",
+        "squeue -h",
+        submit("a", f"-J held -H {HOLDING}"),
+        submit("b", f"-J runs {HOLDING}"),
+        state("b", "RUNNING"),
+        "squeue",
+        "squeue -h -o %i -S i",
+        "squeue --me",
+        "squeue -t PD",
+        "squeue -h -t R -o %j",
+        "squeue -h -o '%i %T'",
+    ),
+    scenario(
+        "scontrol show job, held",
+        submit("a", f"-H -J shown -t 10 {HOLDING}"),
+        "scontrol show job @a",
+        "scontrol -o show job @a",
+        "scontrol show jobid @a | head -1",
+        "scontrol show jobid=@a | head -1",
+        "scontrol show job=@a | head -1",
+        "scontrol -d show job @a | grep -E 'Derived|Nodes=|NumNodes'",
+    ),
+    scenario(
+        "scontrol show job, running",
+        submit("a", f"-J shown -t 10 -n 2 --mem 100 {HOLDING}"),
+        state("a", "RUNNING"),
+        "scontrol show job @a",
+        "scontrol show job -d @a | grep -E 'JOB_GRES|Nodes=|Derived'",
+    ),
+    scenario(
+        "scontrol show job, completed",
+        submit("a", "-J shown --wrap true"),
+        ended("a"),
+        Until("scontrol show job @a | grep -v -e AccrueTime -e EligibleTime", "COMPLETED"),
+    ),
+    scenario(
+        "scontrol show job, requeued and cancelled",
+        submit("a", f"-J shown {HOLDING}"),
+        state("a", "RUNNING"),
+        "scancel @a",
+        ended("a"),
+        "scontrol show job @a | grep -E 'JobState|NodeList|ExitCode|NumNodes'",
+    ),
+    scenario(
+        "scontrol show partition",
+        "scontrol show partition",
+        "scontrol show partition short",
+        "scontrol -o show partition short",
+        "scontrol show partitions | grep -c PartitionName",
+        "scontrol show part debug | head -1",
+    ),
+    alone(
+        "scontrol show node",
+        "scontrol show node node1 | grep -v -E 'Time|OS=|Load|FreeMem'",
+        "scontrol -o show node | grep -o NodeName=node.",
+        "scontrol show nodes | grep NodeName",
+        "scontrol show node node[1-2] | grep -c State=",
+    ),
+    scenario(
+        "scontrol show hostnames and hostlist",
+        "scontrol show hostnames node[1-3,7],other",
+        "scontrol show hostnames 'a[01-03]b[1-2]'",
+        "scontrol show hostname x1",
+        "scontrol show hostnames 'node[1-'",
+        "scontrol show hostnames",
+        "SLURM_JOB_NODELIST=node[1-2] scontrol show hostnames",
+        "scontrol show hostlist node1,node2,node3,node7",
+        "scontrol show hostlist b,a,a",
+        "scontrol show hostlistsorted b2,a1,a2,a2",
+        "scontrol show hostlist n01,n02,n10",
+    ),
+    scenario(
+        "scontrol show config",
+        "scontrol show config | grep -E '^(MinJobAge|MaxArraySize|KillWait|ReturnToService|EnforcePartLimits|JobRequeue|"
+        "SlurmctldTimeout|AccountingStorageType|SelectType|SchedulerType|SLURM_VERSION|ClusterName|MaxJobCount)'",
+        "scontrol ping",
+        "scontrol show config | sed -n '1s/of.*/of/p'",
+        "scontrol version",
+    ),
+    alone(
+        "sinfo",
+        "sinfo",
+        "sinfo -h",
+        "sinfo -N",
+        "sinfo -l | tail -n +2",
+        "sinfo -s",
+        "sinfo -h -o %P",
+        "sinfo -h -o '%P|%a|%l|%D|%t|%N'",
+        "sinfo -h -o '%R %F %C %c %m'",
+        "sinfo -N -h -o '%N %c %m %T %t %G %f'",
+        "sinfo -p short",
+        "sinfo -n node1",
+        "sinfo -h -t idle -o %N",
+        "sinfo -h -t down -o %N",
+        "sinfo -R",
+        "sinfo -p nowhere",
+        "sinfo -h -O partition,nodes,statecompact",
+        "sinfo -O nodelist,cpus,memory -p debug",
+        "sinfo -h -e -o '%n %e' | wc -l",
+    ),
+    *(
+        alone(
+            f"sinfo -o: letters {letters[0]} to {letters[-1]}",
+            f'for l in {" ".join(letters)}; do sinfo -p short -o "[%$l]"; done',
+        )
+        for letters in ("aABcCdDEfF", "gGhHiIlLmM", "nNpPrRsStT", "vwXYzZ")
+    ),
+    scenario(
+        "sacct of a completed job",
+        submit("a", "-J shown -t 10 --wrap true"),
+        ended("a"),
+        accounted("a", "COMPLETED"),
+        "sacct -j @a",
+        "sacct -n -j @a",
+        "sacct -X -j @a",
+        "sacct -X -n -P -j @a",
+        "sacct -P -j @a",
+        "sacct -p -j @a",
+        "sacct -b -j @a",
+        "sacct --brief -n -P -j @a",
+        "sacct -n -X -j @a -o jobid%6,jobname%3,state%-12,exitcode",
+        "sacct -X -P -j @a --delimiter=, -o jobid,state",
+        "sacct -o JobID,State,NodeList --parsable2 -j @a",
+        "sacct -X --noheader --format=jobid,state%20 --job '@a'",
+        "sacct -X --parsable2 --noheader --format=JobIdRaw,State -j @a",
+    ),
+    scenario(
+        "sacct of a completed job: all fields that stand still",
+        submit("a", "-J shown -t 10 --comment words -n 2 --wrap true"),
+        ended("a"),
+        accounted("a", "COMPLETED"),
+        "for f in Account AllocCPUS AllocNodes AllocTRES Cluster Comment Constraints DerivedExitCode ExitCode Flags Group"
+        " JobID JobIDRaw JobName NCPUS NNodes NodeList NTasks Partition QOS Reason ReqCPUS ReqMem ReqNodes"
+        " ReqTRES Reservation State Suspended SubmitLine Timelimit TimelimitRaw UID User WCKey WorkDir; do "
+        "echo $f: $(sacct -n -P -j @a -o $f); done | sed 's/UID: [0-9]*/UID: N/'",
+    ),
+    scenario(
+        "sacct by state, name and time",
+        submit("a", "-J acct-one --wrap true"),
+        submit("b", "-J acct-two --wrap false"),
+        ended("a"),
+        ended("b"),
+        accounted("a", "COMPLETED"),
+        accounted("b", "FAILED"),
+        "sacct -n -X -P -o jobname,state --name acct-one",
+        "sacct -n -X -P -o jobname,state --name acct-one,acct-two | sort",
+        "sacct -n -X -P -o jobname -s F -S now-1hour -E now --name acct-one,acct-two",
+        "sacct -n -X -P -o jobname -s CD -S now-1hour -E now --name acct-one,acct-two",
+        "sacct -n -X -P -o jobname -j @a,@b -s CD",
+        "sacct -n -X -P -o jobname -S 2020-01-01 -E 2020-01-02 --name acct-one",
+        "sacct -n -X -P -o jobname -S now+1hour --name acct-one",
+        "sacct -n -X -P -o jobname -u $(id -un) --name acct-one",
+        "sacct -n -X -P -o jobname -j @a,@b,999999 | sort",
+        "sacct -n -X -P -o jobname -j @a -j @b | sort",
+        "sacct -n -X -P -o jobname -r debug --name acct-one",
+        "sacct -n -X -P -o jobname -r long --name acct-one",
+        "sacct -n -X -P --clusters all --format=JobName,State --name acct-one",
+    ),
+    scenario("sacct's fields", "sacct -e | tr -s ' ' '\\n' | sort | head -40", "sacct --helpformat | wc -l"),
+    scenario(
+        "sacctmgr and sshare, as clients call them",
+        "sacctmgr -n -s list user $(id -un) format=account%256 | tr -d ' '",
+        "sacctmgr -n -P list cluster format=cluster",
+        "sacctmgr -n -P show qos format=name",
+        "sshare -n -P -U -u $(id -un) -o account,user",
+    ),
+    scenario(
+        "commands in a job",
+        Run(
+            "sbatch --parsable -W -o o --wrap 'squeue -h -j $SLURM_JOB_ID -o %T; scontrol show hostnames; hostname; sinfo -h -o %P | sort -u'",
+            "a",
+        ),
+        "cat o",
+    ),
+)

@@ -1,0 +1,66 @@
+"""srun, in batch scripts and alone."""
+
+from __future__ import annotations
+
+from conformance.scenarios.phrases import accounted, ended, scenario, submit
+from conformance.stage import Run
+
+__all__ = ["SCENARIOS"]
+
+SCENARIOS = (
+    scenario(
+        "srun in a job",
+        submit("a", "--wrap 'srun hostname; srun sh -c \"exit 3\"; echo rc=$?'"),
+        ended("a"),
+        "cat slurm-@a.out",
+    ),
+    scenario(
+        "srun of several tasks",
+        submit(
+            "a",
+            "-N 2 -n 4 -o o --wrap 'srun -l sh -c \"echo \\$SLURM_PROCID of \\$SLURM_NTASKS on \\$SLURMD_NODENAME\" | sort'",
+        ),
+        ended("a"),
+        "cat o",
+    ),
+    scenario(
+        "steps in sacct",
+        submit("a", "--wrap 'srun true; srun -J named false; true'"),
+        ended("a"),
+        accounted("a", "(COMPLETED|FAILED)"),
+        "sacct -n -P -j @a -o jobid,jobname,state,exitcode",
+    ),
+    scenario(
+        "srun alone",
+        "srun hostname",
+        "srun -n 2 -l sh -c 'echo $SLURM_PROCID' | sort",
+        "srun sh -c 'exit 5'",
+        "srun false",
+    ),
+    scenario(
+        "srun of what is not there",
+        "srun no-such-command 2>&1 | sed 's/^slurmstepd: //'",
+        "srun -p nowhere true",
+        "srun --nonsense true",
+        "srun",
+    ),
+    scenario(
+        "srun with a file for output",
+        "srun -o out.txt echo words; cat out.txt",
+        "srun -o out-%t.txt -n 2 echo words; ls | cat",
+    ),
+    scenario("srun reads its input", "echo words | srun cat"),
+    scenario(
+        "variables of a task",
+        submit(
+            "a",
+            "-n 2 -o o --wrap 'srun -n 1 env | grep -E \"^SLURM_(STEP|PROC|LOCAL|NODEID|NTASKS|TASK|JOB_ID|NPROCS)\" | sort'",
+        ),
+        ended("a"),
+        "sed -E 's/(PORTS?|PID)=.*/\\1=N/' o",
+    ),
+    scenario(
+        "srun killed by a signal",
+        Run("srun sh -c 'kill -9 $$'"),
+    ),
+)

@@ -1,0 +1,73 @@
+"""The clusters that scenarios are played on, alike in all that a spec can say."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.stage import play_all
+from conformance.transcript import Entry
+
+import simcluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conformance.stage import Scenario
+
+__all__ = ["RECORDED", "load", "play", "save"]
+
+RECORDED = Path(__file__).parent / "recorded" / "slurm-22.05.json"
+"""What real Slurm in containers answered, normalised."""
+
+_PARTITIONS = ({"name": "long"}, {"name": "short", "nodes": ["node2"], "max_time": "30"})
+
+
+def play(backend: str, scenarios: Iterable[Scenario], *, workers: int = 6) -> dict[str, list[Entry]]:
+    """Play the scenarios on clusters of the backend: one with accounting, one without, at the same time."""
+    scenarios = tuple(scenarios)
+
+    def play_site(accounting: bool) -> dict[str, list[Entry]]:
+        wanted = [scenario for scenario in scenarios if scenario.accounting is accounting]
+        if not wanted:
+            return {}
+        with _start(backend, accounting) as cluster:
+            return play_all(cluster, wanted, workers=workers)
+
+    with ThreadPoolExecutor(2) as pool:
+        with_accounting, without = pool.map(play_site, (True, False))
+    return {**with_accounting, **without}
+
+
+def _start(backend: str, accounting: bool) -> simcluster.Cluster:
+    return simcluster.start(
+        "slurm",
+        backend=backend,
+        nodes=2,
+        cpus_per_node=16,
+        memory_per_node="16GB",
+        gpus_per_node=2,
+        partitions=_PARTITIONS,
+        accounting=accounting,
+        pythons=None if backend == "native" else ["3.12"],
+    )
+
+
+def save(played: dict[str, list[Entry]], path: Path) -> None:
+    """Write transcripts down, one scenario after the other by name."""
+    plain = {name: [_plain(entry) for entry in played[name]] for name in sorted(played)}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> dict[str, list[Entry]]:
+    """The transcripts by scenario."""
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    return {name: [Entry(**entry) for entry in entries] for name, entries in plain.items()}
+
+
+def _plain(entry: Entry) -> dict[str, object]:
+    return {key: value for key, value in asdict(entry).items() if key in {"command", "stdout", "stderr", "code"}}
