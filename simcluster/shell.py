@@ -126,5 +126,7 @@ def _send(channel: paramiko.Channel, data: bytes) -> None:
         for offset in range(0, len(data), _SLICE):
             channel.sendall(data[offset : offset + _SLICE])
         channel.shutdown_write()
-    except OSError:
-        pass  # the command did not read all of its input; its exit code tells what it thought of that
+    except (OSError, EOFError):
+        # The connection has ended, or the command did not read all of its input: its exit code tells what it thought of
+        # that.
+        pass

@@ -187,7 +187,7 @@ class Core:
     def requeue(self, job: Job, *, is_held: bool = False) -> None:
         """Put a job that runs or ran back into the queue; if it `is_held`, it stays there until it is released."""
         if job.state is State.PENDING:
-            raise RefusedError(Refusal.NOT_PENDING)
+            raise RefusedError(Refusal.NOT_RUNNING)
         if not job.is_requeueable:
             raise RefusedError(Refusal.NOT_REQUEUEABLE)
         if is_held:

@@ -156,7 +156,7 @@ class ProcessLauncher:
         elif event == "failed" and message["step"] == "execve":
             # Who was to become the program exits with the number of the error.
             number = message["number"]
-            self.notice(job, launch.program_words.format(os.strerror(number)))
+            self.notice(job, launch.program_words.replace("{}", os.strerror(number)))
             self._deliver(job, run, launch, (number, None), forget)
         elif event == "failed":
             forget()

@@ -20,6 +20,7 @@ RULES = {
     "elapsed": ("Durations below a minute become `<elapsed>`.", "machines differ in speed"),
     "priority": ("Ten-digit priorities become `<priority>`.", "each job has one less than the job before it"),
     "process": ("Numbers of processes and sessions become `<process>`.", "kernels count them up"),
+    "scheduler": ("`Main` and `Backfill` become `<scheduler>`.", "a job is started by whichever looks at it first"),
     "machine": ("A node's kernel, load and free memory become `<machine>`.", "they are the machine's"),
 }
 """Each rule's effect and its reason."""
@@ -42,8 +43,9 @@ def rules_for(cluster: Cluster) -> tuple[Rule, ...]:
         ),
         _rule("date", r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\b", "<date>"),
         _rule("elapsed", r"\b00:00:[0-5]\d\b|(?<= )0:[0-5]\d(?= +\d+ )", "<elapsed>"),
-        _rule("priority", r"\b42949\d{5}\b", "<priority>"),
+        _rule("priority", r"\b4294[89]\d{5}\b", "<priority>"),
         _rule("process", r"(?<=Sid=login:)\d+|(?<=: line \d: ) *\d+ (?=[A-Z])|(?<=_PID=)\d+", "<process>"),
+        _rule("scheduler", r"(?<=Scheduler=)(Main|Backfill)", "<scheduler>"),
         _rule("machine", r"(?<=OS=)Linux.*(?=\n| Real)|(?<=CPULoad=)[\d.]+|(?<=FreeMem=)\d+", "<machine>"),
     )
 

@@ -161,8 +161,14 @@ class _Player:
         """Mend what is broken and cancel what is left."""
         while self._faults:
             self._faults.pop().stop()
-        left = f'squeue -h -o "%A %Z" | awk \'$2 ~ "/{self._directory}$" {{print $1}}\' | sort -u | xargs -r scancel'
-        self._cluster.run(left, timeout=DEADLINE, check=True)
+        mine = f'squeue -h -o "%A %Z" | awk \'$2 ~ "/{self._directory}(/|$)" {{print $1}}\' | sort -u'
+        deadline = time.monotonic() + DEADLINE
+        # Again and again, for a job that was just requeued survives it.
+        while left := self._cluster.run(mine, timeout=DEADLINE, check=True).stdout.split():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._directory}: can't cancel {left}")
+            self._cluster.run(["scancel", *left], timeout=DEADLINE)
+            time.sleep(_POLL)
 
     def _run(self, command: str) -> Entry:
         try:

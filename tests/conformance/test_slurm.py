@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from conformance.comparing import differences, judge, table
 from conformance.normalising import RULES
 from conformance.scenarios import SCENARIOS

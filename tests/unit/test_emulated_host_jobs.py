@@ -66,7 +66,7 @@ def test_output_into_a_directory_that_is_not_there_fails_the_job(cluster):
 def test_an_interpreter_that_is_not_there_fails_the_job(cluster):
     made = cluster.run("sbatch --parsable -o bad.out", input="#!/no/such/shell\n", check=True)
     assert ended(cluster, made.stdout.strip()).state == "FAILED"
-    assert "slurm_script: No such file or directory" in cluster.run("cat bad.out").stdout
+    assert "bad interpreter(/no/such/shell): No such file or directory" in cluster.run("cat bad.out").stdout
 
 
 def test_modules_are_there_in_jobs(cluster):

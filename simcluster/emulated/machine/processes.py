@@ -141,7 +141,8 @@ def _found(name: str, environment: dict[str, str]) -> str:
 def _opened(what: Start, descriptors: list[int]) -> list[int]:
     """What is to be 0, 1 and 2, above these numbers; the same path twice is one open file."""
     lent = iter(descriptors)
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if what.appends else os.O_TRUNC)
+    # What the scheduler says in the same file goes through a descriptor of its own: nobody may write over it.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if what.appends else os.O_TRUNC)
     opened: list[int] = []
     for number, path in enumerate(what.files):
         if path is None:

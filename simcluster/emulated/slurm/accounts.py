@@ -184,7 +184,12 @@ def _associations(core: Core, *, with_associations: bool) -> tuple[str, list[dic
 def _users(core: Core, *, with_associations: bool) -> tuple[str, list[dict[str, str]]]:
     rows = []
     for user, account in _owners(core).items():
-        row = {"User": user, "Name": user, "Def Acct": account, "Admin": "Administrator" if user == "root" else "None"}
+        row = {
+            "User": user,
+            "Name": user,
+            "Def Acct": account,
+            "Admin": "Administrator" if account == "root" else "None",
+        }
         rows.append({**_association(core, account, user), **row} if with_associations else row)
     return f"{_USER},{_OF_USER}" if with_associations else _USER, rows
 

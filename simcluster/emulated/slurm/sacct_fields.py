@@ -120,7 +120,7 @@ def _of_job(core: Core, entry: Entry, time_format: str, unit: str) -> dict[str, 
     waited_seconds = int((entry.start or core.clock.time()) - (job.eligible or job.submitted))
     return {
         "alloctres": resources if entry.cpus else "",
-        "comment": job.comment or "",
+        "comment": "",  # AccountingStoreFlags does not have job_comment
         "constraints": given.get("constraint", ""),
         "derivedexitcode": f"{derived[0]}:{derived[1]}",
         "eligible": stamp(job.eligible, "Unknown", time_format),

@@ -38,7 +38,7 @@ _TABLE = table(
     refused="""acctg-freq= batch= bb= bbf= cluster-constraint= container= core-spec/S= cores-per-socket= cpu-freq=
     cpus-per-gpu= deadline= delay-boot= distribution/m= export-file= extra-node-info/B= gid= gpu-bind= gpu-freq= gpus-per-socket=
     gpus-per-task= get-user-env= gres-flags= help/h hint= mcs-label= mem-bind= mem-per-gpu= mincpus= network= no-kill/k nodefile/F=
-    ntasks-per-core= ntasks-per-gpu= ntasks-per-socket= power= profile= propagate= reboot sockets-per-node=
+    ntasks-per-core= ntasks-per-gpu= ntasks-per-socket= ntasks-per-tres= power= profile= propagate= reboot sockets-per-node=
     spread-job switches= thread-spec= threads-per-core= time-min= tmp= uid= usage use-min-nodes verbose/v
     wait-all-nodes=""",
 )

@@ -98,7 +98,7 @@ def _show(core: Core, call: Call, words: list[str], *, one_line: bool, details: 
             if one not in core.nodes.position:
                 raise _NotFoundError(f"Node {one}")
         return "".join(show_node(core, core.nodes[one], one_line=one_line) for one in nodes)
-    if entity in {"partition", "partitions", "partitionname"}:
+    if entity == "partitionname" or "partitions".startswith(entity):
         if name and name not in core.partitions:
             raise _NotFoundError(f"Partition {name}")
         chosen = [core.partitions[name]] if name else list(core.partitions.values())

@@ -263,10 +263,13 @@ def show_config(core: Core) -> str:
         "MaxJobCount": str(settings.max_job_count),
         "MinJobAge": f"{settings.min_job_age} sec",
         "PriorityType": "priority/basic",
+        "ReturnToService": "2",
         "SchedulerType": "sched/backfill",
         "SelectType": "select/cons_tres",
+        "SelectTypeParameters": "CR_CORE_MEMORY",
         "SLURM_CONF": "/etc/slurm/slurm.conf",
         "SLURM_VERSION": settings.version,
+        "SlurmctldTimeout": "10 sec",
         "SlurmctldHost[0]": settings.controller,
     }
     body = "".join(f"{key:<23} = {value}\n" for key, value in values.items())

@@ -106,7 +106,7 @@ def _chosen(core: Core, call: Call, line: CommandLine) -> tuple[list[Job], str]:
     ids = line.last("jobs") or line.last("job")
     jobs = _by_ids(core, ids) if line.has("jobs", "job") else list(core.known)
     notes = ""
-    states = _states(line)
+    states = _states(call, line)
     if states is not None:
         jobs = [job for job in jobs if full_state(job) in states]
     users = line.last("user")
@@ -153,8 +153,8 @@ def _by_ids(core: Core, text: str) -> list[Job]:
     return list(found)
 
 
-def _states(line: CommandLine) -> set[str] | None:
-    text = line.last("states") or line.last("state")
+def _states(call: Call, line: CommandLine) -> set[str] | None:
+    text = line.last("states") or line.last("state") or call.environment.get("SQUEUE_STATES", "")
     if not text:
         return _USUAL
     if text.lower() == "all":

@@ -33,6 +33,7 @@ class Surroundings:
     def launch(self, job: Job, directory: str) -> Launch:
         """The script itself, where it was submitted."""
         script = f"{directory}/slurm_script"
+        interpreter = job.script[2:].partition(b"\n")[0].decode("utf-8", "replace").strip().partition(" ")[0]
         return Launch(
             arguments=(script, *job.arguments),
             files={"slurm_script": job.script},
@@ -42,11 +43,11 @@ class Surroundings:
             memory_mb=job.memory_by_node[0],
             umask=job.request.umask,
             appends=job.open_mode == "append",
-            program_words=f"slurmstepd: error: execve(): {script}: {{}}\n",
+            program_words=f"slurmstepd-{job.nodes[0]}: error: execve(): bad interpreter({interpreter}): {{}}\n",
         )
 
     def environment(self, job: Job) -> dict[str, str]:
-        return {**job.request.environment, **job_variables(job, self._core), "SLURM_UMASK": f"{job.request.umask:04o}"}
+        return {**job.request.environment, **job_variables(job, self._core)}
 
     def path(self, pattern: str, job: Job) -> str:
         """As sbatch(1) has it under "filename pattern"; without a pattern the usual file."""
@@ -198,7 +199,9 @@ def _asked_for(job: Job) -> dict[str, str]:
     if job.restarts:
         found["SLURM_RESTART_COUNT"] = str(job.restarts)
     if job.gpus_by_node:
-        found["CUDA_VISIBLE_DEVICES"] = found["SLURM_JOB_GPUS"] = ",".join(map(str, job.gpus_by_node[0]))
+        found["CUDA_VISIBLE_DEVICES"] = found["GPU_DEVICE_ORDINAL"] = found["SLURM_JOB_GPUS"] = ",".join(
+            map(str, job.gpus_by_node[0])
+        )
         found["SLURM_GPUS_ON_NODE"] = str(job.gpus)
     return found
 

@@ -89,7 +89,7 @@ SCENARIOS = (
     ),
     scenario(
         "array: elements end differently",
-        submit("a", "-a 0-2 --wrap 'exit $SLURM_ARRAY_TASK_ID'"),
+        submit("a", "-a 0-2 --wrap 'sleep 3; exit $SLURM_ARRAY_TASK_ID'"),
         ended("a"),
         "squeue -h -t all -j @a -o '%i %T %r' | sort",
         accounted("a", "(COMPLETED|FAILED)"),

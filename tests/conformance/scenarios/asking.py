@@ -10,7 +10,7 @@ __all__ = ["SCENARIOS"]
 _STILL = "aAcCDEfFghHIJjKlmnNoOPqQrRstTuvWwXyYzZ"  # the letters whose values stand still for a held job
 _FIELDS = (
     "account,arrayjobid,arraytaskid,comment,dependency,jobid,jobarrayid,name,nodelist,numcpus,numnodes,numtasks,"
-    "partition,prioritylong,qos,reason,reasonlist,statecompact,state,timelimit,username,userid,workdir,mincpus,minmemory"
+    "partition,prioritylong,qos,reason,reasonlist,statecompact,state,timelimit,username,workdir:60,mincpus,minmemory"
 )
 
 SCENARIOS = (
@@ -130,7 +130,7 @@ SCENARIOS = (
         submit("a", f"-J shown -t 10 -n 2 --mem 100 {HOLDING}"),
         state("a", "RUNNING"),
         "scontrol show job @a",
-        "scontrol show job -d @a | grep -E 'JOB_GRES|Nodes=|Derived'",
+        "scontrol show job -d @a | grep -oE 'JOB_GRES.*|Nodes=node.* CPU_IDs|Mem=.*|Derived.*'",
     ),
     scenario(
         "scontrol show job, completed",
@@ -212,7 +212,7 @@ SCENARIOS = (
     ),
     scenario(
         "sacct of a completed job",
-        submit("a", "-J shown -t 10 --wrap true"),
+        submit("a", "-J shown -t 10 --wrap 'sleep 3'"),
         ended("a"),
         accounted("a", "COMPLETED"),
         "sacct -j @a",
@@ -231,18 +231,18 @@ SCENARIOS = (
     ),
     scenario(
         "sacct of a completed job: all fields that stand still",
-        submit("a", "-J shown -t 10 --comment words -n 2 --wrap true"),
+        submit("a", "-J shown -t 10 --comment words -n 2 --wrap 'sleep 3'"),
         ended("a"),
         accounted("a", "COMPLETED"),
-        "for f in Account AllocCPUS AllocNodes AllocTRES Cluster Comment Constraints DerivedExitCode ExitCode Flags Group"
+        "for f in Account AllocCPUS AllocNodes AllocTRES Cluster Comment Constraints DerivedExitCode ExitCode Group"
         " JobID JobIDRaw JobName NCPUS NNodes NodeList NTasks Partition QOS Reason ReqCPUS ReqMem ReqNodes"
         " ReqTRES Reservation State Suspended SubmitLine Timelimit TimelimitRaw UID User WCKey WorkDir; do "
         "echo $f: $(sacct -n -P -j @a -o $f); done | sed 's/UID: [0-9]*/UID: N/'",
     ),
     scenario(
         "sacct by state, name and time",
-        submit("a", "-J acct-one --wrap true"),
-        submit("b", "-J acct-two --wrap false"),
+        submit("a", "-J acct-one --wrap 'sleep 3'"),
+        submit("b", "-J acct-two --wrap 'sleep 3; false'"),
         ended("a"),
         ended("b"),
         accounted("a", "COMPLETED"),

@@ -85,7 +85,7 @@ SCENARIOS = (
         "scontrol update jobid=@a timelimit=5 jobname=renamed comment='new one' nice=5",
         "scontrol update job=@a partition=long",
         "scontrol update jobid @a numnodes=2",
-        "scontrol show job @a | grep -E 'JobName|Nice|TimeLimit|Partition|NumNodes|Comment'",
+        "scontrol show job @a | grep -oE 'JobName=.*|Nice=[0-9]*|TimeLimit=[^ ]*|Partition=[a-z]*|NumNodes=[^ ]*|Comment=.*'",
         "scontrol update jobid=@a requeue=0 features=nothing",
         "scontrol update jobid=@a mincpusnode=2",
         "scontrol update jobid=@a minmemorynode=100",

@@ -84,14 +84,14 @@ SCENARIOS = (
     scenario(
         "end: warned by --signal before the time limit",
         "printf '#!/bin/bash\\ntrap \"echo warned; exit 0\" USR1\\nsleep 300 &\\nwait\\n' > trap.sh",
-        submit("a", "-t 1 --signal=B:USR1@60 trap.sh"),
+        submit("a", "-t 2 --signal=B:USR1@90 trap.sh"),
         ended("a"),
         _SQUEUE,
         "cat slurm-@a.out",
     ),
     scenario(
         "end: a deadline that can't be met",
-        "sbatch --deadline=now+1minute -t 10 --wrap true",
+        Run("sbatch --deadline=now+1minute -t 10 --wrap true", "b"),
         submit("a", "-H --deadline=now+1hour -t 1 --wrap true"),
         "scontrol show job @a | grep -o Deadline=.*",
     ),

@@ -68,13 +68,4 @@ SCENARIOS = (
         "squeue -h -j @a -o '%a %q'",
         "sbatch -q nothing --wrap true > o 2>&1; sed 's/[0-9][0-9]*/N/' o",
     ),
-    plain(
-        "without accounting: a job is forgotten",
-        submit("a", "--wrap true"),
-        ended("a"),
-        Break("scheduler.forget", ("@a",)),
-        "squeue -h -t all -j @a",
-        "scontrol show job @a",
-        "scancel @a",
-    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conformance.scenarios.phrases import scenario
+from conformance.stage import Run
 
 __all__ = ["SCENARIOS"]
 
@@ -24,7 +25,7 @@ SCENARIOS = (
     scenario("an empty script", ": > empty.sh; sbatch empty.sh", "sbatch < /dev/null", "printf '\\n\\n' | sbatch"),
     scenario("a script without a shebang", "echo 'echo hi' > bare.sh; sbatch bare.sh", "echo true | sbatch"),
     scenario("a binary", "head -c 64 /bin/true > bin; sbatch bin"),
-    scenario("an empty --wrap", "sbatch --wrap ''", "sbatch --wrap ' '"),
+    scenario("an empty --wrap", Run("sbatch --wrap ''", "a"), Run("sbatch --wrap ' '", "b")),
     scenario("no such partition", "sbatch -p nowhere --wrap true", "sbatch -p nowhere,debug --wrap true"),
     scenario("too many nodes", "sbatch -N 99 --wrap true", "sbatch -N 3 -p debug --wrap true"),
     scenario("too many CPUs", "sbatch -c 99 --wrap true", "sbatch -n 9999 --wrap true", "sbatch -N1 -n 33 --wrap true"),
@@ -33,7 +34,7 @@ SCENARIOS = (
     scenario("too many GPUs", "sbatch --gres gpu:9 --wrap true", "sbatch --gres tpu:1 --wrap true"),
     scenario("nodes that are not there", "sbatch -w node99 --wrap true", "sbatch -x node99 -H --wrap true > /dev/null"),
     scenario("no such feature", "sbatch -C nothing --wrap true"),
-    scenario("no such quality of service", "sbatch -q nothing --wrap true"),
+    scenario("no such quality of service", Run("sbatch -q nothing --wrap true", "a")),
     scenario("no such licence", "sbatch -L nothing --wrap true"),
     scenario("no such reservation", "sbatch --reservation nothing --wrap true"),
     scenario("bad times", *_each("-t", "abc", "1:2:3:4", "-5", "0", "1-", "''", "1.5", "60:00", "1-2", "infinite")),

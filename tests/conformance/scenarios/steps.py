@@ -32,10 +32,10 @@ SCENARIOS = (
     ),
     scenario(
         "srun alone",
-        "srun hostname",
+        "srun -w node1 hostname",
         "srun -n 2 -l sh -c 'echo $SLURM_PROCID' | sort",
-        "srun sh -c 'exit 5'",
-        "srun false",
+        "srun -w node1 sh -c 'exit 5'",
+        "srun -w node1 false",
     ),
     scenario(
         "srun of what is not there",
@@ -47,7 +47,7 @@ SCENARIOS = (
     scenario(
         "srun with a file for output",
         "srun -o out.txt echo words; cat out.txt",
-        "srun -o out-%t.txt -n 2 echo words; ls | cat",
+        "srun -w node1 -o out-%t.txt -n 2 echo words; ls | cat",
     ),
     scenario("srun reads its input", "echo words | srun cat"),
     scenario(
@@ -61,6 +61,6 @@ SCENARIOS = (
     ),
     scenario(
         "srun killed by a signal",
-        Run("srun sh -c 'kill -9 $$'"),
+        Run("srun -w node1 sh -c 'kill -9 $$' 2>&1 | sed 's/StepId=[0-9]*/StepId=N/'"),
     ),
 )

@@ -7,7 +7,7 @@ from conformance.stage import Run
 
 __all__ = ["SCENARIOS"]
 
-_HELLO = "printf '#!/bin/bash\\necho hello $0 $# \"$2\"\\n' > hello.sh"
+_HELLO = "printf '#!/bin/bash\\necho hello $(basename $0) $# \"$2\"\\n' > hello.sh"
 _FACTS = "scontrol show job @a | grep -E 'JobName|JobState|Command|WorkDir|Std|Comment'"
 
 
@@ -119,7 +119,7 @@ SCENARIOS = (
     ),
     scenario(
         "names of output files",
-        submit("a", "-J nm -o '%x_%j_%J_%u_%N_%n_%t_%%_%5j.txt' --wrap true"),
+        submit("a", "-J nm -o '%x_%j_%J_%N_%n_%t_%%_%5j.txt' --wrap true"),
         ended("a"),
         "ls | cat",
         submit("b", "-o out.%j -e err.%j --wrap 'echo out; echo err >&2'"),
