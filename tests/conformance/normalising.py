@@ -10,7 +10,7 @@ from conformance.transcript import Rule
 if TYPE_CHECKING:
     from simcluster.cluster import Cluster
 
-__all__ = ["RULES", "job_rule", "rules_for"]
+__all__ = ["NODE_RULE", "RULES", "job_rule", "rules_for"]
 
 RULES = {
     "jobs": ("Ids become the scenario's names for its jobs.", "they are counted up"),
@@ -21,6 +21,10 @@ RULES = {
     "priority": ("Ten-digit priorities become `<priority>`.", "each job has one less than the job before it"),
     "process": ("Numbers of processes and sessions become `<process>`.", "kernels count them up"),
     "scheduler": ("`Main` and `Backfill` become `<scheduler>`.", "a job is started by whichever looks at it first"),
+    "node": (
+        "In scenarios that share the cluster, the one node of a job becomes `<node>`.",
+        "which one is free depends on the others",
+    ),
     "machine": ("A node's kernel, load and free memory become `<machine>`.", "they are the machine's"),
 }
 """Each rule's effect and its reason."""
@@ -52,3 +56,7 @@ def rules_for(cluster: Cluster) -> tuple[Rule, ...]:
 
 def _rule(name: str, pattern: str, replacement: str) -> Rule:
     return Rule(name, re.compile(pattern), replacement, RULES[name][1])
+
+
+NODE_RULE = _rule("node", r"\bnode[12]\b", "<node>")
+"""For scenarios beside which others are played."""

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.normalising import job_rule, rules_for
+from conformance.normalising import NODE_RULE, job_rule, rules_for
 from conformance.transcript import Entry, normalised
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEADLINE", "Break", "Mend", "Run", "Scenario", "Step", "Until", "play_all"]
 
-DEADLINE = 90.0
+DEADLINE = 150.0
 """Seconds that an `Until` waits, and that a command may take."""
 
 _POLL = 0.15
@@ -93,11 +93,12 @@ class Scenario:
 def play_all(cluster: Cluster, scenarios: Iterable[Scenario], *, workers: int) -> dict[str, list[Entry]]:
     """The normalised transcript of each scenario by its name."""
     rules = rules_for(cluster)
+    rules_when_shared = (*rules, NODE_RULE)
     _use_up_short_ids(cluster)
     scenarios = tuple(scenarios)
     shared = [scenario for scenario in scenarios if not scenario.is_alone]
     with ThreadPoolExecutor(workers) as pool:
-        played = list(pool.map(lambda scenario: _play(cluster, scenario, rules), shared))
+        played = list(pool.map(lambda scenario: _play(cluster, scenario, rules_when_shared), shared))
     alone = [scenario for scenario in scenarios if scenario.is_alone]
     played += [_play(cluster, scenario, rules) for scenario in alone]
     return dict(zip((scenario.name for scenario in [*shared, *alone]), played, strict=True))

@@ -257,6 +257,8 @@ def _update(core: Core, call: Call, words: list[str]) -> Reply:
         if key not in _CHANGES:
             original = next(word for word in words if word.lower().startswith(f"{key}="))
             raise _Error(f"Update of this parameter is not supported: {original}\nRequest aborted\n")
+    if not changes:
+        raise _Error("No changes specified\n")
     ids = [job.full_id for job in core.known if job.name == target] if subject == "jobname" else [target]
     return _on_jobs(core, call, ids, lambda job: _change(core, call, job, changes))
 
@@ -290,6 +292,8 @@ def _change(core: Core, call: Call, job: Job, changes: dict[str, str]) -> None:
         raise RefusedError(Refusal.PRIORITY)
     if "nice" in changes:
         fields["nice"] = _number(changes["nice"])
+    if "partition" in changes and job.started is not None:
+        raise RefusedError(Refusal.NOT_PENDING)
     if "requeue" in changes:
         fields["is_requeueable"] = changes["requeue"] != "0"
     limit = _new_limit(core, call, job, changes["timelimit"]) if "timelimit" in changes else None
@@ -337,7 +341,7 @@ def _dependency(core: Core, text: str) -> Dependency:
 def _new_limit(core: Core, call: Call, job: Job, text: str) -> int:
     minutes = parse_limit(text.lstrip("+-"))
     if minutes is None:
-        raise RefusedError(Refusal.TIME_LIMIT)
+        raise _Error("scontrol: error: Invalid TimeLimit value\n")
     if text.startswith("+"):
         minutes = (job.limit or 0) + minutes
     elif text.startswith("-"):

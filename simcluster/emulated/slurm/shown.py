@@ -267,9 +267,9 @@ def show_config(core: Core) -> str:
         "SchedulerType": "sched/backfill",
         "SelectType": "select/cons_tres",
         "SelectTypeParameters": "CR_CORE_MEMORY",
+        "SlurmctldTimeout": "10 sec",
         "SLURM_CONF": "/etc/slurm/slurm.conf",
         "SLURM_VERSION": settings.version,
-        "SlurmctldTimeout": "10 sec",
         "SlurmctldHost[0]": settings.controller,
     }
     body = "".join(f"{key:<23} = {value}\n" for key, value in values.items())

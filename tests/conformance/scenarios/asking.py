@@ -10,7 +10,7 @@ __all__ = ["SCENARIOS"]
 _STILL = "aAcCDEfFghHIJjKlmnNoOPqQrRstTuvWwXyYzZ"  # the letters whose values stand still for a held job
 _FIELDS = (
     "account,arrayjobid,arraytaskid,comment,dependency,jobid,jobarrayid,name,nodelist,numcpus,numnodes,numtasks,"
-    "partition,prioritylong,qos,reason,reasonlist,statecompact,state,timelimit,username,workdir:60,mincpus,minmemory"
+    "partition,prioritylong,qos,reason,reasonlist,statecompact,state,timelimit,username,workdir:,mincpus,minmemory"
 )
 
 SCENARIOS = (
@@ -75,7 +75,7 @@ SCENARIOS = (
     scenario(
         "squeue by name, state, user, partition",
         submit("a", f"-H -J filter-one {HOLDING}"),
-        submit("b", f"-J filter-two -p long {HOLDING}"),
+        submit("b", f"-J filter-two -w node1 -p long {HOLDING}"),
         state("b", "RUNNING"),
         "squeue -h -n filter-one,filter-two -o %j -S j",
         "squeue -h -n filter-one -t PD -o %j",

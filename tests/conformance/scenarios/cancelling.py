@@ -100,7 +100,6 @@ SCENARIOS = (
         "echo n | scancel -i @a",
         "squeue -h -j @a -o %T",
         "echo y | scancel -i @a",
-        ended("a"),
     ),
     scenario(
         "signal the batch script",

@@ -87,7 +87,7 @@ SCENARIOS = (
         submit("a", "-t 2 --signal=B:USR1@90 trap.sh"),
         ended("a"),
         _SQUEUE,
-        "cat slurm-@a.out",
+        "grep warned slurm-@a.out",
     ),
     scenario(
         "end: a deadline that can't be met",

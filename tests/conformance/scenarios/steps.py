@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from conformance.scenarios.phrases import accounted, ended, scenario, submit
+from conformance.scenarios.phrases import accounted, alone, ended, submit
 from conformance.stage import Run
 
 __all__ = ["SCENARIOS"]
 
 SCENARIOS = (
-    scenario(
+    alone(
         "srun in a job",
         submit("a", "--wrap 'srun hostname; srun sh -c \"exit 3\"; echo rc=$?'"),
         ended("a"),
         "cat slurm-@a.out",
     ),
-    scenario(
+    alone(
         "srun of several tasks",
         submit(
             "a",
@@ -23,34 +23,34 @@ SCENARIOS = (
         ended("a"),
         "cat o",
     ),
-    scenario(
+    alone(
         "steps in sacct",
-        submit("a", "--wrap 'srun true; srun -J named false; true'"),
+        submit("a", "--wrap 'sleep 3; srun true; srun -J named false; true'"),
         ended("a"),
         accounted("a", "(COMPLETED|FAILED)"),
         "sacct -n -P -j @a -o jobid,jobname,state,exitcode",
     ),
-    scenario(
+    alone(
         "srun alone",
         "srun -w node1 hostname",
         "srun -n 2 -l sh -c 'echo $SLURM_PROCID' | sort",
         "srun -w node1 sh -c 'exit 5'",
         "srun -w node1 false",
     ),
-    scenario(
+    alone(
         "srun of what is not there",
-        "srun no-such-command 2>&1 | sed 's/^slurmstepd: //'",
+        "srun no-such-command 2>&1 | sort",
         "srun -p nowhere true",
         "srun --nonsense true",
         "srun",
     ),
-    scenario(
+    alone(
         "srun with a file for output",
         "srun -o out.txt echo words; cat out.txt",
         "srun -w node1 -o out-%t.txt -n 2 echo words; ls | cat",
     ),
-    scenario("srun reads its input", "echo words | srun cat"),
-    scenario(
+    alone("srun reads its input", "echo words | srun cat"),
+    alone(
         "variables of a task",
         submit(
             "a",
@@ -59,7 +59,7 @@ SCENARIOS = (
         ended("a"),
         "sed -E 's/(PORTS?|PID)=.*/\\1=N/' o",
     ),
-    scenario(
+    alone(
         "srun killed by a signal",
         Run("srun -w node1 sh -c 'kill -9 $$' 2>&1 | sed 's/StepId=[0-9]*/StepId=N/'"),
     ),
