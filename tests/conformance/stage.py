@@ -6,11 +6,14 @@ import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conformance.normalising import NODE_RULE, job_rule, rules_for
 from conformance.transcript import Entry, normalised
+
+from simcluster.shell import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,22 +125,24 @@ def _wait_until_empty(cluster: Cluster) -> None:
 def _play(cluster: Cluster, scenario: Scenario, rules: tuple[Rule, ...]) -> list[Entry]:
     if scenario.is_alone:
         _wait_until_empty(cluster)
-    player = _Player(cluster, scenario, rules)
-    cluster.run(f"mkdir {scenario.directory}", check=True)
-    try:
-        for step in scenario.steps:
-            player.perform(step)
-    finally:
-        player.clear()
-    return player.entries
+    with closing(Shell(cluster.ssh)) as shell:
+        player = _Player(cluster, shell, scenario, rules)
+        shell.run(f"mkdir {scenario.directory}", check=True)
+        try:
+            for step in scenario.steps:
+                player.perform(step)
+        finally:
+            player.clear()
+        return player.entries
 
 
 class _Player:
     """Performs the steps of one scenario and writes down what came of each."""
 
-    def __init__(self, cluster: Cluster, scenario: Scenario, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, cluster: Cluster, shell: Shell, scenario: Scenario, rules: tuple[Rule, ...]) -> None:
         self.entries: list[Entry] = []
-        self._cluster, self._directory, self._rules = cluster, scenario.directory, rules
+        self._cluster, self._shell = cluster, shell
+        self._directory, self._rules = scenario.directory, rules
         self._jobs: dict[str, str] = {}
         self._faults: list[object] = []
 
@@ -165,15 +170,15 @@ class _Player:
         mine = f'squeue -h -o "%A %Z" | awk \'$2 ~ "/{self._directory}(/|$)" {{print $1}}\' | sort -u'
         deadline = time.monotonic() + DEADLINE
         # Again and again, for a job that was just requeued survives it.
-        while left := self._cluster.run(mine, timeout=DEADLINE, check=True).stdout.split():
+        while left := self._shell.run(mine, timeout=DEADLINE, check=True).stdout.split():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self._directory}: can't cancel {left}")
-            self._cluster.run(["scancel", *left], timeout=DEADLINE)
+            self._shell.run(["scancel", *left], timeout=DEADLINE)
             time.sleep(_POLL)
 
     def _run(self, command: str) -> Entry:
         try:
-            done = self._cluster.run(f"cd {self._directory}\n{self._with_ids(command)}", timeout=DEADLINE)
+            done = self._shell.run(f"cd {self._directory}\n{self._with_ids(command)}", timeout=DEADLINE)
         except subprocess.TimeoutExpired:
             return Entry(command, "", f"(still running after {DEADLINE:.0f} s)\n", -1)
         return Entry(command, done.stdout, done.stderr, done.returncode)

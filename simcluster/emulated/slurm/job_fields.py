@@ -103,13 +103,17 @@ def partition_text(job: Job) -> str:
 
 
 def account_of(core: Core, job: Job) -> str:
-    """Where accounts are not enforced, one that there is not is taken for the user's own."""
+    """Where accounts are not enforced, one that there is not is taken for the user's own; without a database for one."""
+    if not core.accounting:
+        return job.account or "(null)"
     known = core.settings.accounts
     return job.account if job.account in known else known[0]
 
 
 def quality_of(core: Core, job: Job) -> str:
     """Where they are not enforced, a quality of service that there is not is none."""
+    if not core.accounting:
+        return "(null)"
     if job.qos is None:
         return core.settings.qualities[0]
     return job.qos if job.qos in core.settings.qualities else ""

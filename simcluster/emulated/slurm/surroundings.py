@@ -93,7 +93,12 @@ def fill_pattern(pattern: str, values: dict[str, str]) -> str:
 
 def job_variables(job: Job, core: Core) -> dict[str, str]:
     """What Slurm itself sets in a job's script."""
-    return {**_general(job, core), **_asked_for(job), **_array(job, core)} | _of_release(job, core)
+    found = {**_general(job, core), **_asked_for(job), **_array(job, core)} | _of_release(job, core)
+    if not core.accounting:
+        del found["SLURM_JOB_QOS"]
+        if job.account is None:
+            del found["SLURM_JOB_ACCOUNT"]
+    return found
 
 
 def _of_release(job: Job, core: Core) -> dict[str, str]:
