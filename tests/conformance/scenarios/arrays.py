@@ -49,7 +49,7 @@ SCENARIOS = (
     ),
     scenario(
         "array: a limit of one at a time",
-        submit("a", "-a 1-3%1 --wrap 'sleep 300'"),
+        submit("a", "-a 1-3%1 --wrap 'exec sleep 300'"),
         Until("squeue -h -j @a -o '%i %T %r' | sort", "RUNNING"),
         Until("squeue -h -j @a -o '%i %T %r' | sort", "JobArrayTaskLimit"),
         "scancel @a_1",
@@ -115,7 +115,7 @@ SCENARIOS = (
     ),
     scenario(
         "array: dependency on an element and on all",
-        submit("a", "-a 1-2 --wrap 'sleep 300'"),
+        submit("a", "-a 1-2 --wrap 'exec sleep 300'"),
         submit("b", "-d afterok:@a_1 --wrap true"),
         submit("c", "-d afterany:@a --wrap true"),
         "squeue -h -j @b,@c -o '%E %r' | sort",

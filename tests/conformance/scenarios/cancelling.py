@@ -14,7 +14,7 @@ _READY = Run("until grep -q set slurm-@a.out 2>/dev/null; do sleep 0.1; done")
 SCENARIOS = (
     scenario(
         "cancel a running job",
-        submit("a", "--wrap 'echo begun; sleep 300'"),
+        submit("a", "--wrap 'echo begun; exec sleep 300'"),
         state("a", "RUNNING"),
         Run("until grep -q begun slurm-@a.out 2>/dev/null; do sleep 0.1; done; scancel @a"),
         ended("a"),

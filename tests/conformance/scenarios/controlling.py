@@ -37,10 +37,10 @@ SCENARIOS = (
     ),
     scenario(
         "requeue a running job",
-        submit("a", "-o out-%j.txt --open-mode append --wrap 'echo run $SLURM_RESTART_COUNT; sleep 300'"),
+        submit("a", "-o out-%j.txt --open-mode append --wrap 'echo run $SLURM_RESTART_COUNT; exec sleep 300'"),
         Run("until grep -q run out-@a.txt 2>/dev/null; do sleep 0.1; done"),
         "scontrol requeue @a",
-        Until("squeue -h -j @a -o '%T %r'", "PENDING"),
+        Until("squeue -h -j @a -o %T", "PENDING"),
         "scontrol show job @a | grep -o 'Restarts=[0-9]*'",
         "scancel @a",
         ended("a"),
@@ -58,7 +58,7 @@ SCENARIOS = (
         submit("a", HOLDING),
         state("a", "RUNNING"),
         "scontrol requeuehold @a",
-        Until("squeue -h -j @a -o '%T %r'", "PENDING|REQUEUE_HOLD"),
+        Until("squeue -h -j @a -o %T", "PENDING|REQUEUE_HOLD"),
         "scontrol requeuehold 999999",
     ),
     scenario(

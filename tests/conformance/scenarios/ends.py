@@ -64,7 +64,7 @@ SCENARIOS = (
     ),
     scenario(
         "end: over the time limit",
-        submit("a", "-t 0:01 --wrap 'echo begun; sleep 300'"),
+        submit("a", "-t 0:01 --wrap 'echo begun; exec sleep 300'"),
         ended("a"),
         _SQUEUE,
         _SCONTROL,

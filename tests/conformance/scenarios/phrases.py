@@ -6,8 +6,8 @@ from conformance.stage import Run, Scenario, Step, Until
 
 __all__ = ["HOLDING", "accounted", "alone", "ended", "plain", "scenario", "state", "submit"]
 
-HOLDING = "--wrap 'sleep 300'"
-"""A job that stays until it is ended."""
+HOLDING = "--wrap 'exec sleep 300'"
+"""A job that stays until it is ended: one process, for of two it is chance which ends first."""
 
 _OVER = "COMPLETED|FAILED|CANCELLED|TIMEOUT|OUT_OF_MEMORY|NODE_FAIL|PREEMPTED|DEADLINE"
 

@@ -28,7 +28,7 @@ SCENARIOS = (
         submit("a", "--wrap 'sleep 3; srun true; srun -J named false; true'"),
         ended("a"),
         accounted("a", "(COMPLETED|FAILED)"),
-        "sacct -n -P -j @a -o jobid,jobname,state,exitcode",
+        "sacct -n -P -j @a -o jobid,jobname,state,exitcode | sed s/allocation/wrap/",
     ),
     alone(
         "srun alone",

@@ -245,7 +245,7 @@ SCENARIOS = (
     ),
     scenario(
         "output is there while the job runs",
-        submit("a", "--wrap 'echo early; sleep 300'"),
+        submit("a", "--wrap 'echo early; exec sleep 300'"),
         Run("until grep -q early slurm-@a.out 2>/dev/null; do sleep 0.1; done; cat slurm-@a.out"),
         "squeue -h -j @a -o %T",
     ),
