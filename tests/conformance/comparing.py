@@ -33,8 +33,8 @@ class Difference:
 def differences(real: Mapping[str, Sequence[Entry]], other: Mapping[str, Sequence[Entry]]) -> list[Difference]:
     """Every command of the scenarios in `other` that was answered differently."""
     found = []
-    for name, entries in other.items():
-        for theirs, ours in zip_longest(real.get(name, ()), entries):
+    for name in sorted(other):
+        for theirs, ours in zip_longest(real.get(name, ()), other[name]):
             if theirs != ours:
                 command = (theirs or ours).command
                 found.append(Difference(name, command, theirs, ours))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.scenarios.phrases import HOLDING, accounted, ended, scenario, submit
+from conformance.scenarios.phrases import HOLDING, ended, scenario, submit
 from conformance.stage import Run, Until
 
 __all__ = ["SCENARIOS"]
@@ -53,7 +53,7 @@ SCENARIOS = (
         Until("squeue -h -j @a -o '%i %T %r' | sort", "RUNNING"),
         Until("squeue -h -j @a -o '%i %T %r' | sort", "JobArrayTaskLimit"),
         "scancel @a_1",
-        Until("squeue -h -j @a -o '%i %T' | sort", "@a_2 RUNNING|_2 RUNNING"),
+        Until("squeue -h -t PD,R -j @a -o '%i %T' | sort", "_2 RUNNING"),
     ),
     scenario(
         "array: variables of an element",
@@ -92,7 +92,10 @@ SCENARIOS = (
         submit("a", "-a 0-2 --wrap 'sleep 3; exit $SLURM_ARRAY_TASK_ID'"),
         ended("a"),
         "squeue -h -t all -j @a -o '%i %T %r' | sort",
-        accounted("a", "(COMPLETED|FAILED)"),
+        Until(
+            "sacct -n -X -P -j @a -o jobid,state,end | sort",
+            r"_0\|COMPLETED\|\d[\s\S]*_1\|FAILED\|\d[\s\S]*_2\|FAILED\|\d",
+        ),
         "sacct -n -X -P -j @a -o jobid,state,exitcode | sort",
         "sacct -n -P -j @a_2 -o jobid,jobname,state,exitcode",
     ),

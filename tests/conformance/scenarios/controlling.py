@@ -81,7 +81,7 @@ SCENARIOS = (
     ),
     scenario(
         "update a pending job",
-        submit("a", f"-H -t 10 {HOLDING}"),
+        submit("a", f"--begin=now+1hour -t 10 {HOLDING}"),
         "scontrol update jobid=@a timelimit=5 jobname=renamed comment='new one' nice=5",
         "scontrol update job=@a partition=long",
         "scontrol update jobid @a numnodes=2",
