@@ -19,6 +19,7 @@ CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # The far side runs on all of these; the client's tests exercise it on the newer ones too.
 CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
+_COMPARISON = "tests/conformance/test_slurm.py::test_emulated_slurm_answers_as_the_recorded_one"
 # A file's tests stay together, for they share a cluster.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 
@@ -47,6 +48,9 @@ def tests(session: nox.Session) -> None:
     _install_project(session, "test")
     session.install("numpy")
     session.run("pytest", *PARALLEL, "tests/unit", *session.posargs)
+    # The comparison takes minutes: here once, and once in the session conformance.
+    left_out = [] if session.python == CLIENT_PYTHONS[0] else [f"--deselect={_COMPARISON}"]
+    session.run("pytest", "tests/conformance", "-m", "not real_world", *left_out)
 
 
 @nox.session(python=CLUSTER_PYTHONS + CLIENT_PYTHONS)
