@@ -117,5 +117,5 @@ KNOWN: tuple[Known, ...] = (
     Known("the job's variables with tasks, CPUs, memory and nodes", "cat vars.txt", _PID),
     Known("variables of a task", "sed -E 's/(PORTS?|PID)=.*/\\1=N/' o", _PID),
     Known("without accounting: the job's variables", "cat v", _PID),
-    Known("the rest of the job's environment", "cat env.txt", _ENV),
+    Known("the rest of the job's environment", "sed 's/_PROCESS=.*/_PROCESS=N/' env.txt", _ENV),
 )

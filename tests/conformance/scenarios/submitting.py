@@ -211,7 +211,7 @@ SCENARIOS = (
             "a",
         ),
         ended("a"),
-        "cat env.txt",
+        "sed 's/_PROCESS=.*/_PROCESS=N/' env.txt",
     ),
     scenario(
         "the job's working directory and name of script",
