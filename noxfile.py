@@ -84,7 +84,7 @@ def browser(session: nox.Session) -> None:
 def peers(session: nox.Session) -> None:
     """Other people's programs, as released, on emulated clusters; on a real Slurm with SIMCLUSTER_BACKEND=docker."""
     _install_project(session, "test")
-    session.run("pytest", "tests/peers", *session.posargs)
+    session.run("pytest", "-n2", "tests/peers", *session.posargs)
 
 
 @nox.session(python=RECORDED)

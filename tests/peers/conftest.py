@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import simcluster
+from simcluster.spec import ClusterSpec
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from simcluster import Cluster
 
@@ -33,6 +33,9 @@ class Site:
         self.cluster.run(
             [pip, "install", "--quiet", "--disable-pip-version-check", *requirements], check=True, timeout=280
         )
+        print(
+            self.cluster.run([pip, "list", "--disable-pip-version-check"], check=True).stdout
+        )  # read when a test fails
         return directory
 
     def start(self, environment: str, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,16 +49,14 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site_of() -> Iterator[Callable[[str], Site]]:
-    """A site with that scheduler, on the backend that SIMCLUSTER_BACKEND names."""
-    made: dict[str, Cluster] = {}
+def site_of(simcluster_factory: Callable[[ClusterSpec], Cluster]) -> Callable[[str], Site]:
+    """A site with that scheduler, on the backend that SIMCLUSTER_BACKEND names. All workers of pytest share it."""
+    backend = os.environ.get("SIMCLUSTER_BACKEND", "emulated")
 
     def make(scheduler: str) -> Site:
-        if scheduler not in made:
-            backend = os.environ.get("SIMCLUSTER_BACKEND", "emulated")
-            made[scheduler] = simcluster.start(scheduler, backend=backend, nodes=2, cpus_per_node=2, pythons=["3.12"])
-        return Site(made[scheduler])
+        if backend == "docker" and scheduler != "slurm":
+            pytest.skip(f"there are no containers with {scheduler}")
+        spec = ClusterSpec(scheduler, backend=backend, nodes=2, cpus_per_node=4, pythons=("3.12",))
+        return Site(simcluster_factory(spec))
 
-    yield make
-    for cluster in made.values():
-        cluster.close()
+    return make

@@ -10,3 +10,12 @@ def test_parsl_runs_apps_on_workers_that_slurm_starts(site_of):
     done = site.start(environment, "with_parsl.py")
 
     assert done.stdout.splitlines() == ["squares [0, 1, 4, 9, 16]", "node True", "said hello", "end"], done.stderr
+
+
+def test_parsl_runs_apps_on_workers_that_pbs_starts(site_of):
+    site = site_of("pbs")
+    environment = site.install("parsl")
+
+    done = site.start(environment, "with_parsl_pbs.py")
+
+    assert done.stdout.splitlines() == ["squares [0, 1, 4, 9, 16]", "node True", "end"], done.stderr

@@ -14,6 +14,8 @@ def test_submitit_submits_maps_cancels_and_resumes_from_a_checkpoint(site_of):
         "array [0, 1, 2, 3, 4] 5",
         "exception True",
         "cancelled CANCELLED",
+        "element 2",
+        "other CANCELLED",
         "requeued (7, 2)",
         "log 2",
     ], done.stderr

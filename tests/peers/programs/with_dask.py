@@ -19,7 +19,8 @@ def main(name: str) -> None:
         values = [dask.delayed(pow)(number, 2) for number in range(20)]
         print("sum", dask.delayed(sum)(values).compute())
         names = client.run(lambda: __import__("socket").gethostname())
-        print("nodes", sorted(set(names.values())))
+        print("workers", len(names))
+        print("on nodes", set(names.values()) <= {"node1", "node2"})
     print("end")
 
 

@@ -18,8 +18,9 @@ def where(number: int) -> tuple[int, str, str]:
     return number, os.environ["SLURM_JOB_ID"], os.environ["SLURMD_NODENAME"]
 
 
-def sleep() -> None:
-    time.sleep(300)
+def sleep(seconds: int = 300) -> int:
+    time.sleep(seconds)
+    return seconds
 
 
 def fail() -> None:
@@ -67,6 +68,14 @@ def main() -> None:
         time.sleep(0.2)
         slow.watcher.update()
     print("cancelled", slow.state.split()[0])
+
+    short, long = executor.map_array(sleep, [2, 300])
+    long.cancel()
+    print("element", short.result())
+    while not long.done():
+        time.sleep(0.2)
+        long.watcher.update()
+    print("other", long.state.split()[0])
 
     # The warning comes 57 s before the end of the minute that is the shortest limit.
     executor.update_parameters(time=1, signal_delay_s=55)
