@@ -212,7 +212,9 @@ SCENARIOS = (
     ),
     scenario(
         "sacct of a completed job",
-        submit("a", "-J shown -t 10 --wrap 'sleep 3'"),
+        submit("a", "-H -J shown -t 10 --wrap 'sleep 3'"),
+        Until("sacct -n -X -P -j @a -o state", "PENDING"),
+        "scontrol release @a",
         ended("a"),
         accounted("a", "COMPLETED"),
         "sacct -j @a",
@@ -231,7 +233,9 @@ SCENARIOS = (
     ),
     scenario(
         "sacct of a completed job: all fields that stand still",
-        submit("a", "-J shown -t 10 --comment words -n 2 --wrap 'sleep 3'"),
+        submit("a", "-H -J shown -t 10 --comment words -n 2 --wrap 'sleep 3'"),
+        Until("sacct -n -X -P -j @a -o state", "PENDING"),
+        "scontrol release @a",
         ended("a"),
         accounted("a", "COMPLETED"),
         "for f in Account AllocCPUS AllocNodes AllocTRES Cluster Comment Constraints DerivedExitCode ExitCode Group"
@@ -241,8 +245,12 @@ SCENARIOS = (
     ),
     scenario(
         "sacct by state, name and time",
-        submit("a", "-J acct-one --wrap 'sleep 3'"),
-        submit("b", "-J acct-two --wrap 'sleep 3; false'"),
+        submit("a", "-H -J acct-one --wrap 'sleep 3'"),
+        submit("b", "-H -J acct-two --wrap 'sleep 3; false'"),
+        Until("sacct -n -X -P -j @a -o state", "PENDING"),
+        "scontrol release @a",
+        Until("sacct -n -X -P -j @b -o state", "PENDING"),
+        "scontrol release @b",
         ended("a"),
         ended("b"),
         accounted("a", "COMPLETED"),
