@@ -253,6 +253,10 @@ def test_the_newer_slurm_runs_jobs_too():
                 cluster, f"#!/bin/bash\nmodule load python/{version}\npython -c 'import ssl; print(ssl)'\n"
             )
             assert "ssl" in output
+        assert (
+            output_of(cluster, "#!/bin/bash\necho $HOME $(type -t module)\n", "--export=NONE")
+            == "/home/alice function\n"
+        )
 
 
 def test_closing_leaves_nothing(engine):

@@ -77,6 +77,16 @@ make_home() {
     chmod 0700 "/home/$1" "/home/$1/.ssh" "/scratch/$1"
 }
 
+# What a job with --export=NONE gets, where slurm.conf has GetEnvTimeout=0.
+write_down_logins() {
+    local user
+    mkdir -p /var/spool/slurmctld/env_cache
+    for user in alice bob; do
+        (as "$user" env -i HOME="/home/$user" USER="$user" LOGNAME="$user" SHELL=/bin/bash bash -lc env) \
+            > "/var/spool/slurmctld/env_cache/$user"
+    done
+}
+
 start_database() {
     install -d -o mysql -g mysql -m 0755 /run/mysqld
     (as mysql /usr/sbin/mariadbd) &
@@ -112,6 +122,7 @@ case $role in
         (as slurm /usr/sbin/slurmctld -D) &
         ;;
     node)
+        write_down_logins
         start_munge
         wait_for_port login 6817
         /usr/sbin/slurmd -D &
