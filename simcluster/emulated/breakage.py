@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simcluster.access import KeyPair
+from simcluster.emulated.disk import keeper as disk
 from simcluster.emulated.ssh_server import show_host_key
 
 if TYPE_CHECKING:
@@ -43,16 +44,14 @@ class Breakage:
         self._acceptor = acceptor
         self._breakable = breakable
         self._numbers = itertools.count(1)
-        self._read_only_by: set[int] = set()
+        self._covered_by: dict[str, set[int]] = {"served": set(), "read_only": set()}
         self._undoing: dict[int, Undo] = {}
 
     def refusals(self) -> dict[str, str]:
         """The faults that can't be had, with the reasons."""
-        found = {
-            "disk.full": "its disk is this computer's own",
-            "disk.quota": "its disk is this computer's own",
-            "disk.stale": "all its machines are this computer, with one disk",
-        }
+        found: dict[str, str] = {}
+        if reason := disk.refusal(has_own_tree=self._machines.has_own_tree):
+            found |= dict.fromkeys(("disk.full", "disk.quota", "disk.stale"), reason)
         if not self._machines.has_own_tree:
             found["disk.read_only"] = "the kernel gives its machines no file trees of their own"
         return {**found, **self._breakable.refusals()}
@@ -110,15 +109,39 @@ class Breakage:
 
         return undo
 
-    async def _read_only(self, number: int) -> Undo:
-        if not self._read_only_by:
-            await self._machines.set_read_only(is_read_only=True)
-        self._read_only_by.add(number)
+    async def _full(self, number: int) -> Undo:
+        return await self._serve(number, {"full": number})
+
+    async def _quota(self, number: int, bytes: int) -> Undo:  # noqa: A002
+        return await self._serve(number, {"quota": number, "bytes": bytes})
+
+    async def _stale(self, number: int, seconds: float) -> Undo:
+        return await self._serve(number, {"stale": number, "seconds": seconds})
+
+    async def _serve(self, number: int, message: dict[str, Any]) -> Undo:
+        await self._machines.disk.tell(message)
+        uncover = await self._cover("served", number)
 
         async def undo() -> None:
-            self._read_only_by.discard(number)
-            if not self._read_only_by:
-                await self._machines.set_read_only(is_read_only=False)
+            await self._machines.disk.tell({"undo": number})
+            await uncover()
+
+        return undo
+
+    async def _read_only(self, number: int) -> Undo:
+        return await self._cover("read_only", number)
+
+    async def _cover(self, layer: str, number: int) -> Undo:
+        """Lay it over the shared directories; the last who takes it off uncovers them."""
+        by = self._covered_by[layer]
+        if not by:
+            await self._machines.cover(layer, is_covered=True)
+        by.add(number)
+
+        async def undo() -> None:
+            by.discard(number)
+            if not by:
+                await self._machines.cover(layer, is_covered=False)
 
         return undo
 

@@ -83,11 +83,18 @@ class Host:
         """Write at the end of a file, if it can be opened."""
         self._say({"op": "append", "path": path, "text": text})
 
-    def cover(self, key: str, paths: Sequence[str], *, covered: bool) -> asyncio.Future[dict[str, Any]]:
-        """Put directories over themselves, read-only, or take that off again: `ended` or `failed` comes of it."""
+    def cover(
+        self, key: str, paths: Mapping[str, str], layers: Sequence[str], descriptors: Sequence[int]
+    ) -> asyncio.Future[dict[str, Any]]:
+        """Have directories covered by these layers, the lowest first: `ended` or `failed` comes of it.
+
+        "served" is what the server at the other end of the descriptor makes of a directory, which it knows by its name
+        in `paths`; "read_only" is read-only.
+        """
         heard: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._listeners[key] = heard.set_result
-        self._say({"op": "cover", "key": key, "paths": list(paths), "covered": covered})
+        message = {"op": "cover", "key": key, "machine": self.name, "paths": dict(paths), "layers": list(layers)}
+        self._say({**message, "descriptors": len(descriptors)}, descriptors)
         return heard
 
     def cut(self) -> None:

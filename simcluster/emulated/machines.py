@@ -8,6 +8,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from simcluster.emulated.disk.keeper import Disk
 from simcluster.emulated.furniture import bound_files, furnish, furnish_home, shell_environment
 from simcluster.emulated.hosts import LEVELS, HostRefusedError, start_host
 from simcluster.emulated.isolation import SEEN_AS
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["LOGIN", "Machines"]
 
 LOGIN = "login"
+
+_LAYERS = ("served", "read_only")
+"""In this order they lie over the shared directories."""
 
 
 class Machines:
@@ -43,7 +47,8 @@ class Machines:
         self._starting: dict[str, asyncio.Task[Host]] = {}
         self._running: dict[str, Host] = {}
         self._dead: set[str] = set()
-        self._is_read_only = False
+        self._layers: list[str] = []
+        self.disk = Disk(directory)
         self.noises: dict[int, str] = {}
         self.skews: dict[int, tuple[str, dict[str, str]]] = {}
         self._keys = itertools.count(1)
@@ -114,19 +119,23 @@ class Machines:
             self._running.pop(name, None)
             await host.kill()
 
-    async def set_read_only(self, *, is_read_only: bool) -> None:
-        """Make home and scratch read-only on every machine, also on those that are started later, or undo that.
+    async def cover(self, layer: str, *, is_covered: bool) -> None:
+        """Have a layer lie over home and scratch on every machine, also on those that are started later, or undo that.
 
-        Programs that have come into them before go on as they are.
+        See `Host.cover`. Programs that have come into them before go on as they are.
         """
-        heard = {host.name: self._cover(host, is_read_only=is_read_only) for host in self._running.values()}
+        before, wanted = self._layers, {*self._layers, layer} if is_covered else {*self._layers} - {layer}
+        self._layers = [one for one in _LAYERS if one in wanted]
+        heard = {host.name: self._cover(host) for host in self._running.values()}
         message = await heard[LOGIN]  # others may be stopped, or cut off; what the kernel lets one do, it lets all
         if message["event"] == "failed":
+            self._layers = before
             raise SimclusterError(f"the kernel refuses the mount: {os.strerror(message['number'])}")
-        self._is_read_only = is_read_only
 
-    def _cover(self, host: Host, *, is_read_only: bool) -> asyncio.Future[dict[str, Any]]:
-        return host.cover(self.new_key(), (self.home, self.scratch), covered=is_read_only)
+    def _cover(self, host: Host) -> asyncio.Future[dict[str, Any]]:
+        paths = {"home": self.home, "scratch": self.scratch}
+        descriptors = [self.disk.connection] if "served" in self._layers else []
+        return host.cover(self.new_key(), paths, self._layers, descriptors)
 
     async def kill_all(self) -> None:
         """End every machine."""
@@ -160,8 +169,8 @@ class Machines:
 
     async def _start(self, name: str) -> Host:
         host = await start_host(name, self._plan(name), self.kinds)
-        if self._is_read_only:
-            self._cover(host, is_read_only=True)
+        if self._layers:
+            self._cover(host)
         self._running[name] = host
         return host
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import simcluster
 from simcluster.commands import cli
 from simcluster.emulated.registry import list_records
-from simcluster.errors import SpecError
+from simcluster.errors import FaultUnavailableError, SpecError
 from simcluster.faults import WHERE, Faults
 from simcluster.faults.chaos import plan
 from simcluster.faults.ledger import Ledger
@@ -91,6 +91,15 @@ def test_words_become_arguments(faults, words, arguments):
 def test_what_makes_no_sense_is_said(faults, words, message):
     with pytest.raises(SpecError, match=re.escape(message)):
         faults.named(words[0], words[1:])
+
+
+def test_what_cannot_be_had_is_refused_with_the_reason_and_where_it_can_be(tmp_path):
+    faults = Faults(Recorder({"disk.stale": "there is no /dev/fuse"}), tmp_path, [], None)
+    assert "disk.stale" not in faults.available()
+    with pytest.raises(
+        FaultUnavailableError, match=r'stale can\'t be had .*: there is no /dev/fuse .*backend="emulated"'
+    ):
+        faults.disk.stale(5)
 
 
 def test_a_fault_is_written_down_from_its_start_to_its_stop(faults, recorder, tmp_path):
@@ -224,7 +233,7 @@ def test_the_command_breaks_lists_and_mends(tmp_path, monkeypatch):
         for words, message in [
             (["--undo", "ssh.hang"], "ssh.hang is not on"),
             (["node.kill", "node7"], "there is no node 'node7'"),
-            (["disk.stale", "5"], "disk.stale can't be had on this cluster"),
+            (["disk.stale", "seconds=-5"], "seconds=-5.0: expected no less than 0"),
             ([], "which fault?"),
         ]:
             done = command(*words)
@@ -243,4 +252,6 @@ def test_the_documentation_says_what_is_available_where():
 def test_an_emulated_cluster_has_what_the_table_says():
     with simcluster.start("slurm", nodes=1) as cluster:
         wanted = {name for name, where in WHERE.items() if "emulated" in where}
-        assert set(cluster.faults.available()) | {"node.clock_skew"} == wanted
+        # What takes a program, or a module of the kernel, that is not everywhere.
+        optional = {"node.clock_skew", "disk.full", "disk.quota", "disk.stale"}
+        assert set(cluster.faults.available()) | optional == wanted

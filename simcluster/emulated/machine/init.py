@@ -40,6 +40,7 @@ class Init:
         self._descriptors: list[int] = []
         self._leaders: dict[int, processes.Start] = {}
         self._exceeded: set[str] = set()
+        self._layers: list[str] = []
         self._wakeup, writing = os.pipe()
         for descriptor in (self._wakeup, writing):
             os.set_blocking(descriptor, False)
@@ -93,7 +94,9 @@ class Init:
         elif operation == "append":
             _append(**message)
         elif operation == "cover":
-            self._cover(**message)
+            count = message.pop("descriptors", 0)
+            mine, self._descriptors = self._descriptors[:count], self._descriptors[count:]
+            self._cover(**message, descriptors=mine)
         return bool(operation != "die")
 
     def _start(self, what: processes.Start, descriptors: list[int]) -> None:
@@ -108,14 +111,28 @@ class Init:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _cover(self, key: str, paths: list[str], covered: bool) -> None:
+    def _cover(self, key: str, machine: str, paths: dict[str, str], layers: list[str], descriptors: list[int]) -> None:
+        """Have these layers lie over the directories, the lowest first."""
+        kept = len([one for one, other in zip(self._layers, layers, strict=False) if one == other])
         try:
-            for path in paths:
-                namespaces.cover_read_only(path) if covered else namespaces.uncover(path)
+            for _ in self._layers[kept:]:
+                for path in paths.values():
+                    namespaces.uncover(path)
+                self._layers.pop()
+            for layer in layers[kept:]:
+                for name, path in paths.items():
+                    if layer == "read_only":
+                        namespaces.cover_read_only(path)
+                    else:
+                        _have_served(path, descriptors[0], {"serve": name, "machine": machine})
+                self._layers.append(layer)
         except OSError as error:
             self._say(event="failed", key=key, step="mount", number=error.errno)
         else:
             self._say(event="ended", key=key, code=0, signal=0)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def _signal(self, key: str, number: int, everything: bool) -> None:
         """To a process, or with everything to it, to those whose keys begin with its, and to all descendants."""
@@ -198,6 +215,17 @@ def main(descriptor: int) -> None:
 
 def _is_of(key: str | None, whole: str) -> bool:
     return key is not None and (key == whole or key.startswith(f"{whole}."))
+
+
+def _have_served(path: str, descriptor: int, message: dict[str, Any]) -> None:
+    """Tell the server itself, not the daemon, which may be waiting for a file in there at this moment."""
+    device = namespaces.cover_served(path)
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
+            rights = array.array("i", [device])
+            connection.sendmsg([json.dumps(message).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    finally:
+        os.close(device)
 
 
 def _append(path: str, text: str) -> None:

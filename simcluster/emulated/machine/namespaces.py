@@ -13,7 +13,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-__all__ = ["Plan", "become_subreaper", "cover_read_only", "enter", "join", "mount_proc", "uncover"]
+__all__ = ["Plan", "become_subreaper", "cover_read_only", "cover_served", "enter", "join", "mount_proc", "uncover"]
 
 _CLONE = {"mount": 0x00020000, "uts": 0x04000000, "user": 0x10000000, "pid": 0x20000000}
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
@@ -83,6 +83,18 @@ def cover_read_only(path: str) -> None:
     # What a user namespace has inherited has to be said again, or the kernel refuses: mount_namespaces(7).
     kept = os.statvfs(path).f_flag & _SAME_FLAGS
     _mount("none", path, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | kept)
+
+
+def cover_served(path: str) -> int:
+    """Put over a directory what somebody serves who reads the requests for it from this descriptor: fuse(4)."""
+    device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    options = f"fd={device},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},default_permissions"
+    try:
+        _mount("simcluster", path, "fuse", _MS_NOSUID | _MS_NODEV, options)
+    except OSError:
+        os.close(device)
+        raise
+    return device
 
 
 def uncover(path: str) -> None:
