@@ -65,13 +65,20 @@ class Host:
         self._socket = connection
         self._received = bytearray()
         self._is_stopped = False
+        self._is_killed = False
         self._unsaid: list[tuple[dict[str, Any], list[int]]] | None = None
         asyncio.get_running_loop().add_reader(connection, self._receive)
 
     def start(
         self, what: Mapping[str, Any], listener: Callable[[dict[str, Any]], None], descriptors: Sequence[int] = ()
     ) -> None:
-        """Start a process, described as `machine.processes.Start`. The descriptors may be closed afterwards."""
+        """Start a process, described as `machine.processes.Start`. The descriptors may be closed afterwards.
+
+        Of a machine that is being killed, what is started now is lost like all the rest.
+        """
+        if self._is_killed:
+            listener({"event": "lost", "key": what["key"]})
+            return
         self._listeners[what["key"]] = listener
         self._say({"op": "start", "descriptors": len(descriptors), **what}, descriptors)
 
@@ -133,6 +140,7 @@ class Host:
 
     async def kill(self) -> None:
         """End the machine: every process on it is gone when this returns, and its listeners hear `lost` of each."""
+        self._is_killed = True
         listeners, self._listeners = self._listeners, {}
         for key, listener in listeners.items():
             listener({"event": "lost", "key": key})
