@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simcluster.access import KeyPair
 from simcluster.emulated.disk import keeper as disk
 from simcluster.emulated.ssh_server import show_host_key
+from simcluster.errors import SimclusterError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -120,7 +121,11 @@ class Breakage:
 
     async def _serve(self, number: int, message: dict[str, Any]) -> Undo:
         await self._machines.disk.tell(message)
-        uncover = await self._cover("served", number)
+        try:
+            uncover = await self._cover("served", number)
+        except SimclusterError:
+            await self._machines.disk.tell({"undo": number})
+            raise
 
         async def undo() -> None:
             await self._machines.disk.tell({"undo": number})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -10,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from simcluster.errors import SimclusterError
 
 __all__ = ["Disk", "refusal"]
 
@@ -34,12 +37,16 @@ class Disk:
         return self._started().fileno()
 
     async def tell(self, message: dict[str, Any]) -> None:
-        """Returns when it is so."""
+        """Returns when it is so; raises SimclusterError if it can't be told."""
         async with self._talking:
             loop = asyncio.get_running_loop()
             connection = self._started()
-            await loop.sock_sendall(connection, json.dumps(message).encode())
-            await loop.sock_recv(connection, 16)
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                await loop.sock_sendall(connection, json.dumps(message).encode())
+                answer = await loop.sock_recv(connection, 16)
+        if not answer:
+            raise SimclusterError("the program that serves the disk has ended; the cluster's log says why")
 
     def _started(self) -> socket.socket:
         if self._socket is None:

@@ -109,7 +109,10 @@ class Past:
     def _copy(self, descriptor: int) -> int:
         """A file without a name, which is gone when nobody has it open."""
         about = os.fstat(descriptor)
-        reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        except PermissionError:  # then nobody can read what it was
+            return os.dup(descriptor)
         try:
             with tempfile.TemporaryFile(dir=self._directory) as copy:
                 offset = 0

@@ -285,10 +285,12 @@ class View:
         befores = [_opened(name, self._nodes[parent].descriptor) for parent, name in names]
         try:
             yield
-        except OSError:
+        except OSError as error:
             for before in befores:
                 if before is not None:
                     os.close(before)
+            if isinstance(error, FileExistsError):  # now this machine knows; with NFS, too, it looks again
+                self._past.show(self._machine, self._place(*names[-1]))
             raise
         for (parent, name), before in zip(names, befores, strict=True):
             self._past.changed(self._machine, self._place(parent, name), before)
