@@ -78,8 +78,8 @@ def ticks(cluster, job_id):
 
 def test_it_has_what_the_table_says(cluster):
     assert set(cluster.faults.available()) == {name for name, where in WHERE.items() if cluster.spec.backend in where}
-    with pytest.raises(FaultUnavailableError, match=r"disk.stale can't be had on this cluster"):
-        cluster.faults.disk.stale(5)
+    with pytest.raises(FaultUnavailableError, match=r"job.preempt can't be had on this cluster"):
+        cluster.faults.job.preempt(1)
 
 
 def test_a_hanging_server_does_not_greet(cluster):
@@ -188,3 +188,17 @@ def test_processes_of_a_node_that_was_cut_off_go_on_without_the_scheduler(cluste
         until(lambda: state(cluster, job_id) == "NODE_FAIL", "the job is lost")
         until(ticks(cluster, job_id), "its processes go on")
     until(lambda: states(cluster)["node1"] == "idle", "the node is back")
+
+
+def test_a_bad_disk_is_bad_for_jobs_too(cluster):
+    if "disk.full" not in cluster.faults.available():
+        assert "privileges" in cluster.faults.refusals()["disk.full"]
+        return
+    with cluster.faults.disk.full():
+        # On a node that is up already.
+        assert ssh(cluster, "sbatch --wait -w node1 -o /dev/null --wrap 'echo text > file'").returncode == 1
+        assert "No space left" in ssh(cluster, "echo text > file").stderr
+    with cluster.faults.disk.stale(600):
+        assert ssh(cluster, "sbatch --wait -w node1 -o /dev/null --wrap 'echo text > late'").returncode == 0
+        assert ssh(cluster, "cat late").returncode == 1
+    assert ssh(cluster, "cat late").stdout == "text\n"
