@@ -128,8 +128,10 @@ class Breakage:
             raise
 
         async def undo() -> None:
-            await self._machines.disk.tell({"undo": number})
-            await uncover()
+            try:
+                await self._machines.disk.tell({"undo": number})
+            finally:
+                await uncover()
 
         return undo
 

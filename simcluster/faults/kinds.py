@@ -121,15 +121,15 @@ class DiskFaults:
         self._make = make
 
     def full(self) -> Fault:
-        """No byte more can be written: ENOSPC."""
+        """No file can grow: ENOSPC. Empty files can be made; what is removed makes no room."""
         return self._make("disk.full")
 
     def quota(self, limit: str) -> Fault:
-        """No more than `limit`, such as "10MB", can be written from now on."""
+        """No more than `limit`, such as "10MB", can be written from now on, by all machines together: EDQUOT."""
         return self._make("disk.quota", bytes=size("limit", limit))
 
     def stale(self, seconds: float) -> Fault:
-        """A file that another node wrote is seen so much later."""
+        """What another node made, changed, renamed or removed is seen so much later, in listings too."""
         return self._make("disk.stale", seconds=_not_negative("seconds", seconds))
 
     def read_only(self) -> Fault:
