@@ -128,7 +128,9 @@ class Stream:
     def _put_back(self, message: _Outgoing) -> None:
         with self._wake:
             if not len(message.rest):
-                self._large.pop(message.head.get("id"), None)
+                # Credit for a message of the other side's has the id of that, which may be that of one of this side's.
+                if self._large.get(message.head.get("id")) is message:
+                    del self._large[message.head["id"]]
             elif message.allowed > 0:
                 self._ready.append(message)
             else:

@@ -134,6 +134,41 @@ def test_credit_that_comes_while_a_frame_is_being_written_is_not_lost():
     os.close(granted[1])
 
 
+def test_giving_credit_does_not_lose_a_message_of_the_same_id_that_waits_for_its_own():
+    other_side = os.pipe()
+    incoming, answers = os.fdopen(other_side[0], "rb"), os.fdopen(other_side[1], "wb", 0)
+    sent, wrote = [], threading.Condition()
+
+    def write(buffer):
+        with wrote:
+            sent.append(bytes(buffer))
+            wrote.notify_all()
+
+    def wait_until(condition):
+        with wrote:
+            assert wrote.wait_for(condition, timeout=60)
+
+    def answer(head, body=b""):
+        for part in encode_frame(head, body):
+            answers.write(part)
+
+    stream = Stream(incoming.read, write)
+    reader = threading.Thread(target=stream.receive, daemon=True)
+    reader.start()
+    stream.send({"id": 1}, bytes(2 * WINDOW))
+    wait_until(lambda: sum(map(len, sent)) > WINDOW)
+    answer({"id": 1, "more": True}, b"part")
+    wait_until(lambda: any(b'"credit":4' in buffer for buffer in sent))
+    stream.send({"id": 2}, b"")  # has been written when all before it has been put back
+    wait_until(lambda: any(b'"id":2' in buffer for buffer in sent))
+    answer({"id": 1, "credit": WINDOW})
+    wait_until(lambda: sum(map(len, sent)) > 2 * WINDOW)
+    stream.close()
+    answers.close()
+    reader.join(10)
+    incoming.close()
+
+
 def test_sending_on_a_closed_stream_is_a_broken_pipe(ends):
     ends.left.close()
     with pytest.raises(BrokenPipeError):
