@@ -69,6 +69,7 @@ def test_qsub_says_what_it_took(run, command, said):
         ("qsub < /dev/null", "Unable to read script file because of error: no input read from stdin\n", 4),
         ("qsub -foo true.sh", 'qsub: invalid option argument "-foo"\n', 2),
         ("qsub -verify true.sh", 'qsub: invalid option argument "-verify"\n', 2),
+        ("qsub -w e true.sh", 'qsub: invalid option argument "-w"\n', 2),
         ("qsub -N", "qsub: -N option must have argument\n", 2),
         ("qsub -v", "qsub: -v option must have variable list argument\n", 2),
         ("qsub -N 1bad true.sh", 'Unable to run job: denied: "1bad" is not a valid object name (cannot start with a digit)\nExiting.\n', 1),

@@ -46,6 +46,8 @@ def qacct(core: Core, call: Call) -> Reply:
     ended.sort(key=lambda job: job.ended or 0)
     if not ended:
         return Reply("no jobs running since startup\n", _NOTHING_YET, 1)
+    owner, queue = line.last("o") or line.last("u"), line.last("q")
+    ended = [job for job in ended if owner in {"", job.user} and queue in {"", job.partition}]
     if not line.has("j"):
         return Reply(_sums(ended, line.has("o") or line.has("u"), line.has("q")))
     word = line.last("j")

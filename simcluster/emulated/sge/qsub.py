@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import signal
 from typing import TYPE_CHECKING
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["qsub"]
 
+_log = logging.getLogger(__name__)
+
 _TABLE = table(
     "qsub",
     stops_early=True,
     flags="cwd h hard help terse V",
-    valued="A C M N P S a b e hold_jid i j l m o p q r sync t tc v w wd shell",
+    valued="A C M N P S a b e hold_jid i j l m o p q r sync t tc v w wd",
     pairs="pe",
     refused="""@ Ap R ac ar at astnode binding c ckpt clear dc display dl dul hold_jid_ad he js jsv masterq mattr
-    notify now ot sc soft srqs verify""",
+    notify now ot sc shell soft srqs verify""",
 )
 _MAIL = set("beasn")
 
@@ -117,6 +120,11 @@ def _directives(script: bytes, line: CommandLine) -> CommandLine:
 
 
 def _refuse_what_is_not_here(line: CommandLine) -> None:
+    if (
+        line.last("w", "n") != "n"
+    ):  # to verify, which a server without other jobs to look at can't do as the real one does
+        _log.warning("qsub -w %s is not emulated: refused", line.last("w"))
+        raise UnknownOptionError("-w")
     if line.has("P"):
         raise RejectedError(f'job rejected: the requested project "{line.last("P")}" does not exist')
     if not set(line.last("m")) <= _MAIL:
