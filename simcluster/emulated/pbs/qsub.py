@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
@@ -14,6 +13,7 @@ from simcluster.emulated.pbs.states import exit_status
 from simcluster.emulated.pbs.variables import UnsendableError
 from simcluster.emulated.pbs.words import BAD_USER, NO_SERVER, SERVER, VERSION, DeniedError, refused, usage
 from simcluster.emulated.refusals import RefusedError
+from simcluster.emulated.waiting import until_ended
 
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
@@ -116,18 +116,6 @@ def _is_here(given: list[tuple[str, str]]) -> bool:
 
 async def _wait(core: Core, job: Job) -> int:
     """Wait for the end of the job, and give its exit status."""
-    changed = asyncio.Event()
     entry = Entry("", job, core.arrays.get(job.array_id) if job.array_id is not None else None)
-
-    def look(other: Job) -> None:
-        if other.request is job.request:
-            changed.set()
-
-    core.listeners.append(look)
-    try:
-        while not all(one.has_ended for one in entry.jobs):
-            changed.clear()
-            await changed.wait()
-    finally:
-        core.listeners.remove(look)
+    await until_ended(core, entry.jobs)
     return max((exit_status(one) or 0) & 0xFF for one in entry.jobs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import shlex
 import signal
@@ -13,6 +12,7 @@ from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.sge.options import CommandLine, MissingValueError, UnknownOptionError, table
 from simcluster.emulated.sge.requests import BadValueError, RejectedError, check_slots, make_request
+from simcluster.emulated.waiting import until_ended
 
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
@@ -147,20 +147,8 @@ def _said(job: Job, *, terse: bool) -> str:
 
 async def _wait(core: Core, job: Job) -> list[tuple[str, int]]:
     """Wait for the job's end, or that of all of its tasks: what is said then of each, and the exit code."""
-    changed = asyncio.Event()
     tasks = core.find(job.id)
-
-    def look(other: Job) -> None:
-        if other.request is job.request:
-            changed.set()
-
-    core.listeners.append(look)
-    try:
-        while not all(task.has_ended for task in tasks):
-            changed.clear()
-            await changed.wait()
-    finally:
-        core.listeners.remove(look)
+    await until_ended(core, tasks)
     return [_end(task) for task in tasks]
 
 

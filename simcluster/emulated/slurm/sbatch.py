@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from simcluster.emulated.slurm.requests import InvalidOptionError, make_request,
 from simcluster.emulated.slurm.times import stamp
 from simcluster.emulated.slurm.words import strerror
 from simcluster.emulated.submission import make_job
+from simcluster.emulated.waiting import until_ended
 
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
@@ -159,18 +159,6 @@ def _test(core: Core, request: Request) -> Reply:
 
 async def _wait(core: Core, job: Job) -> int:
     """Wait for the end of the job, of all elements of an array, and give the highest exit code."""
-    changed = asyncio.Event()
     elements = core.find(job.array_id or job.id)
-
-    def look(other: Job) -> None:
-        if other.request is job.request or other.array_id == job.id:
-            changed.set()
-
-    core.listeners.append(look)
-    try:
-        while not all(element.has_ended for element in elements):
-            changed.clear()
-            await changed.wait()
-    finally:
-        core.listeners.remove(look)
+    await until_ended(core, elements)
     return max(1 if e.signal or (e.state is not State.COMPLETED and not e.exit_code) else e.exit_code for e in elements)
