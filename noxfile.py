@@ -19,7 +19,6 @@ CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # The far side runs on all of these; the client's tests exercise it on the newer ones too.
 CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
-_COMPARISON = "tests/conformance/test_slurm.py::test_emulated_slurm_answers_as_the_recorded_one"
 # A file's tests stay together, for they share a cluster.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 
@@ -48,9 +47,6 @@ def tests(session: nox.Session) -> None:
     _install_project(session, "test")
     session.install("numpy")
     session.run("pytest", *PARALLEL, "tests/unit", *session.posargs)
-    # The comparison takes minutes: here once, and once in the session conformance.
-    left_out = [] if session.python == CLIENT_PYTHONS[0] else [f"--deselect={_COMPARISON}"]
-    session.run("pytest", "tests/conformance", "-m", "not real_world", *left_out)
 
 
 @nox.session(python=CLUSTER_PYTHONS + CLIENT_PYTHONS)
@@ -89,12 +85,12 @@ def peers(session: nox.Session) -> None:
 
 @nox.session(python=RECORDED)
 def conformance(session: nox.Session) -> None:
-    """The same scenarios on emulated and real Slurm; -- --record keeps the real one's answers, -- --table writes the page."""
+    """The same scenarios on emulated and real Slurm, recorded sessions of PBS and Grid Engine; -- --record keeps the real one's answers, -- --table writes the page."""
     _install_project(session, "test")
     if {"--record", "--table"} & set(session.posargs):
         session.run("python", "-m", "conformance.record", *session.posargs, env={"PYTHONPATH": "tests"})
     else:
-        session.run("pytest", "tests/conformance", *session.posargs)
+        session.run("pytest", *PARALLEL, "tests/conformance", *session.posargs)
 
 
 @nox.session(python=RECORDED)
