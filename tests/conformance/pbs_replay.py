@@ -41,7 +41,8 @@ SESSIONS = (
 )
 """Files that were recorded one after the other on the same cluster."""
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
+"""Seconds. A job whose output can't be delivered is in state E for 94."""
 _LATE, _LATE_AFTER = "06_exits:29", "08_depend"
 """A command that was typed last, as its times tell, and written to the file of its kind."""
 _STOPPED, _STARTED = "09_admin:37", "09_admin:43"
@@ -131,7 +132,7 @@ class _Player:
         may_wait = (
             _LOOKING.match(entry.command) and place not in DIFFERENT and not re.search("qdel|qsub", entry.command)
         )
-        deadline = time.monotonic() + (_PATIENCE if "for j in 19" not in entry.command else 120)
+        deadline = time.monotonic() + _PATIENCE
         while True:
             played = Played(place, recorded, self._run(entry))
             if played.agrees or not may_wait or time.monotonic() > deadline:

@@ -145,3 +145,9 @@ def test_jobs_know_their_machine_by_name_in_python_too(cluster):
     job = ended(cluster, job_id)
     if "uts" in cluster.isolation:
         assert json.loads(cluster.run("cat name").stdout) == job.node
+
+
+def test_get_user_env_gives_a_job_the_login_s_variables_where_its_submitter_has_none(cluster):
+    script = "#!/bin/bash\n#SBATCH --get-user-env=L\n#SBATCH -o login.out\necho $SCRATCH $FOO\n"
+    cluster.run("env -u SCRATCH FOO=mine sbatch --wait", input=script, check=True)
+    assert cluster.run("cat login.out").stdout == f"{cluster.scratch} mine\n"

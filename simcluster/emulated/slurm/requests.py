@@ -63,7 +63,7 @@ def make_request(
         "script": script,
         "cwd": _join(call.cwd, given.get("chdir", "")),
         "dialect": Surroundings(core),
-        "environment": {} if virtual else _environment(call, given.get("export")),
+        "environment": {} if virtual else _login(core, given) | _environment(call, given.get("export")),
         "arguments": tuple(rest[1:]),
         "umask": call.umask,
         "stdout": given.get("output") or None,
@@ -198,6 +198,11 @@ def _priority(core: Core, call: Call, text: str) -> dict[str, Any]:
     if text == "0":
         return {"is_held": True}
     return {"priority": _HIGHEST if text.upper() == "TOP" else int(text)} if is_operator(core, call) else {}
+
+
+def _login(core: Core, given: Mapping[str, str]) -> dict[str, str]:
+    """What `--get-user-env` gives a job; its submitter's variables go before."""
+    return dict(core.launcher.login_environment()) if "get-user-env" in given else {}
 
 
 def _environment(call: Call, export: str | None) -> dict[str, str]:

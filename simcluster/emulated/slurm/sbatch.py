@@ -30,14 +30,14 @@ _TABLE = table(
     stops_early=True,
     flags="""hold/H overcommit/O parsable quiet/Q wait/W test-only requeue no-requeue oversubscribe/s
     contiguous ignore-pbs version/V""",
-    optional="exclusive nice",
+    optional="get-user-env exclusive nice",
     valued="""account/A array/a begin/b chdir/D clusters/M comment constraint/C cpus-per-task/c dependency/d
     error/e exclude/x export gpus/G gpus-per-node gres input/i job-name/J kill-on-invalid-dep
     licenses/L mail-type mail-user mem mem-per-cpu nodelist/w nodes/N ntasks/n ntasks-per-node open-mode output/o
     partition/p priority qos/q reservation signal time/t wckey wrap""",
     refused="""acctg-freq= batch= bb= bbf= cluster-constraint= container= core-spec/S= cores-per-socket= cpu-freq=
     cpus-per-gpu= deadline= delay-boot= distribution/m= export-file= extra-node-info/B= gid= gpu-bind= gpu-freq= gpus-per-socket=
-    gpus-per-task= get-user-env= gres-flags= help/h hint= mcs-label= mem-bind= mem-per-gpu= mincpus= network= no-kill/k nodefile/F=
+    gpus-per-task= gres-flags= help/h hint= mcs-label= mem-bind= mem-per-gpu= mincpus= network= no-kill/k nodefile/F=
     ntasks-per-core= ntasks-per-gpu= ntasks-per-socket= ntasks-per-tres= power= profile= propagate= reboot sockets-per-node=
     spread-job switches= thread-spec= threads-per-core= time-min= tmp= uid= usage use-min-nodes verbose/v
     wait-all-nodes=""",
