@@ -302,7 +302,7 @@ def test_a_priority_counts_for_operators_and_0_is_a_hold(site):
 @pytest.mark.parametrize(
     "option",
     ["--distribution=block", "--hint=nomultithread", "--switches=1", "--profile=all", "--spread-job", "--no-kill", "-k",
-     "--get-user-env", "--wait-all-nodes=1", "--use-min-nodes", "-v", "--exclusive=mcs"],
+     "--wait-all-nodes=1", "--use-min-nodes", "-v", "--exclusive=mcs"],
 )  # fmt: skip
 def test_what_would_have_no_effect_is_refused_and_named_in_the_log(site, option, caplog):
     assert site("sbatch", option, "--wrap", "true")[2] == 255
