@@ -60,6 +60,7 @@ __all__ = [
 
 _START_DEADLINE = 60.0
 _END_DEADLINE = 30.0
+_LAST_BREATH = 2.0
 _LOG_POLL = 0.1
 
 
@@ -275,6 +276,10 @@ def end(cluster: RunningCluster) -> None:
         if time.monotonic() > deadline:
             raise SimclusterError(f"{record.name} does not end; kill its daemon: kill -9 {record.keeper.pid}")
         time.sleep(0.01)
+    # The daemon has nothing more to do, but whoever looks at once would still see it.
+    deadline = time.monotonic() + _LAST_BREATH
+    while start_time(record.keeper.pid) == record.keeper.started and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _describe(record: Record) -> RunningCluster:
