@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from simcluster.access import KeyPair
+from simcluster.docker import bad_line
 from simcluster.docker.containers import LOGIN
 from simcluster.errors import SimclusterError, SpecError
 from simcluster.faults.kinds import WHERE
@@ -20,12 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["DockerFaults"]
 
 _REAL = "the real Slurm does what it does"
-_PROXY = "connections to containers are taken and passed on by the engine, not by the cluster"
 _REFUSALS = {
-    "ssh.refuse": _PROXY,
-    "ssh.drop": _PROXY,
-    "ssh.latency": _PROXY,
-    "ssh.bandwidth": _PROXY,
     "node.clock_skew": "there is no libfaketime in the image",
     **dict.fromkeys(
         ("disk.full", "disk.quota", "disk.read_only"), "containers without privileges can't mount anything"
@@ -40,10 +36,11 @@ assert all(("docker" in WHERE[name]) == (name not in _REFUSALS) for name in WHER
 _HOST_KEY = "/run/simcluster/ssh_host_ed25519_key"
 # sshd reads it again when it has started itself anew.
 _SHOW_KEY = f"""\
+port={bad_line.CONFIG_PORT}
 kill -HUP $(pgrep -o -x sshd)
 key=$(ssh-keygen -y -f {_HOST_KEY} | cut -d' ' -f2)
 for _ in {{1..500}}; do
-    ssh-keyscan -t ed25519 127.0.0.1 2> /dev/null | grep -qF "$key" && exit
+    ssh-keyscan -p $port -t ed25519 127.0.0.1 2> /dev/null | grep -qF "$key" && exit
     sleep 0.02
 done
 exit 1
@@ -68,7 +65,33 @@ class DockerFaults:
     def stop(self, name: str, token: Any) -> None:
         getattr(self, "_stop_" + name.replace(".", "_"))(token)
 
-    # The SSH server.
+    # The line to the SSH server, and the server.
+
+    def _start_ssh_refuse(self) -> str:
+        return self._bad_line("refuse", None)
+
+    def _start_ssh_drop(self, after_bytes: int) -> str:
+        return self._bad_line("drop", after_bytes)
+
+    def _start_ssh_latency(self, seconds: float) -> str:
+        return self._bad_line("latency", seconds)
+
+    def _start_ssh_bandwidth(self, bytes_per_second: int) -> str:
+        return self._bad_line("bandwidth", bytes_per_second)
+
+    def _stop_ssh_refuse(self, fault: str) -> None:
+        self._as_root(bad_line.remove(fault))
+
+    _stop_ssh_drop = _stop_ssh_latency = _stop_ssh_bandwidth = _stop_ssh_refuse
+
+    def _bad_line(self, name: str, value: float | None) -> str:
+        fault, line = bad_line.add(name, value)
+        try:
+            self._as_root(line)
+        except SimclusterError:
+            self._as_root(bad_line.remove(fault))
+            raise
+        return fault
 
     def _start_ssh_drop_all(self) -> None:
         self._as_root('pgrep -x sshd | grep -v -x "$(pgrep -o -x sshd)" | xargs --no-run-if-empty kill -KILL')
@@ -187,4 +210,4 @@ class DockerFaults:
         done = self._containers[LOGIN].exec_run(["bash", "-c", line])
         if done.exit_code:
             said: bytes = done.output  # type: ignore[assignment]
-            raise SimclusterError(f"the login host refused: {said.decode(errors='replace').strip()} ({line})")
+            raise SimclusterError(f"the login host refused: {said.decode(errors='replace').strip()} ({line[:200]})")

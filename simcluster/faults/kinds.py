@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "WHERE", "DiskFaults", "JobFaults", "NodeFaults", "SSHFaults", "SchedulerFaults", "size"]
 
 WHERE: dict[str, tuple[str, ...]] = {
-    "ssh.refuse": ("emulated", "native"),
-    "ssh.drop": ("emulated", "native"),
+    "ssh.refuse": ("emulated", "native", "docker"),
+    "ssh.drop": ("emulated", "native", "docker"),
     "ssh.drop_all": ("emulated", "native", "docker"),
-    "ssh.latency": ("emulated", "native"),
-    "ssh.bandwidth": ("emulated", "native"),
+    "ssh.latency": ("emulated", "native", "docker"),
+    "ssh.bandwidth": ("emulated", "native", "docker"),
     "ssh.hang": ("emulated", "native", "docker"),
     "ssh.banner_noise": ("emulated", "native", "docker"),
     "ssh.wrong_host_key": ("emulated", "native", "docker"),

@@ -1,5 +1,6 @@
 """Clusters with a real Slurm, broken on purpose, as an ordinary SSH client meets them, and mended."""
 
+import contextlib
 import os
 import subprocess
 import time
@@ -54,6 +55,23 @@ def ssh(cluster, command, *options):
     )
 
 
+@contextlib.contextmanager
+def talking(cluster):
+    """A session that stays open; what is said to it, it says again."""
+    with subprocess.Popen(
+        [*cluster.ssh.command(), "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as client:
+
+        def say(text):
+            client.stdin.write(text + "\n")
+            client.stdin.flush()
+            return client.stdout.readline().rstrip("\n")
+
+        assert say("hello") == "hello"
+        yield say
+        client.stdin.close()
+
+
 def states(cluster):
     lines = ssh(cluster, "sinfo -hN -o '%N %T'").stdout.splitlines()
     return dict(line.split() for line in lines)
@@ -86,6 +104,66 @@ def test_a_hanging_server_does_not_greet(cluster):
     with cluster.faults.ssh.hang():
         done = ssh(cluster, "true", "-o", "ConnectTimeout=2")
         assert (done.returncode, "timed out" in done.stderr) == (255, True)
+    assert ssh(cluster, "echo again").stdout == "again\n"
+
+
+def test_refused_connections_leave_the_open_ones_alone(cluster):
+    with talking(cluster) as say:
+        with cluster.faults.ssh.refuse():
+            assert ssh(cluster, "true").returncode == 255
+            assert say("still here") == "still here"
+        assert ssh(cluster, "echo again").stdout == "again\n"
+        assert say("afterwards") == "afterwards"
+
+
+def test_a_connection_is_dropped_after_so_many_bytes(cluster):
+    with cluster.faults.ssh.drop(after_bytes=100_000):
+        done = ssh(cluster, "head -c 1000000 /dev/zero")
+        assert (done.returncode, 10_000 < len(done.stdout) < 100_000) == (255, True)
+        assert ssh(cluster, "echo small").stdout == "small\n"
+    assert len(ssh(cluster, "head -c 1000000 /dev/zero").stdout) == 1_000_000
+
+
+def test_a_slow_line_is_slower_than_a_client_wants(cluster):
+    with cluster.faults.ssh.latency(600):
+        done = ssh(cluster, "true", "-o", "ConnectTimeout=2")
+        assert (done.returncode, "timed out" in done.stderr) == (255, True)
+    assert ssh(cluster, "echo again").stdout == "again\n"
+
+
+def test_a_narrow_line_is_narrow_and_loses_nothing(cluster):
+    # A handshake takes more than a thousand bytes.
+    with cluster.faults.ssh.bandwidth("1B/s"), pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run([*cluster.ssh.command(), "true"], stdin=subprocess.DEVNULL, timeout=3, check=False)
+    with cluster.faults.ssh.bandwidth("200kB/s"), cluster.faults.ssh.latency(0.02):
+        assert len(ssh(cluster, "head -c 100000 /dev/zero").stdout) == 100_000
+    assert ssh(cluster, "echo again").stdout == "again\n"
+
+
+def test_a_connection_outlives_the_bad_line_on_which_it_was_made(cluster):
+    fault = cluster.faults.ssh.latency(0.02).start()
+    with talking(cluster) as say:
+        assert say("late") == "late"
+        fault.stop()
+        assert say("and on time") == "and on time"
+        with cluster.faults.ssh.refuse():
+            assert say("still") == "still"
+    assert ssh(cluster, "echo again").stdout == "again\n"
+
+
+def test_a_bad_line_is_mended_by_who_did_not_break_it(cluster):
+    cluster.faults.ssh.latency(0.01).start()
+    cluster.faults.ssh.refuse().start()
+    assert ssh(cluster, "true").returncode == 255
+    simcluster.attach(cluster.name).faults.undo_all()
+    assert ssh(cluster, "echo again").stdout == "again\n"
+
+
+def test_a_server_that_hangs_can_have_a_bad_line_too(cluster):
+    with cluster.faults.ssh.hang(), cluster.faults.ssh.latency(0.01):
+        assert "timed out" in ssh(cluster, "true", "-o", "ConnectTimeout=2").stderr
+    with cluster.faults.ssh.latency(0.01), cluster.faults.ssh.wrong_host_key():
+        assert "HOST IDENTIFICATION HAS CHANGED" in ssh(cluster, "true").stderr
     assert ssh(cluster, "echo again").stdout == "again\n"
 
 
