@@ -171,5 +171,5 @@ def _skipping(config: pytest.Config) -> Iterator[None]:
         yield
     except BackendUnavailableError as error:
         if config.option.simcluster_strict:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         pytest.skip(str(error))

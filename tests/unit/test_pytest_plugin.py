@@ -122,6 +122,7 @@ def test_inner(sim_cluster):
     result = run(source, "--simcluster-strict")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*no Docker engine: none is running; start it*"])
+    result.stdout.no_fnmatch_line("*another exception*")
 
 
 @pytest.mark.parametrize(
