@@ -12,7 +12,16 @@ import yaml
 
 from simcluster.errors import SpecError
 
-__all__ = ["BACKENDS", "PYTHONS", "SCHEDULERS", "SLURM_VERSIONS", "ClusterSpec", "Partition", "checked_name"]
+__all__ = [
+    "BACKENDS",
+    "PYTHONS",
+    "SCHEDULERS",
+    "SLURM_VERSIONS",
+    "VERSIONS",
+    "ClusterSpec",
+    "Partition",
+    "checked_name",
+]
 
 SCHEDULERS = ("slurm", "pbs", "sge", "ssh")
 BACKENDS = ("emulated", "native", "docker")
@@ -157,7 +166,7 @@ class ClusterSpec:
             )
         if self.gpus_per_node:
             raise SpecError(
-                'gpus_per_node: backend="native" has none, for slurmd wants a device for each; use "docker"'
+                'gpus_per_node: backend="native" has none, for slurmd wants a device for each; use "emulated" or "docker"'
             )
 
     @classmethod
@@ -172,7 +181,10 @@ class ClusterSpec:
     @classmethod
     def from_yaml(cls, path: str | Path) -> ClusterSpec:
         """A spec from a YAML file with the names of `simcluster.start`'s arguments."""
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise SpecError(f"{path} is not YAML: {error}") from error
         if not isinstance(values, Mapping):
             raise SpecError(f"{path}: expected a mapping such as 'scheduler: slurm'")
         return cls.from_dict(values)

@@ -15,7 +15,7 @@ from simcluster import start
 from simcluster.backends import find_cluster, load_backend, running_clusters
 from simcluster.commands.parameters import PartitionType, PythonsType
 from simcluster.errors import SimclusterError
-from simcluster.spec import BACKENDS, SCHEDULERS, SLURM_VERSIONS, ClusterSpec
+from simcluster.spec import BACKENDS, SCHEDULERS, VERSIONS, ClusterSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["down", "list_", "run", "ssh", "up"]
+
+_VERSIONS = "; ".join(f"{scheduler} {', '.join(versions)}" for scheduler, versions in VERSIONS.items() if versions)
 
 
 @click.command()
@@ -42,7 +44,7 @@ __all__ = ["down", "list_", "run", "ssh", "up"]
 )
 @click.option("--pythons", type=PythonsType(), help="Versions to have; the oldest is python3.  [default: all]")
 @click.option("--accounting/--no-accounting", default=None, help="Whether sacct works.  [default: it does]")
-@click.option("--version", type=click.Choice(SLURM_VERSIONS), help="The scheduler's version.")
+@click.option("--version", help=f"The scheduler's version: {_VERSIONS}.  [default: the first]")
 @click.option(
     "--hide", type=click.Path(), multiple=True, help="A path that the cluster must not see; may be given again."
 )

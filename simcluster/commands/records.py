@@ -16,7 +16,11 @@ __all__ = ["logs", "timeline"]
 def timeline(name: str, output: str) -> None:
     """Draw who ran where and when: one HTML page that needs nothing else."""
     cluster = find_cluster(name)
-    click.echo(write_timeline(output, [load_backend(cluster.spec.backend).history_of(cluster)]))
+    history = load_backend(cluster.spec.backend).history_of(cluster)
+    try:
+        click.echo(write_timeline(output, [history]))
+    except OSError as error:
+        raise click.ClickException(f"can't write {output}: {error.strerror}") from error
 
 
 @click.command()

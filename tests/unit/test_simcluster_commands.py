@@ -36,6 +36,8 @@ def invoke(*arguments):
         (["up", "slurm", "--nodes", "0"], "at least 1"),
         (["up", "slurm", "--backend", "podman"], "'emulated', 'native', 'docker'"),
         (["up", "slurm", "--name", "../x"], "letters, digits"),
+        (["up", "slurm", "--version", "25"], "22.05, 24.11"),
+        (["up", "pbs", "--version", "24.11"], "23.06"),
         (["down"], "--all"),
         (["down", "x", "--all"], "--all"),
         (["run", "x"], "COMMAND"),
@@ -111,6 +113,8 @@ def test_a_kept_cluster_tells_its_timeline_and_its_log(state, tmp_path):
     result = invoke("timeline", "kept", "-o", str(tmp_path / "run.html"))
     assert (result.exit_code, result.output) == (0, f"{tmp_path}/run.html\n")
     assert "kept" in (tmp_path / "run.html").read_text(encoding="utf-8")
+    result = invoke("timeline", "kept", "-o", str(tmp_path / "none" / "run.html"))
+    assert (result.exit_code, "can't write" in result.output) == (1, True)
     (cluster,) = backend.list_clusters()
     with (cluster.directory / "daemon.log").open("a", encoding="utf-8") as log:
         log.write("first\nsecond")

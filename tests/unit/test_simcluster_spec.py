@@ -92,6 +92,13 @@ def test_unquoted_versions_in_yaml_are_refused_because_3_10_would_be_3_1(tmp_pat
         ClusterSpec.from_yaml(file)
 
 
+def test_a_file_that_is_no_yaml_is_refused_by_its_name(tmp_path):
+    file = tmp_path / "cluster.yaml"
+    file.write_text("- [\n")
+    with pytest.raises(SpecError, match=r"cluster\.yaml is not YAML"):
+        ClusterSpec.from_yaml(file)
+
+
 def test_unknown_settings_are_refused_with_the_known_ones(tmp_path):
     file = tmp_path / "cluster.yaml"
     file.write_text("node: 3\n")
