@@ -7,6 +7,7 @@ from conformance.pbs_differences import DIFFERENT, NOT_REPLAYED, OTHER_RECORDS, 
 from conformance.pbs_replay import RECORDED, SESSIONS, entries, play
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: f"{session[0]} to {session[-1]}")
 def test_recorded_commands_are_answered_as_they_were(session):
     wrong = [played for played in play(session) if not played.agrees and played.place not in DIFFERENT]

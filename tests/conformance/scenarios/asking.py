@@ -186,7 +186,7 @@ SCENARIOS = (
         "sinfo",
         "sinfo",
         "sinfo -h",
-        "sinfo -N",
+        "sinfo -N | sort",
         "sinfo -l | tail -n +2",
         "sinfo -s",
         "sinfo -h -o %P",

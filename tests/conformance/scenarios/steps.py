@@ -47,7 +47,7 @@ SCENARIOS = (
     alone(
         "srun with a file for output",
         "srun -o out.txt echo words; cat out.txt",
-        "srun -w node1 -o out-%t.txt -n 2 echo words; ls | cat",
+        "srun -Q -w node1 -o out-%t.txt -n 2 echo words; ls | cat",
     ),
     alone("srun reads its input", "echo words | srun cat"),
     alone(
