@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+import shlex
 import time
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from simcluster.emulated import messages
 from simcluster.emulated.callers import Caller
-from simcluster.emulated.interface import Call, Machine
+from simcluster.emulated.interface import Call, Machine, Reply
 from simcluster.emulated.machines import LOGIN
 from simcluster.emulated.troubles import Troubles
 from simcluster.errors import SpecError
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
     from simcluster.emulated.core import Core
     from simcluster.emulated.hosts import Host
-    from simcluster.emulated.interface import Job, Partition, Reply, Settings
+    from simcluster.emulated.interface import Job, Partition, Settings
     from simcluster.emulated.machines import Machines
     from simcluster.emulated.messages import Conversation
     from simcluster.spec import ClusterSpec
 
 __all__ = ["COMMANDS", "Scheduler", "SiteDialect"]
+
+_log = logging.getLogger(__name__)
 
 _SLURM = ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr", "sshare")
 # What is not emulated is not found, even where this computer has a Slurm of its own, which nobody here may reach.
@@ -125,11 +129,17 @@ class Scheduler:
         if self._troubles and (reply := await self._troubles.meet(call)):
             return _as_dict(reply)
         try:
-            reply = await self._answer(self._core, cast("Call", _CallWithoutStdin(call)))
-        except _StdinWantedError:
-            await conversation.send({"wants_stdin": True})
-            call = replace(call, stdin=await conversation.receive_bytes())
-            reply = await self._answer(self._core, call)
+            try:
+                reply = await self._answer(self._core, cast("Call", _CallWithoutStdin(call)))
+            except _StdinWantedError:
+                await conversation.send({"wants_stdin": True})
+                call = replace(call, stdin=await conversation.receive_bytes())
+                reply = await self._answer(self._core, call)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the fault of whoever wrote the command, not of who types it
+            _log.exception("%s %s", call.program, shlex.join(call.arguments))
+            return _as_dict(Reply("", f"{call.program}: simcluster could not answer this: {error!r}\n", 1))
         return _as_dict(reply)
 
     async def jobs(self) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def job_id(job: Job) -> str:
 
 def is_job_id(text: str) -> bool:
     """Whether a word is meant to be a job's id and not a queue's name."""
-    return text[:1].isdigit()
+    return text[:1].isdecimal()
 
 
 def full(text: str) -> str:

@@ -136,7 +136,7 @@ def _nested(attributes: list[Attribute]) -> dict[str, object]:
     """In JSON, jobs are a list, and what is not assigned is left out."""
     found: dict[str, object] = {}
     for name, resource, value in attributes:
-        scalar: object = int(value) if value.isdigit() else value
+        scalar: object = int(value) if value.isdecimal() else value
         if name == "jobs":
             found[name] = list(dict.fromkeys(slot.partition("/")[0] for slot in value.split(", ")))
         elif resource is None:

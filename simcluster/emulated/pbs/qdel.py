@@ -27,7 +27,7 @@ def qdel(core: Core, call: Call) -> Reply:
     line = _OPTIONS.parse(call.arguments)
     errors = list(line.errors)
     value = line.last("W", "force")
-    if value != "force" and not value.startswith("suppress_email=") and not value.isdigit():
+    if value != "force" and not value.startswith("suppress_email=") and not value.isdecimal():
         errors.append("qdel: illegal -W value\n")
     words = [*line.rest, *(line.command or ())]
     if errors or not words:

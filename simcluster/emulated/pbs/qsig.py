@@ -73,7 +73,7 @@ def _signal(core: Core, job: Job, name: str) -> None:
 
 def _number(name: str) -> int:
     """Of `SIGUSR1`, `USR1` or `10`. Raises DeniedError."""
-    if name.isdigit():
+    if name.isdecimal():
         return int(name)
     try:
         return signals.Signals[name if name.startswith("SIG") else f"SIG{name}"].value

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "Resources", "parse_size_kb", "parse_time", "requested_resources", "split_list"]
 
+_MOST = 1 << 32
 _SIZE = re.compile(r"(\d+)(?:([kmgtp])?([bw]))?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _COUNTS = ("mpiprocs", "ncpus", "ngpus", "ompthreads")
@@ -132,7 +133,7 @@ def parse_time(text: str) -> int:
     seconds = 0
     for part in text.partition(".")[0].split(":"):
         seconds = seconds * 60 + int(part)
-    return seconds
+    return min(seconds, _MOST)
 
 
 def parse_size_kb(text: str, name: str) -> int:
@@ -141,7 +142,7 @@ def parse_size_kb(text: str, name: str) -> int:
     if match is None:
         raise DeniedError(ILLEGAL_VALUE, f" Resource_List.{name}")
     words = 8 if (match[3] or "b").lower() == "w" else 1
-    return math.ceil(int(match[1]) * words * _UNITS[(match[2] or "").lower()] / 1024)
+    return math.ceil(min(int(match[1]), _MOST) * words * _UNITS[(match[2] or "").lower()] / 1024)
 
 
 def _check(name: str, value: str) -> None:
@@ -149,7 +150,7 @@ def _check(name: str, value: str) -> None:
         if name in _REAL:
             log_refusal("qsub", f"-l {name}")
         raise DeniedError(UNKNOWN_RESOURCE, f" Resource_List.{name}")
-    if name in _COUNTS and not value.isdigit():
+    if name in _COUNTS and not value.isdecimal():
         raise DeniedError(ILLEGAL_VALUE, f" Resource_List.{name}")
     if name == "mem":
         parse_size_kb(value, name)
@@ -194,7 +195,7 @@ def _select(text: str) -> tuple[Chunk, str]:
     chunks, written = [], []
     for piece in text.split("+"):
         first, *rest = piece.split(":")
-        if not first.isdigit():
+        if not first.isdecimal():
             rest, first = [first, *rest], "1"
         pairs = [(name, value) for name, _, value in (word.partition("=") for word in rest)]
         chunks.append(_chunk(int(first), pairs))
@@ -214,7 +215,7 @@ def _nodes(asked: dict[str, str]) -> Chunk:
         log_refusal("qsub", "-l nodes with several parts")
         raise DeniedError(ILLEGAL_VALUE, " Resource_List.nodes")
     pairs: list[tuple[str, str]] = []
-    if not first.isdigit():
+    if not first.isdecimal():
         pairs.append(("host", first))
     for word in rest:
         name, _, value = word.partition("=")
@@ -222,7 +223,7 @@ def _nodes(asked: dict[str, str]) -> Chunk:
             pairs += [("ncpus", value), ("mpiprocs", value)]
         else:
             pairs.append((name, value))
-    count = int(first) if first.isdigit() else 1
+    count = int(first) if first.isdecimal() else 1
     if "mem" in asked:
         pairs.append(("mem", f"{parse_size_kb(asked['mem'], 'mem') // max(1, count)}kb"))
     pairs += [(name, asked[name]) for name in ("ngpus",) if name in asked]
@@ -239,7 +240,7 @@ def _chunk(count: int, pairs: Iterable[tuple[str, str]]) -> Chunk:
                 log_refusal("qsub", f"-l select=...:{name}")
             raise DeniedError(UNKNOWN_RESOURCE, f": {name}")
         if name in _COUNTS:
-            if not value.isdigit():
+            if not value.isdecimal():
                 raise DeniedError(ILLEGAL_VALUE, " Resource_List.select")
             fields[name] = int(value)
         elif name == "mem":

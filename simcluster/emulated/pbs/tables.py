@@ -111,7 +111,7 @@ def _memory(text: str | None) -> str:
     """At most four digits, in the next unit where there are more."""
     if text is None:
         return _BLANK
-    digits = "".join(letter for letter in text if letter.isdigit())
+    digits = "".join(letter for letter in text if letter.isdecimal())
     number, units = int(digits), " kmgtp"
     place = max(0, units.find(text[len(digits) : len(digits) + 1].lower() or " "))
     while number > 9999:

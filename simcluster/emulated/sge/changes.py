@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import ENDED, State
 from simcluster.emulated.sge.options import MissingValueError, UnknownOptionError, table
-from simcluster.emulated.sge.words import named, task_ranges
+from simcluster.emulated.sge.words import named, no_number, task_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +39,10 @@ user_list               user[,user,...]
 def qdel(core: Core, call: Call) -> Reply:
     """Exit code 1 if something that was named is not there."""
     arguments, unknown = _without_unknown(call.arguments)
-    line = _QDEL.parse(arguments)
+    try:
+        line = _QDEL.parse(arguments)
+    except MissingValueError as error:
+        return Reply(stderr=f"qdel: {error} option must have argument\n", code=1)
     if line.has("help"):
         return Reply(_USAGE)
     if line.has("u"):
@@ -49,7 +52,10 @@ def qdel(core: Core, call: Call) -> Reply:
         return Reply("ERROR! no option argument\n", _USAGE, 1)
     text, code = "", 0
     for word in words:
-        found = named(core, word, line.last("t"))
+        try:
+            found = named(core, word, line.last("t"))
+        except ValueError as error:
+            return Reply(text, f"qdel: {no_number(error)}\n", 1)
         if not found.jobs:
             text += _missing(found, call.user)
             code = 1
@@ -69,7 +75,7 @@ def _split(words: Iterable[str]) -> list[str]:
 
 
 def _missing(found: Named, user: str) -> str:
-    if found.word.partition(".")[0].isdigit():
+    if found.word.partition(".")[0].isdecimal():
         return f'denied: job "{found.word}" does not exist\n'
     return f"The job {found.word} of user(s) {user} does not exist\n"
 
@@ -123,7 +129,10 @@ def _change(core: Core, call: Call, *, is_hold: bool) -> Reply:
         return Reply(stderr=f'{call.program}: invalid option argument "{error}"\n', code=2)
     text, code = "", 0
     for word in _split(line.rest):
-        found = named(core, word, line.last("t"))
+        try:
+            found = named(core, word, line.last("t"))
+        except ValueError as error:
+            return Reply(text, f"{call.program}: {no_number(error)}\n", 2)
         if not found.jobs:
             text += f'denied: job "{word}" does not exist\n'
             code = 3

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import State
 from simcluster.emulated.sge.options import MissingValueError, UnknownOptionError, table
-from simcluster.emulated.sge.words import long_time, parse_tasks
+from simcluster.emulated.sge.words import long_time, no_number, parse_tasks
 
 if TYPE_CHECKING:
     from simcluster.emulated.core import Core
@@ -53,14 +53,17 @@ def qacct(core: Core, call: Call) -> Reply:
     word = line.last("j")
     found = [job for job in ended if not word or str(job.id) == word or fnmatch.fnmatchcase(job.name, word)]
     if line.has("t"):
-        tasks = parse_tasks(line.last("t"))
+        try:
+            tasks = parse_tasks(line.last("t"))
+        except ValueError as error:
+            return Reply(stderr=f"qacct: {no_number(error)}\n", code=1)
         found = [job for job in found if job.task_id in tasks]
         if not found:
-            asked = word if word.isdigit() else f'"{word}"'
+            asked = word if word.isdecimal() else f'"{word}"'
             number = f"{tasks[0]}-{tasks[-1]}:1"
             return Reply(stderr=f"error: Job-array tasks {asked}.{number} not found\n", code=1)
     if not found:
-        what = f"job id {word}" if word.isdigit() else f"job name {word}"
+        what = f"job id {word}" if word.isdecimal() else f"job name {word}"
         return Reply(stderr=f"error: {what} not found\n", code=1)
     return Reply("".join(record for job in found for record in _records(job)))
 
@@ -116,7 +119,7 @@ def _record(job: Job, failed: str) -> str:
 
 def _padded(name: str, value: str) -> str:
     unpadded = ("time", "failed", "exit_status", "taskid", "arid", "category")
-    is_measured = value[:1].isdigit() and value[-1:] in "sB"
+    is_measured = value[:1].isdecimal() and value[-1:] in "sB"
     return value if any(word in name for word in unpadded) or is_measured else f"{value:<20}"
 
 

@@ -13,7 +13,7 @@ from simcluster.emulated.sge.details import details, details_xml
 from simcluster.emulated.sge.hosts import queue_instances
 from simcluster.emulated.sge.options import MissingValueError, UnknownOptionError, table
 from simcluster.emulated.sge.shown import Row, is_shown, priority, rows
-from simcluster.emulated.sge.words import named, usage
+from simcluster.emulated.sge.words import named, no_number, usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +121,10 @@ def _in_detail(core: Core, words: str, *, as_xml: bool) -> Reply:
     found: dict[int, Job] = {}
     unknown = []
     for word in asked:
-        jobs = named(core, word).jobs
+        try:
+            jobs = named(core, word).jobs
+        except ValueError as error:
+            return Reply(stderr=f"qstat: {no_number(error)}\n", code=1)
         found |= {job.id: job for job in reversed(jobs)}
         unknown += [] if jobs else [word]
     if as_xml:

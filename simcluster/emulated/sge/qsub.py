@@ -12,6 +12,7 @@ from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
 from simcluster.emulated.sge.options import CommandLine, MissingValueError, UnknownOptionError, table
 from simcluster.emulated.sge.requests import BadValueError, RejectedError, check_slots, make_request
+from simcluster.emulated.sge.words import parse_tasks
 from simcluster.emulated.waiting import until_ended
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _refuse_what_is_not_here(line: CommandLine) -> None:
 
 def _refusal(error: RefusedError, request: Request) -> str:
     if error.refusal is Refusal.ARRAY:
-        return f"job rejected: array has too many tasks ({len(request.array or ())})"
+        return f"job rejected: array has too many tasks ({len(parse_tasks(request.options['tasks']))})"
     return f"job rejected: {error}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simcluster.emulated.conditions import Condition, Dependency
 from simcluster.emulated.jobs import Request, Target
 from simcluster.emulated.sge.surroundings import Surroundings, output_path
-from simcluster.emulated.sge.words import named, parse_date, parse_seconds, parse_tasks
+from simcluster.emulated.sge.words import named, no_number, parse_date, parse_seconds, parse_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,7 @@ PARALLEL_ENVIRONMENTS = ("smp", "make")
 """All slots of a job on one host; or wherever there is room, as Grid Engine's own `make`."""
 
 _COMPLEXES = {"arch", "gpu", "h", "h_rt", "h_vmem", "hostname", "mem_free", "mf", "q", "qname", "s_rt"}
+_MOST_MEMORY = 1 << 62
 _UNITS = {"": 1, "k": 1000, "K": 1 << 10, "m": 10**6, "M": 1 << 20, "g": 10**9, "G": 1 << 30}
 
 
@@ -67,7 +68,7 @@ def make_request(
         stderr=None if _is_yes(line, "j") else _output(core, line, "e", cwd, is_array=array is not None),
         stdin=line.last("i", "/dev/null"),
         open_mode="append",
-        array=None if array is None else tuple(array),
+        array=None if array is None else tuple(array[: core.settings.max_array_size + 1]),
         array_limit=limit,
         partition=_queues(core, line, resources),
         account=line.last("A") or None,
@@ -98,11 +99,11 @@ def check_slots(line: CommandLine) -> None:
 def parse_memory_mb(text: str) -> int | None:
     """`4G`, `512M`, `1000` (bytes), in MB and at least 1; None if it is no size."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgG]?)", text)
-    return max(1, int(float(match[1]) * _UNITS[match[2]]) >> 20) if match else None
+    return max(1, int(min(float(match[1]) * _UNITS[match[2]], _MOST_MEMORY)) >> 20) if match else None
 
 
 def _checked_name(name: str) -> str:
-    if name[:1].isdigit():
+    if name[:1].isdecimal():
         raise RejectedError(f'denied: "{name}" is not a valid object name (cannot start with a digit)')
     if bad := re.search(r"[\s/:'\\@*?]", name):
         raise RejectedError(f'denied: "{name}" is not a valid object name (contains "{bad[0]}")')
@@ -133,16 +134,14 @@ def _output(core: Core, line: CommandLine, letter: str, cwd: str, *, is_array: b
 
 def _array(line: CommandLine) -> tuple[range | None, int]:
     limit = line.last("tc", "0")
-    if not limit.isdigit():
+    if not limit.isdecimal():
         raise BadValueError(f'invalid task concurrency number "{limit}". Must be an integer greater or equal to 0.')
     if not line.has("t"):
         return None, 0
     try:
         tasks = parse_tasks(line.last("t"))
     except ValueError as error:
-        raise BadValueError(
-            f'Numerical value invalid!\nThe initial portion of string "{error}" contains no decimal number'
-        ) from None
+        raise BadValueError(no_number(error)) from None
     if 0 in tasks:
         raise RejectedError("job rejected: 0 is an invalid task id")
     return tasks, int(limit)
@@ -171,11 +170,14 @@ def _begin(core: Core, line: CommandLine) -> float | None:
 
 def _dependency(core: Core, line: CommandLine) -> Dependency | None:
     """Whatever became of them: jobs by number or name; who is not there is not waited for."""
+    try:
+        jobs = [job for word in ",".join(line.all("hold_jid")).split(",") if word for job in named(core, word).jobs]
+    except ValueError as error:
+        raise BadValueError(no_number(error)) from None
     found: dict[int, Condition] = {}
-    for word in ",".join(line.all("hold_jid")).split(","):
-        for job in named(core, word).jobs if word else ():
-            number = job.id if job.array_id is None else job.array_id
-            found[number] = Condition("afterany", number, is_array=job.array_id is not None)
+    for job in jobs:
+        number = job.id if job.array_id is None else job.array_id
+        found[number] = Condition("afterany", number, is_array=job.array_id is not None)
     return Dependency(tuple(found.values())) if found else None
 
 
@@ -224,7 +226,7 @@ def _needs(core: Core, line: CommandLine, resources: Mapping[str, str]) -> dict[
     if resources.get("arch", "lx-amd64") != "lx-amd64":
         hosts = {""}
     gpus = resources.get("gpu", "0")
-    if not gpus.isdigit():
+    if not gpus.isdecimal():
         raise RejectedError('attribute "gpu" is not an integer value')
     if int(gpus) and not any(node.machine.gpus for node in core.nodes.all):
         raise RejectedError('unknown resource "gpu"')

@@ -21,6 +21,7 @@ __all__ = [
     "is_in_error",
     "long_time",
     "named",
+    "no_number",
     "parse_date",
     "parse_seconds",
     "parse_tasks",
@@ -30,6 +31,7 @@ __all__ = [
     "usage",
 ]
 
+_LONGEST = 1 << 32
 _FORMATS = {8: "%m%d%H%M", 10: "%y%m%d%H%M", 12: "%Y%m%d%H%M"}
 
 
@@ -47,7 +49,7 @@ def parse_date(text: str, now: float) -> float | None:
     """`[[CC]YY]MMDDhhmm[.SS]` as Unix seconds; None if it is none."""
     digits, _, seconds = text.partition(".")
     form = _FORMATS.get(len(digits))
-    if form is None or not digits.isdigit() or not re.fullmatch(r"(\d\d)?", seconds):
+    if form is None or not digits.isdecimal() or not re.fullmatch(r"(\d\d)?", seconds):
         return None
     if len(digits) == 8:
         digits, form = f"{time.localtime(now).tm_year}{digits}", _FORMATS[12]
@@ -66,7 +68,7 @@ def parse_seconds(text: str) -> int | None:
     seconds = 0
     for part in text.split(":"):
         seconds = seconds * 60 + int(part or 0)
-    return seconds
+    return min(seconds, _LONGEST)
 
 
 def parse_tasks(text: str) -> range:
@@ -74,11 +76,16 @@ def parse_tasks(text: str) -> range:
     match = re.fullmatch(r"([^-:]*)(?:-([^:]*))?(?::(.*))?", text)
     pieces = [piece for piece in (match.groups() if match else (text,)) if piece is not None]
     for piece in pieces:
-        if not piece.isdigit():
+        if not piece.isdecimal():
             raise ValueError(piece)
     first, last = int(pieces[0]), int(pieces[1] if len(pieces) > 1 else pieces[0])
     step = int(pieces[2]) if len(pieces) > 2 else 1
     return range(min(first, last), max(first, last) + 1, max(step, 1))
+
+
+def no_number(piece: ValueError) -> str:
+    """How every command says what `parse_tasks` raised."""
+    return f'Numerical value invalid!\nThe initial portion of string "{piece}" contains no decimal number'
 
 
 def task_ranges(numbers: Sequence[int]) -> str:
@@ -119,27 +126,30 @@ def state_letters(job: Job) -> str:
 
 @dataclass(frozen=True)
 class Named:
-    """What one word of a command line stands for. `tasks` are those asked for, None for all."""
+    """What one word of a command line stands for."""
 
     word: str
     jobs: tuple[Job, ...]
-    tasks: tuple[int, ...] | None = None
 
 
 def named(core: Core, word: str, tasks: str = "") -> Named:
-    """The live jobs that `17`, `17.3-5`, a name or a pattern stands for. `tasks` is what followed in `-t`."""
+    """The live jobs that `17`, `17.3-5`, a name or a pattern stands for. `tasks` is what followed in `-t`.
+
+    Raises ValueError as `parse_tasks` does.
+    """
     match = re.fullmatch(r"(\d+)(?:\.([\d\-:,]+))?", word)
     live = [job for job in core.known if job.state not in ENDED or job.is_completing]
     if match is None:
         return Named(word, tuple(job for job in live if fnmatch.fnmatchcase(job.name, word)))
     asked = tasks or match[2] or ""
-    chosen = tuple(number for piece in asked.split(",") for number in parse_tasks(piece)) if asked else None
+    chosen = [parse_tasks(piece) for piece in asked.split(",")] if asked else None
     found = tuple(
         job
         for job in core.find(int(match[1]))
-        if (job.state not in ENDED or job.is_completing) and (chosen is None or job.task_id in chosen)
+        if (job.state not in ENDED or job.is_completing)
+        and (chosen is None or any(job.task_id in tasks for tasks in chosen))
     )
-    return Named(word, found, chosen)
+    return Named(word, found)
 
 
 def usage(program: str, lines: str, error: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.interface import Reply
+from simcluster.emulated.slurm.formats import parse_width
 from simcluster.emulated.slurm.options import UsageError, log_refusal, table
 from simcluster.emulated.slurm.release import release_of
 
@@ -142,7 +143,7 @@ def _column(text: str) -> _Column:
     title = known.get(key) or next((known[one] for one in known if key and one.startswith(key)), None)
     if title is None:
         raise _Error(f" Unknown field '{name}'\n")
-    return _Column(title, int(width) if re.fullmatch(r"-?\d+", width) else _WIDTHS[title])
+    return _Column(title, parse_width(width) if re.fullmatch(r"-?\d+", width) else _WIDTHS[title])
 
 
 def _text(columns: Sequence[_Column], rows: Sequence[Mapping[str, str]], line: CommandLine) -> str:
@@ -245,7 +246,7 @@ def _share_column(text: str) -> _Column:
     title = next((one for one in _SHARE_WIDTHS if one.lower().startswith(name)), None)
     if title is None:
         raise _Error(f'sshare: error: Invalid field requested: "{name}"\n')
-    return _Column(title, int(width) if re.fullmatch(r"-?\d+", width) else _SHARE_WIDTHS[title])
+    return _Column(title, parse_width(width) if re.fullmatch(r"-?\d+", width) else _SHARE_WIDTHS[title])
 
 
 def _shares(core: Core, call: Call, line: CommandLine) -> list[dict[str, str]]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Column", "parse_fields", "parse_format", "render"]
+__all__ = ["Column", "parse_fields", "parse_format", "parse_width", "render"]
+
+_WIDEST = 10_000
 
 Row = TypeVar("Row")
 
@@ -47,7 +49,7 @@ def parse_format(
             text = match[0]
             columns.append(Column(text, _always(text), before=before))
             continue
-        columns.append(Column(known[0], known[1], int(match[2] or 0), bool(match[1]), before))
+        columns.append(Column(known[0], known[1], parse_width(match[2] or "0"), bool(match[1]), before))
     columns.append(Column("", _always(""), before=form[position:]))
     return columns, unknown
 
@@ -66,9 +68,14 @@ def parse_fields(
             continue
         match = re.fullmatch(r"(\.?)(\d*)(.*)", rest, re.DOTALL)
         dot, width, after = match.groups() if match else ("", "", "")
-        size = int(width) if width else (0 if separator else 20)
+        size = parse_width(width) if width else (0 if separator else 20)
         columns.append(Column(known[0], known[1], size, bool(dot), after=after))
     return columns, unknown
+
+
+def parse_width(text: str) -> int:
+    """A column's width, negative for one that begins at the left; what is wider than any table is cut."""
+    return max(-_WIDEST, min(int(text), _WIDEST))
 
 
 def _always(text: str) -> Callable[[object], str]:

@@ -10,9 +10,17 @@ if TYPE_CHECKING:
 
 __all__ = ["compress", "expand"]
 
+_MOST = 1 << 16
+"""Names in one list, as in Slurm."""
+
+_MOST_DIGITS = 18
+
 
 def expand(text: str) -> list[str]:
-    """The names in `a[1-3],b`. Numbers keep their leading zeros."""
+    """The names in `a[1-3],b`. Numbers keep their leading zeros.
+
+    What is no list, or too long, stands for itself, a name that no host has.
+    """
     names: list[str] = []
     for piece in re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", text):
         match = re.fullmatch(r"([^\[]*)\[([^\]]*)\](.*)", piece)
@@ -21,10 +29,15 @@ def expand(text: str) -> list[str]:
             continue
         for part in match[2].split(","):
             low, _, high = part.partition("-")
-            if not (low.isdigit() and (not high or high.isdigit())):
-                raise ValueError(piece)
-            for number in range(int(low), int(high or low) + 1):
+            if not (low.isdecimal() and (not high or high.isdecimal())) or len(low + high) > _MOST_DIGITS:
+                return [text]
+            numbers = range(int(low), int(high or low) + 1)
+            if len(names) + len(numbers) > _MOST:
+                return [text]
+            for number in numbers:
                 names += expand(f"{match[1]}{number:0{len(low)}}{match[3]}")
+                if len(names) > _MOST:
+                    return [text]
     return names
 
 

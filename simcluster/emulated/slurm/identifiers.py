@@ -15,6 +15,7 @@ __all__ = ["is_allowed", "is_operator", "jobs_named", "split_ids"]
 _OPERATORS = {"root", "slurm"}
 
 _ID = re.compile(r"(\d+)(?:_(\d+|\*|\[[\d,\-%]+\]))?(?:\.(\w+))?")
+_TASKS = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 def split_ids(text: str) -> list[str]:
@@ -30,14 +31,14 @@ def jobs_named(core: Core, text: str) -> list[Job] | None:
     number, task = int(match[1]), match[2]
     if task is None or task == "*":
         return core.find(number)
-    if task.isdigit():
+    if task.isdecimal():
         return core.find(number, int(task))
-    found: list[Job] = []
-    for piece in task.strip("[]").split("%")[0].split(","):
-        low, _, high = piece.partition("-")
-        for element in range(int(low), int(high or low) + 1):
-            found += core.find(number, element)
-    return found
+    matches = [_TASKS.fullmatch(piece) for piece in task.strip("[]").split("%")[0].split(",")]
+    ranges = [range(int(match[1]), int(match[2] or match[1]) + 1) for match in matches if match]
+    if len(ranges) < len(matches):
+        return None
+    elements = core.find(number)
+    return [job for tasks in ranges for job in elements if job.task_id in tasks]
 
 
 def is_allowed(call: Call, job: Job) -> bool:

@@ -197,7 +197,7 @@ def _step(entry: Entry) -> dict[str, Any]:
             "id": entry.step,
             "name": entry.name,
         },
-        "task": {"distribution": "Block" if entry.step.isdigit() else "Unknown"},
+        "task": {"distribution": "Block" if entry.step.isdecimal() else "Unknown"},
     }
 
 

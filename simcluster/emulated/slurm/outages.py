@@ -59,7 +59,7 @@ def _outage(text: str, *, code: int = 1, tries: int = 1) -> Outage:
 
 
 def _scancel(words: tuple[str, ...]) -> Outage:
-    ids = [word for word in words if word[:1].isdigit()]
+    ids = [word for word in words if word[:1].isdecimal()]
     if not ids:
         return _outage(f"scancel: error: slurm_load_jobs error: {_REASON}")
     return _outage("\n".join(f"scancel: error: Kill job error on job id {id_}: {_REASON}" for id_ in ids), code=8)

@@ -33,6 +33,8 @@ __all__ = [
     "refuse_what_is_not_here",
 ]
 
+_LONGEST_DELAY = 1 << 32
+_MOST_ELEMENTS = 4_000_000
 _VIRTUAL = re.compile(r"simcluster:virtual=(\d+(?:\.\d+)?)")
 _HIGHEST = (1 << 32) - 2
 _MAIL = {"NONE", "BEGIN", "END", "FAIL", "REQUEUE", "ALL", "INVALID_DEPEND", "STAGE_OUT", "TIME_LIMIT",
@@ -165,7 +167,7 @@ def _times(core: Core, given: Mapping[str, str]) -> dict[str, Any]:
         if match is None or number is None:
             raise InvalidOptionError("Invalid --signal specification")
         target = Target.SCRIPT if "B" in f"{match[1]}{match[2]}" else Target.STEPS
-        found["warning"] = (number, int(match[4] or 60), target)
+        found["warning"] = (number, min(int(match[4] or 60), _LONGEST_DELAY), target)
     return found
 
 
@@ -191,7 +193,7 @@ def _rules(core: Core, call: Call, options: Sequence[tuple[str, str]]) -> dict[s
 
 def _priority(core: Core, call: Call, text: str) -> dict[str, Any]:
     """From anybody but an operator only 0 counts, which is a hold, as in Slurm."""
-    if text.upper() != "TOP" and not text.isdigit():
+    if text.upper() != "TOP" and not text.isdecimal():
         if text.startswith("-"):
             raise InvalidOptionError("Priority must be >= 0")
         return {}  # strtoll(3) makes it 0, which is then taken for "not given"
@@ -258,7 +260,13 @@ def _condition(core: Core, kind: str, text: str) -> Condition:
     number = int(match[1])
     if release_of(core).refuses_unknown_dependencies and not core.find(number):
         raise InvalidOptionError("Batch job submission failed: Job dependency problem", 1)
-    return Condition(kind, number, task, int(match[3] or 0) * 60, is_array=number in core.arrays and task is None)
+    return Condition(
+        kind,
+        number,
+        task,
+        min(int(match[3] or 0), _LONGEST_DELAY) * 60,
+        is_array=number in core.arrays and task is None,
+    )
 
 
 def parse_memory(text: str) -> int | None:
@@ -272,7 +280,7 @@ def parse_memory(text: str) -> int | None:
 
 def parse_signal(text: str) -> int | None:
     """A signal's number by name, with or without SIG, or by number."""
-    if text.isdigit():
+    if text.isdecimal():
         return int(text) or None
     name = text.upper().removeprefix("SIG")
     return next((int(s) for s in signals.Signals if s.name == f"SIG{name}"), None)
@@ -287,10 +295,10 @@ def _array(text: str | None) -> tuple[tuple[int, ...] | None, int]:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?(?::(\d+))?", piece)
         if match is None or (match[2] and int(match[2]) < int(match[1])) or match[3] == "0":
             raise InvalidOptionError("Batch job submission failed: Invalid job array specification", 1)
-        if int(match[2] or match[1]) > 4_000_000:
-            raise RefusedError(Refusal.ARRAY)
+        if int(match[2] or match[1]) > _MOST_ELEMENTS:
+            raise InvalidOptionError("Batch job submission failed: Invalid job array specification", 1)
         found.update(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)))
-    return tuple(sorted(found)), int(limit) if limit.isdigit() else 0
+    return tuple(sorted(found)), int(limit) if limit.isdecimal() else 0
 
 
 def _features(text: str) -> tuple[tuple[str, ...], ...]:
@@ -309,12 +317,12 @@ def count_gpus(given: Mapping[str, str]) -> int:
                 continue
             if option == "gres" and (words[0] != "gpu" or words[-1] == ""):
                 raise InvalidOptionError("Invalid generic resource (gres) specification", 1)
-            total += int(words[-1]) if words[-1].isdigit() else 1
+            total += int(words[-1]) if words[-1].isdecimal() else 1
     return total
 
 
 def _positive(text: str, option: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise InvalidOptionError(f'Invalid numeric value "{text}" for --{option}.', 1)
     return int(text)
 

@@ -174,7 +174,7 @@ def _by_what_they_are(core: Core, call: Call, line: CommandLine, jobs: list[Job]
     if user:
         users = {ids.get(one, one) for one in user.split(",")}
         for one in users:
-            if one not in known and not one.isdigit():
+            if one not in known and not one.isdecimal():
                 raise _Error(f"sacct: error: Invalid user id: {one}\n")
         jobs = [job for job in jobs if job.user in users]
     elif not (line.has("allusers") or line.all("jobs") or is_operator(core, call)):

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from simcluster.emulated.slurm.accounting import highest_code
+from simcluster.emulated.slurm.formats import parse_width
 from simcluster.emulated.slurm.hostlists import compress
 from simcluster.emulated.slurm.job_fields import account_of, partition_text, quality_of
 from simcluster.emulated.slurm.release import release_of
@@ -63,7 +64,7 @@ def column(core: Core, text: str) -> tuple[str, int, str] | None:
     title = {title.lower(): title for title in field_names(core)}.get(key)
     if title is None:
         return None
-    return key, int(width) if re.fullmatch(r"-?\d+", width) else _WIDTHS.get(key, 10), title
+    return key, parse_width(width) if re.fullmatch(r"-?\d+", width) else _WIDTHS.get(key, 10), title
 
 
 def in_units(megabytes: int, unit: str) -> str:
@@ -166,7 +167,7 @@ def _of_step(entry: Entry, time_format: str, unit: str) -> dict[str, str]:
         "consumedenergy": "0",
         "jobid": f"{entry.identity}.{entry.step}",
         "jobidraw": f"{entry.raw}.{entry.step}",
-        "layout": "Block" if entry.step.isdigit() else "Unknown",
+        "layout": "Block" if entry.step.isdecimal() else "Unknown",
         "nnodes": str(nodes),
         "ntasks": str(entry.tasks or ""),
         "reqcpufreqgov": "0",

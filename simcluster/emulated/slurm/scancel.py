@@ -50,7 +50,7 @@ def scancel(core: Core, call: Call) -> Reply:
         text = f"Invalid job state specified: {wanted}\nValid job states are PENDING, RUNNING, and SUSPENDED\n"
         return Reply(stderr=text, code=1)
     user = line.last("user")
-    if user and user not in {call.user, "root", "slurm", *core.settings.user_ids} and not user.isdigit():
+    if user and user not in {call.user, "root", "slurm", *core.settings.user_ids} and not user.isdecimal():
         return _failure(f"Invalid user name: {user}")
     if not line.rest:
         fitting: dict[str, list[Job]] = {}
@@ -117,7 +117,7 @@ def _each(core: Core, call: Call, chosen: list[tuple[str, list[Job]]], line: Com
 def _step(jobs: list[Job], text: str) -> Step | None:
     """The step that an id such as `17.0` names, if there is one that runs."""
     name = text.partition(".")[2]
-    steps = jobs[0].steps if len(jobs) == 1 and name.isdigit() else ()
+    steps = jobs[0].steps if len(jobs) == 1 and name.isdecimal() else ()
     return next((step for step in steps if step.number == int(name) and step.state is State.RUNNING), None)
 
 

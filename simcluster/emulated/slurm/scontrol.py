@@ -312,7 +312,7 @@ def _change(core: Core, call: Call, job: Job, changes: dict[str, str]) -> None:
 
 
 def _number(text: str) -> int:
-    if not text.removeprefix("-").isdigit():
+    if not text.removeprefix("-").isdecimal():
         raise _Error(f"Invalid value: {text}\nRequest aborted\n")
     return int(text)
 

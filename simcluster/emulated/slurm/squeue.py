@@ -114,7 +114,7 @@ def _chosen(core: Core, call: Call, line: CommandLine) -> tuple[list[Job], str]:
     if users and not line.has("me"):
         known = {call.user, "root", "slurm", "other", *core.settings.user_ids, *(job.user for job in core.known)}
         notes = "".join(
-            f"squeue: error: Invalid user: {one}\n\n" for one in sorted(wanted) if not (one in known or one.isdigit())
+            f"squeue: error: Invalid user: {one}\n\n" for one in sorted(wanted) if not (one in known or one.isdecimal())
         )
     if wanted:
         jobs = [job for job in jobs if job.user in wanted or str(user_id(core, job.user)) in wanted]

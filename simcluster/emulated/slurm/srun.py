@@ -123,7 +123,7 @@ async def _in_new_job(core: Core, call: Call, given: Mapping[str, str], words: t
 def _seconds_to_wait(given: Mapping[str, str]) -> int | None:
     """How long `--immediate` waits; None for ever."""
     text = given.get("immediate")
-    if text and not text.isdigit():
+    if text and not text.isdecimal():
         raise InvalidOptionError("Invalid --immediate specification")
     return None if text is None else int(text or 0)
 
@@ -196,7 +196,7 @@ def _refusal(error: RefusedError) -> str:
 def _existing_job(core: Core, call: Call, name: str) -> Job:
     hint = f"srun: Check SLURM_JOB_ID environment variable. Expired or invalid job {name}\n"
     # An array's number is also the own one of its last element, which is meant here.
-    own = core.by_id.get(int(name)) if name.isdigit() else None
+    own = core.by_id.get(int(name)) if name.isdecimal() else None
     jobs = [own] if own is not None else jobs_named(core, name)
     if not jobs:
         raise _FailureError(
@@ -323,7 +323,7 @@ def _command(call: Call, given: Mapping[str, str], words: tuple[str, ...]) -> Co
         appends=mode.startswith("a"),
         has_labels="label" in given and given["label"] != "0",
         is_killed_by_bad_exit="kill-on-bad-exit" in given and given["kill-on-bad-exit"] != "0",
-        seconds_after_first=int(wait) if wait.isdigit() else 0,
+        seconds_after_first=int(wait) if wait.isdecimal() else 0,
         limit=limit if "jobid" in given else 0,
         is_interrupted_at_once="disable-status" in given or "quit-on-interrupt" in given,
     )
@@ -360,7 +360,7 @@ def _number(given: Mapping[str, str], option: str) -> int | None:
     if option not in given:
         return None
     text = given[option]
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise InvalidOptionError(f'Invalid numeric value "{text}" for --{option}.', 1)
     return int(text)
 

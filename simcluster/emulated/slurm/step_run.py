@@ -161,7 +161,7 @@ class _StepRun:
             return Stream()
         if pattern == "none":
             return Stream(os.devnull)
-        if pattern.isdigit():
+        if pattern.isdecimal():
             return Stream(task=int(pattern))
         if re.search(r"%\d*[tnN]", pattern):
             return None

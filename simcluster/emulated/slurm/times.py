@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 
 __all__ = ["clock_text", "limit_text", "long_limit_text", "parse_limit", "parse_time", "stamp", "time_used"]
 
+_LONGEST = 1 << 32
+"""Minutes of a limit, and seconds since 1970, that Slurm can count."""
+
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _NAMED = {"midnight": (0, 0), "noon": (12, 0), "fika": (15, 0), "teatime": (16, 0)}
 
@@ -29,7 +32,7 @@ def parse_limit(text: str) -> int | None:
         seconds = first * 3600 + second * 60 + third
     else:
         seconds = first * 60 + second
-    return -(-seconds // 60) * 60
+    return min(-(-seconds // 60), _LONGEST) * 60
 
 
 def parse_time(text: str, now: float) -> float | None:
@@ -41,7 +44,7 @@ def parse_time(text: str, now: float) -> float | None:
         unit = next(
             (value for name, value in _UNITS.items() if name.startswith(match[3].rstrip("s") or "second")), None
         )
-        return None if unit is None else float(int(now) + int(match[1] + match[2]) * unit)
+        return None if unit is None else float(max(0, min(int(now) + int(match[1] + match[2]) * unit, _LONGEST)))
     today = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ006
     if lower in {"today", "tomorrow"}:
         return (today + timedelta(days=lower == "tomorrow")).timestamp()
