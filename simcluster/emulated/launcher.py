@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal as signals
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcluster.emulated.interface import TaskEnd
 from simcluster.emulated.jobs import State
+from simcluster.errors import SimclusterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from simcluster.emulated.machines import Machines
 
 __all__ = ["ProcessLauncher"]
+
+_log = logging.getLogger(__name__)
 
 _MOST_LINKS = 40
 _KILL = int(signals.SIGKILL)
@@ -54,7 +58,7 @@ class ProcessLauncher:
     def launch(self, job: Job) -> None:
         """Start a job's script on its first node; on a node that is dead, nothing happens, as nobody knows of it yet."""
         if not self._machines.is_dead(job.nodes[0]):
-            self._soon(self._launch(job, job.restarts))
+            self._soon(self._launch_or_fail(job, job.restarts))
 
     def signal(self, job: Job, number: int, everything: bool) -> None:
         """Send a signal to a job's script, or to all of its processes on all of its nodes."""
@@ -85,7 +89,10 @@ class ProcessLauncher:
 
     def is_directory(self, path: str, cwd: str) -> bool:
         """Whether the login host sees a directory there."""
-        return self._on_login_host(path, cwd).is_dir()
+        try:
+            return self._on_login_host(path, cwd).is_dir()
+        except OSError:  # no name may be that long
+            return False
 
     def login_environment(self) -> dict[str, str]:
         """The variables of a login."""
@@ -100,7 +107,17 @@ class ProcessLauncher:
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 
+    async def _launch_or_fail(self, job: Job, run: int) -> None:
+        try:
+            await self._launch(job, run)
+        except (OSError, SimclusterError):  # the disk is full, or no further process is allowed
+            _log.exception("job %s could not be launched", job.full_id)
+            if job.restarts == run:
+                self.core.launch_failed(job)
+
     async def _launch(self, job: Job, run: int) -> None:
+        if job.restarts != run or not job.nodes:  # it was taken back before this began
+            return
         node = job.nodes[0]
         host = self._machines.running(node) or await self._machines.start(node)
         if job.is_completing:  # cancelled before there was a process to send a signal to

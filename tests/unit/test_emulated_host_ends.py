@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import simcluster
 from simcluster.commands import cli
-from simcluster.emulated.registry import list_records
+from simcluster.emulated.registry import find_record, list_records
 from simcluster.ownership import start_time
 
 OWNER = """
@@ -143,3 +143,14 @@ def test_two_clusters_know_nothing_of_each_other():
         assert one.ssh.port != other.ssh.port
         one.close()
         assert other.run("echo on").stdout == "on\n"
+
+
+def test_a_job_whose_files_find_no_room_does_not_run_for_ever():
+    with simcluster.start("slurm", backend="emulated", nodes=1) as cluster:
+        (find_record(cluster.name).directory / "shared" / "spool").write_text("no directory")
+        job_id = cluster.run("sbatch --parsable --wrap true", check=True).stdout.strip()
+        deadline = time.monotonic() + 60
+        while cluster.run(f"squeue -h -t all -j {job_id} -o %T").stdout == "RUNNING\n":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert "could not be launched" in (find_record(cluster.name).directory / "daemon.log").read_text()
