@@ -151,3 +151,13 @@ def test_get_user_env_gives_a_job_the_login_s_variables_where_its_submitter_has_
     script = "#!/bin/bash\n#SBATCH --get-user-env=L\n#SBATCH -o login.out\necho $SCRATCH $FOO\n"
     cluster.run("env -u SCRATCH FOO=mine sbatch --wait", input=script, check=True)
     assert cluster.run("cat login.out").stdout == f"{cluster.scratch} mine\n"
+
+
+@pytest.mark.parametrize("number", ["200", "99999999999"])
+def test_a_signal_that_there_is_none_of_does_no_harm(cluster, number):
+    job_id = submit(cluster, "sleep 4338")
+    wait(cluster, job_id, "RUNNING")
+    cluster.run(f"scancel --full -s {number} {job_id}", check=True)
+    assert cluster.run(f"srun --jobid={job_id} --overlap echo alive", timeout=60).stdout == "alive\n"
+    assert wait(cluster, job_id, "RUNNING", "FAILED").state == "RUNNING"
+    cluster.run(f"scancel {job_id}", check=True)

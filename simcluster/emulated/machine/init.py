@@ -136,6 +136,8 @@ class Init:
 
     def _signal(self, key: str, number: int, everything: bool) -> None:
         """To a process, or with everything to it, to those whose keys begin with its, and to all descendants."""
+        if number not in signal.valid_signals():  # the kernel would refuse it
+            return
         if everything:
             pids = [pid for pid, what in self._leaders.items() if _is_of(what.key, key)]
             processes.kill_descendants([*pids, *self._orphans(key)], number)
