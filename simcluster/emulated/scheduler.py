@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import shlex
+import shutil
 import time
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from simcluster.emulated import messages
 from simcluster.emulated.callers import Caller
+from simcluster.emulated.furniture import SYSTEM_PATH
 from simcluster.emulated.interface import Call, Machine, Reply
 from simcluster.emulated.machines import LOGIN
 from simcluster.emulated.troubles import Troubles
@@ -37,12 +39,31 @@ _SLURM = ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo", "
 # What is not emulated is not found, even where this computer has a Slurm of its own, which nobody here may reach.
 _NOT_FOUND = ("salloc", "sattach", "sbcast", "scrontab", "sdiag", "sprio", "sreport", "sstat", "strigger")
 
-COMMANDS = {
+# Those of PBS and Grid Engine that are not emulated.
+_MORE = (
+    "pbsdsh", "qconf", "qlogin", "qmake", "qmgr", "qmod", "qmsg", "qorder", "qping",
+    "qquota", "qresub", "qrsh", "qrun", "qsh", "qstart", "qstop", "qterm", "tracejob",
+)  # fmt: skip
+
+_ANSWERED = {
     "ssh": (),
     "slurm": (*_SLURM, *_NOT_FOUND),
     "pbs": ("qsub", "qstat", "qdel", "qhold", "qrls", "qrerun", "qsig", "qselect", "qalter", "qmove", "pbsnodes"),
     "sge": ("qsub", "qstat", "qdel", "qhold", "qrls", "qacct", "qhost"),
 }
+
+
+def _foreign(scheduler: str) -> tuple[str, ...]:
+    """What this computer has of schedulers, and such a cluster has not."""
+    names = {*_MORE, *(name for group in _ANSWERED.values() for name in group)}
+    return tuple(
+        sorted(each for each in names.difference(_ANSWERED[scheduler]) if shutil.which(each, path=SYSTEM_PATH))
+    )
+
+
+_FOREIGN = {scheduler: _foreign(scheduler) for scheduler in _ANSWERED}
+
+COMMANDS = {scheduler: (*answered, *_FOREIGN[scheduler]) for scheduler, answered in _ANSWERED.items()}
 """What is on the cluster's PATH for each scheduler. Its dialect is the package of that name; see `SiteDialect`."""
 
 _NODE_TIMEOUT = 5.0
@@ -83,6 +104,7 @@ class Scheduler:
     def __init__(self, machines: Machines) -> None:
         spec, user = machines.blueprint.spec, machines.blueprint.user
         self._user = user
+        self._scheduler = spec.scheduler
         self._machines = machines
         self._socket: messages.Server | None = None
         self._first: asyncio.Task[Any] | None = None
@@ -113,9 +135,11 @@ class Scheduler:
 
     async def converse(self, request: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
         """Answer a command of the cluster's; `machine.ask` is at the other end."""
-        host = request.pop("host")
+        host, program = request.pop("host"), request["program"]
+        if program in _FOREIGN[self._scheduler]:
+            return _as_dict(Reply(stderr=f"bash: {program}: command not found\n", code=127))
         call = Call(
-            program=request["program"],
+            program=program,
             arguments=tuple(request["arguments"]),
             cwd=request["cwd"],
             environment=request["environment"],

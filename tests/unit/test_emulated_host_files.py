@@ -142,3 +142,14 @@ def test_what_the_command_lists_are_pythons():
     for version, interpreter in find_pythons().items():
         said = subprocess.run([interpreter.path, "--version"], capture_output=True, text=True, check=True).stdout
         assert said.startswith(f"Python {version}.")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "foreign"), [("ssh", ("sbatch", "qsub")), ("pbs", ("squeue", "qconf")), ("sge", ("sinfo", "qmgr"))]
+)
+def test_the_programs_of_another_scheduler_that_this_computer_has_are_not_found(scheduler, foreign):
+    with simcluster.start(scheduler, backend="emulated") as cluster:
+        for name in foreign:
+            done = cluster.run([name, "--version"])
+            assert (done.stdout, done.returncode) == ("", 127)
+            assert f"{name}: command not found" in done.stderr
