@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from simcluster import Cluster
 
 PROGRAMS = Path(__file__).parent / "programs"
+# One that hangs says where: SIGABRT has Python print what each thread does.
+_PYTHON = "timeout --signal=ABRT --kill-after=10 240 python -u -X faulthandler"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Site:
         text = (PROGRAMS / program).read_text(encoding="utf-8")
         self.cluster.run(["mkdir", "-p", directory], check=True)
         self.cluster.run(["tee", f"{directory}/{program}"], input=text, check=True)
-        line = f"cd {directory} && . {environment}/bin/activate && exec python {program} {' '.join(arguments)}"
+        line = f"cd {directory} && . {environment}/bin/activate && exec {_PYTHON} {program} {' '.join(arguments)}"
         return self.cluster.run(line, timeout=280)
 
 
