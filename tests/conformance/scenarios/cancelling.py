@@ -150,7 +150,7 @@ SCENARIOS = (
         "scancel -f -s STOP @a",
         "squeue -h -j @a -o %T",
         "scancel -f -s CONT @a",
-        "squeue -h -j @a -o %T",
+        Until("squeue -h -j @a -o %T", "RUNNING"),
     ),
     scenario(
         "cancel what waits for a dependency",
