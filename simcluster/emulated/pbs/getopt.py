@@ -6,30 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simcluster.emulated.command_line import CommandLine
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CommandLine", "Options", "log_refusal"]
+__all__ = ["Options", "log_refusal"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """Options in order, what else there was, and what is wrong. `command` is what followed `--`, None without one."""
-
-    options: tuple[tuple[str, str], ...]
-    rest: tuple[str, ...]
-    command: tuple[str, ...] | None
-    errors: tuple[str, ...]
-
-    def last(self, letter: str, default: str = "") -> str:
-        """The value that counts."""
-        return next((value for option, value in reversed(self.options) if option == letter), default)
-
-    def has(self, *letters: str) -> bool:
-        """Whether one of them was given."""
-        return any(option in letters for option, _ in self.options)
 
 
 @dataclass(frozen=True)

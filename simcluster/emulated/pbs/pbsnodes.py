@@ -13,10 +13,10 @@ from simcluster.emulated.pbs.words import SERVER, UNAUTHORIZED, VERSION, usage
 
 if TYPE_CHECKING:
     from simcluster.emulated.allocation import Node
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.pbs.attributes import Attribute
-    from simcluster.emulated.pbs.getopt import CommandLine
 
 __all__ = ["pbsnodes"]
 

@@ -12,9 +12,9 @@ from simcluster.emulated.pbs.submission import submission
 from simcluster.emulated.pbs.words import UNKNOWN_QUEUE, VERSION, usage
 
 if TYPE_CHECKING:
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
-    from simcluster.emulated.pbs.getopt import CommandLine
     from simcluster.emulated.pbs.identifiers import Entry
 
 __all__ = ["qselect"]

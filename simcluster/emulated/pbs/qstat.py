@@ -17,9 +17,9 @@ from simcluster.emulated.pbs.words import UNKNOWN_JOB, UNKNOWN_QUEUE, VERSION, D
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
-    from simcluster.emulated.pbs.getopt import CommandLine
 
 __all__ = ["qstat"]
 

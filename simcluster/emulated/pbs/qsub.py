@@ -16,10 +16,10 @@ from simcluster.emulated.refusals import RefusedError
 from simcluster.emulated.waiting import until_ended
 
 if TYPE_CHECKING:
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job
-    from simcluster.emulated.pbs.getopt import CommandLine
 
 __all__ = ["qsub"]
 

@@ -13,10 +13,10 @@ from simcluster.emulated.pbs.words import SERVER, UNKNOWN_QUEUE, VERSION, clock_
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Partition
     from simcluster.emulated.pbs.attributes import Attribute
-    from simcluster.emulated.pbs.getopt import CommandLine
 
 __all__ = ["queue_list", "queue_report", "server_report"]
 

@@ -12,8 +12,8 @@ from simcluster.emulated.pbs.words import SERVER, clock_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
-    from simcluster.emulated.pbs.getopt import CommandLine
     from simcluster.emulated.pbs.identifiers import Entry
 
 __all__ = ["alternative_table", "plain_table"]

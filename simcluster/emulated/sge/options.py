@@ -6,10 +6,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simcluster.emulated.command_line import CommandLine
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CommandLine", "MissingValueError", "Table", "UnknownOptionError", "table"]
+__all__ = ["MissingValueError", "Table", "UnknownOptionError", "table"]
 
 _log = logging.getLogger(__name__)
 
@@ -20,25 +22,6 @@ class UnknownOptionError(Exception):
 
 class MissingValueError(Exception):
     """The option, with its dash."""
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """Options in order, without their dashes, each with its words joined by spaces; and what else there was."""
-
-    options: tuple[tuple[str, str], ...]
-    rest: tuple[str, ...]
-
-    def last(self, name: str, default: str = "") -> str:
-        """The value that counts."""
-        return next((value for option, value in reversed(self.options) if option == name), default)
-
-    def has(self, name: str) -> bool:
-        return any(option == name for option, _ in self.options)
-
-    def all(self, name: str) -> list[str]:
-        """All values, for options that add up."""
-        return [value for option, value in self.options if option == name]
 
 
 @dataclass(frozen=True)

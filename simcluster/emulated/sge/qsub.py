@@ -7,10 +7,11 @@ import shlex
 import signal
 from typing import TYPE_CHECKING
 
+from simcluster.emulated.command_line import CommandLine
 from simcluster.emulated.interface import Reply
 from simcluster.emulated.jobs import State
 from simcluster.emulated.refusals import Refusal, RefusedError
-from simcluster.emulated.sge.options import CommandLine, MissingValueError, UnknownOptionError, table
+from simcluster.emulated.sge.options import MissingValueError, UnknownOptionError, table
 from simcluster.emulated.sge.requests import BadValueError, RejectedError, check_slots, make_request
 from simcluster.emulated.sge.words import parse_tasks
 from simcluster.emulated.waiting import until_ended

@@ -15,9 +15,9 @@ from simcluster.emulated.sge.words import named, no_number, parse_date, parse_se
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
-    from simcluster.emulated.sge.options import CommandLine
 
 __all__ = ["PARALLEL_ENVIRONMENTS", "BadValueError", "RejectedError", "check_slots", "make_request", "parse_memory_mb"]
 

@@ -14,9 +14,9 @@ from simcluster.emulated.slurm.release import release_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
-    from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["sacctmgr", "sshare"]
 

@@ -6,10 +6,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from simcluster.emulated.command_line import CommandLine
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CommandLine", "Option", "Table", "UsageError", "log_refusal", "table"]
+__all__ = ["Option", "Table", "UsageError", "log_refusal", "table"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,26 +28,6 @@ class Option:
     letter: str = ""
     argument: Literal["no", "required", "optional"] = "required"
     is_emulated: bool = True
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """Options in order, under their long names, and what else there was."""
-
-    options: tuple[tuple[str, str], ...]
-    rest: tuple[str, ...]
-
-    def last(self, name: str, default: str = "") -> str:
-        """The value that counts."""
-        return next((value for option, value in reversed(self.options) if option == name), default)
-
-    def all(self, name: str) -> str:
-        """All its values with commas between them, for options that add up."""
-        return ",".join(value for option, value in self.options if option == name and value)
-
-    def has(self, *names: str) -> bool:
-        """Whether one of them was given."""
-        return any(option in names for option, _ in self.options)
 
 
 @dataclass(frozen=True)

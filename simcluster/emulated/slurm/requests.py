@@ -18,7 +18,7 @@ from simcluster.emulated.slurm.surroundings import Surroundings
 from simcluster.emulated.slurm.times import parse_limit, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InvalidOptionError",
     "count_gpus",
+    "exported",
     "make_request",
     "parse_dependency",
     "parse_memory",
@@ -217,13 +218,18 @@ def _environment(call: Call, export: str | None) -> dict[str, str]:
         key: everything[key] for key in ("HOME", "LOGNAME", "USER", "SHELL", "PATH") if key in everything
     }
     found: dict[str, str] = dict(everything) if "ALL" in names else login
-    for name in names:
-        key, separator, value = name.partition("=")
-        if separator:
-            found[key] = value
-        elif key in everything:
-            found[key] = everything[key]
+    found |= exported(names, everything)
     return found | {"SLURM_EXPORT_ENV": export, "SLURM_GET_USER_ENV": "1"}
+
+
+def exported(names: Iterable[str], everything: Mapping[str, str]) -> dict[str, str]:
+    """The variables that `--export` names, some with values of their own."""
+    pairs = (name.partition("=") for name in names)
+    return {
+        key: value if separator else everything[key]
+        for key, separator, value in pairs
+        if separator or key in everything
+    }
 
 
 def refuse_what_is_not_here(core: Core, given: Mapping[str, str]) -> None:

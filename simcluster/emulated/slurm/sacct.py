@@ -20,11 +20,11 @@ from simcluster.emulated.slurm.words import parse_state
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job
     from simcluster.emulated.slurm.accounting import Entry
-    from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["sacct"]
 
@@ -91,7 +91,7 @@ def _unit(line: CommandLine) -> str:
 def _columns(core: Core, line: CommandLine, call: Call) -> list[tuple[str, int, str]]:
     """Each as small name, width (negative: to the left), title."""
     usual = "jobid,state,exitcode" if line.has("brief") else call.environment.get("SACCT_FORMAT", _DEFAULT)
-    form = line.all("format") or (LONG if line.has("long") else usual)
+    form = line.joined("format") or (LONG if line.has("long") else usual)
     found = []
     for piece in filter(None, form.split(",")):
         names = field_names(core) if piece.strip().upper() == "ALL" else [piece]
@@ -127,7 +127,7 @@ def _fit(text: str, width: int, *, cut: str) -> str:
 
 def _chosen(core: Core, call: Call, line: CommandLine) -> list[Entry]:
     jobs: list[Job] = core.jobs
-    wanted = _wanted(line.all("jobs"))
+    wanted = _wanted(line.joined("jobs"))
     if wanted:
         names = wanted.keys()
         jobs = [job for job in jobs if {str(job.id), job.full_id, str(job.array_id)} & names]
@@ -168,7 +168,7 @@ def _is_wanted(entry: Entry, wanted: dict[str, set[str]]) -> bool:
 
 
 def _by_what_they_are(core: Core, call: Call, line: CommandLine, jobs: list[Job]) -> list[Job]:
-    user = line.all("user") or line.all("uid")
+    user = line.joined("user") or line.joined("uid")
     known = {call.user: 0, "root": 0, **core.settings.user_ids} | {job.user: 0 for job in core.jobs}
     ids = {str(number): name for name, number in core.settings.user_ids.items()}
     if user:
@@ -177,7 +177,7 @@ def _by_what_they_are(core: Core, call: Call, line: CommandLine, jobs: list[Job]
             if one not in known and not one.isdecimal():
                 raise _Error(f"sacct: error: Invalid user id: {one}\n")
         jobs = [job for job in jobs if job.user in users]
-    elif not (line.has("allusers") or line.all("jobs") or is_operator(core, call)):
+    elif not (line.has("allusers") or line.joined("jobs") or is_operator(core, call)):
         jobs = [job for job in jobs if job.user == call.user]
     filters: dict[str, Callable[[Job], set[str]]] = {
         "name": lambda job: {job.name},
@@ -187,7 +187,7 @@ def _by_what_they_are(core: Core, call: Call, line: CommandLine, jobs: list[Job]
         "nodelist": lambda job: {*job.nodes, *(name for attempt in job.attempts for name in attempt.nodes)},
     }
     for option, values in filters.items():
-        if text := line.all(option):
+        if text := line.joined(option):
             one_of = set(expand(text) if option == "nodelist" else text.split(","))
             jobs = [job for job in jobs if one_of & values(job)]
     return jobs
@@ -203,7 +203,7 @@ def _window(core: Core, line: CommandLine) -> tuple[float | None, float]:
             if moments[option] is None:
                 raise _Error(f"Invalid time specification (pos=0): {line.last(option)}\n")
     start, end = moments.get("starttime"), moments.get("endtime") or now
-    if start is None and not line.all("jobs"):
+    if start is None and not line.joined("jobs"):
         start = now if line.has("state") else parse_time("today", now)
     if start is not None and start > end:
         text = f"Start time ({stamp(start)}) requested is after end time ({stamp(end)})."
@@ -222,7 +222,7 @@ def _is_within(entry: Entry, start: float, end: float) -> bool:
 def _by_state(line: CommandLine, entries: list[Entry]) -> list[Entry]:
     if not line.has("state"):
         return entries
-    states = {piece: parse_state(piece) for piece in line.all("state").split(",")}
+    states = {piece: parse_state(piece) for piece in line.joined("state").split(",")}
     for piece, state in states.items():
         if state is None:
             raise _Error(f"sacct: fatal: unrecognized job state value '{piece}'\n")

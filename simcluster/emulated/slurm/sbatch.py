@@ -18,10 +18,10 @@ from simcluster.emulated.submission import make_job
 from simcluster.emulated.waiting import until_ended
 
 if TYPE_CHECKING:
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job, Request
-    from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["sbatch"]
 

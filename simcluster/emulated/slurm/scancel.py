@@ -15,10 +15,10 @@ from simcluster.emulated.slurm.surroundings import user_id
 from simcluster.emulated.slurm.words import full_state, parse_state
 
 if TYPE_CHECKING:
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job, Step
-    from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["scancel"]
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simcluster.emulated.allocation import Node
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call, Partition
-    from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["sinfo"]
 

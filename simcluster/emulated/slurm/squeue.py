@@ -21,11 +21,11 @@ from simcluster.emulated.slurm.words import COMPACT, compact_state, full_state, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simcluster.emulated.command_line import CommandLine
     from simcluster.emulated.core import Core
     from simcluster.emulated.interface import Call
     from simcluster.emulated.jobs import Job
     from simcluster.emulated.slurm.job_fields import Record
-    from simcluster.emulated.slurm.options import CommandLine
 
 __all__ = ["squeue"]
 

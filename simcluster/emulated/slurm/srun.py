@@ -17,6 +17,7 @@ from simcluster.emulated.slurm.options import UsageError
 from simcluster.emulated.slurm.requests import (
     InvalidOptionError,
     count_gpus,
+    exported,
     make_request,
     parse_memory,
     refuse_what_is_not_here,
@@ -347,13 +348,7 @@ def _exported(call: Call, export: str | None) -> dict[str, str]:
         return everything
     names = [] if export in {"NONE", "NIL"} else str(export).split(",")
     found = {name: value for name, value in everything.items() if name.startswith("SLURM_") or "ALL" in names}
-    for name in names:
-        key, separator, value = name.partition("=")
-        if separator:
-            found[key] = value
-        elif key in everything:
-            found[key] = everything[key]
-    return found
+    return found | exported(names, everything)
 
 
 def _number(given: Mapping[str, str], option: str) -> int | None:
