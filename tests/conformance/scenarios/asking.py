@@ -134,7 +134,7 @@ SCENARIOS = (
     ),
     scenario(
         "scontrol show job, completed",
-        submit("a", "-J shown --wrap true"),
+        submit("a", "-J shown -t 10 --wrap true"),
         ended("a"),
         Until("scontrol show job @a | grep -v -e AccrueTime -e EligibleTime", "COMPLETED"),
     ),
