@@ -164,10 +164,6 @@ class ClusterSpec:
             raise SpecError(
                 f'scheduler={self.scheduler!r}: backend="native" is this machine\'s Slurm, and nothing else'
             )
-        if self.gpus_per_node:
-            raise SpecError(
-                'gpus_per_node: backend="native" has none, for slurmd wants a device for each; use "emulated" or "docker"'
-            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ClusterSpec:

@@ -154,13 +154,16 @@ class SlurmController:
         return _LOOPBACK if self._has_host_names else socket.gethostbyname(socket.gethostname())
 
     def _write_files(self) -> None:
-        for name in ("etc", "run", "state", "log", *(f"spool/{name}" for name in self._spec.node_names)):
+        for name in ("etc", "dev", "run", "state", "log", *(f"spool/{name}" for name in self._spec.node_names)):
             (self._directory / name).mkdir(parents=True)
         key = self._directory / "etc" / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(128))
-        for name, text in render_conf_files(self._spec, self._site()).items():
+        site = self._site()
+        for name, text in render_conf_files(self._spec, site).items():
             (self._directory / "etc" / name).write_text(text, encoding="utf-8")
+        for device in site.gpu_devices(self._spec):
+            (self._directory / "dev" / Path(device).name).symlink_to(os.devnull)
         # What a job with --export=NONE gets (GetEnvTimeout=0): 24.11's slurmd would log in by a clone(2) that an ordinary
         # container forbids, and end. An ordinary user's slurmd does not look.
         cache = self._directory / "state" / "env_cache" / self._machines.blueprint.user
@@ -194,6 +197,7 @@ class SlurmController:
             state=f"{self._seen}/state",
             spool=f"{self._seen}/spool/%n",
             logs=f"{self._seen}/log",
+            devices=f"{self._seen}/dev",
             settings=tuple(settings),
             addresses={
                 name: f"NodeHostname={name if self._has_host_names else host} NodeAddr={address} Port={self._ports[name].number}"

@@ -32,6 +32,7 @@ class Site:
     state: str = "/var/spool/slurmctld"
     spool: str = "/var/spool/slurmd"
     logs: str = "/var/log/slurm"
+    devices: str = "/dev"
     settings: tuple[str, ...] = (
         "SlurmdPort=6818",
         "AuthType=auth/munge",
@@ -46,6 +47,10 @@ class Site:
         """Where Slurm writes a line about each job that has ended."""
         return f"{self.logs}/jobcomp.log"
 
+    def gpu_devices(self, spec: ClusterSpec) -> list[str]:
+        """What stands for each GPU of a node: slurmd wants a device of such a name, and never opens it."""
+        return [f"{self.devices}/simgpu{number}" for number in range(spec.gpus_per_node)]
+
     @property
     def is_old(self) -> bool:
         """Whether it is older than 24.05, which dropped and renamed some settings."""
@@ -57,7 +62,7 @@ def render_conf_files(spec: ClusterSpec, site: Site) -> dict[str, str]:
     return {
         "slurm.conf": render_slurm_conf(spec, site),
         "cgroup.conf": _cgroup_conf(site),
-        "gres.conf": _gres_conf(spec),
+        "gres.conf": _gres_conf(spec, site),
     }
 
 
@@ -84,9 +89,9 @@ def _cgroup_conf(site: Site) -> str:
     return "CgroupPlugin=cgroup/v1\n" if site.is_old else "CgroupPlugin=disabled\n"
 
 
-def _gres_conf(spec: ClusterSpec) -> str:
+def _gres_conf(spec: ClusterSpec, site: Site) -> str:
     """GPUs that are counted and handed out, and that nothing can compute on."""
-    return "".join(f"Name=gpu File=/dev/simgpu{number}\n" for number in range(spec.gpus_per_node))
+    return "".join(f"Name=gpu File={name}\n" for name in site.gpu_devices(spec))
 
 
 def _settings(spec: ClusterSpec, site: Site) -> list[str]:

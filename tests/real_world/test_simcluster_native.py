@@ -111,6 +111,7 @@ def native():
         accounting=False,
         cpus_per_node=3,
         memory_per_node="600MB",
+        gpus_per_node=2,
         partitions=[{"name": "short", "nodes": ["node2"], "max_time": "10"}],
     ) as cluster:
         yield cluster
@@ -172,6 +173,12 @@ def test_modules_and_the_oldest_python_are_there_in_jobs(native):
     said = output_of(native, f"python3 --version; module load python/{newest}; python --version").split()
     assert said[1].startswith(f"{oldest}.")
     assert said[3].startswith(f"{newest}.")
+
+
+def test_gpus_are_counted_and_each_job_is_told_which_are_its_own(native):
+    assert output_of(native, "echo $CUDA_VISIBLE_DEVICES", "--gres=gpu:2").split() == ["0,1"]
+    refused = native.run("sbatch --gres=gpu:3 --nodes=1 --wrap true")
+    assert "Requested node configuration is not available" in refused.stderr
 
 
 def test_a_job_that_takes_too_much_memory_is_killed(native):
