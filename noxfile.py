@@ -85,7 +85,7 @@ def peers(session: nox.Session) -> None:
 
 @nox.session(python=RECORDED)
 def conformance(session: nox.Session) -> None:
-    """The same scenarios on emulated and real Slurm, recorded sessions of PBS and Grid Engine; -- --record keeps the real one's answers, -- --table writes the page."""
+    """The same scenarios on every Slurm, recorded sessions of PBS and Grid Engine; -- --record keeps the answers of the one in containers, -- --table writes the pages."""
     _install_project(session, "test")
     if {"--record", "--table"} & set(session.posargs):
         session.run("python", "-m", "conformance.record", *session.posargs, env={"PYTHONPATH": "tests"})

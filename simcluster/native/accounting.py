@@ -66,3 +66,7 @@ async def start_accounting(
         ("user", user, "Account=lab"),
     ):
         await daemons.output("sacctmgr", "--immediate", "add", *what)
+    if user == "root":
+        # slurmdbd brings root along, with an account of its own.
+        await daemons.output("sacctmgr", "--immediate", "modify", "user", user, "set", "DefaultAccount=lab")
+        await daemons.output("sacctmgr", "--immediate", "delete", "user", user, "where", "account=root")

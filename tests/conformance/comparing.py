@@ -6,20 +6,44 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from conformance.known import KNOWN
+from conformance.known import EMULATED, NATIVE
 from conformance.normalising import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from conformance.known import Known
     from conformance.transcript import Entry
 
-__all__ = ["Difference", "differences", "judge", "table"]
+__all__ = ["SIDES", "Difference", "Side", "differences", "judge", "table"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Whom the Slurm in containers is compared with; `introduction` is what its page begins with."""
+
+    backend: str
+    known: tuple[Known, ...]
+    introduction: str
+
+
+SIDES = {
+    side.backend: side
+    for side in (
+        Side("emulated", EMULATED, "The emulated Slurm is simcluster's own."),
+        Side(
+            "native",
+            NATIVE,
+            "The native Slurm is the one in containers, as private processes of whoever started the cluster. Scenarios of\n"
+            "what its user may not do are not played: he is its administrator.",
+        ),
+    )
+}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two answers to the same command, the first of real Slurm; None where one side did not come to it."""
+    """Two answers to the same command, the first of the Slurm in containers; None where one side did not come to it."""
 
     scenario: str
     command: str
@@ -41,29 +65,28 @@ def differences(real: Mapping[str, Sequence[Entry]], other: Mapping[str, Sequenc
     return found
 
 
-def judge(found: Iterable[Difference], played: Iterable[str]) -> str:
+def judge(side: Side, found: Iterable[Difference]) -> str:
     """Empty if exactly the known differences are there; else which are new and which have vanished."""
-    found, played = list(found), set(played)
-    known = {(each.scenario, each.command): each for each in KNOWN if each.scenario in played}
+    found = list(found)
+    known = {(each.scenario, each.command) for each in side.known}
     there = {(each.scenario, each.command) for each in found}
     new = [f"new: {each}" for each in found if (each.scenario, each.command) not in known]
-    gone = [
-        f"has vanished, remove it from known.py: {scenario}: {command}" for scenario, command in known.keys() - there
-    ]
-    return "\n\n".join([*new, *gone])
+    gone = [f"has vanished, remove it from known.py: {scenario}: {command}" for scenario, command in known - there]
+    return "\n\n".join([*new, *sorted(gone)])
 
 
-def table(real: Mapping[str, Sequence[Entry]], found: Sequence[Difference]) -> str:
-    """The page docs/conformance.md."""
-    reasons = {(each.scenario, each.command): each.reason for each in KNOWN}
+def table(side: Side, real: Mapping[str, Sequence[Entry]], found: Sequence[Difference]) -> str:
+    """The side's page in docs/; `real` are the scenarios that it played."""
+    reasons = {(each.scenario, each.command): each.reason for each in side.known}
     by_scenario: dict[str, list[Difference]] = {}
     for each in found:
         by_scenario.setdefault(each.scenario, []).append(each)
     commands = sum(map(len, real.values()))
     lines = [
-        "# How the emulated Slurm compares with the real one",
+        f"# How the {side.backend} Slurm compares with the one in containers",
         "",
-        "Written by `nox -s conformance -- --record` from what Slurm 22.05.8 in containers and the emulated cluster answered to the",
+        *side.introduction.splitlines(),
+        "Written by `nox -s conformance -- --record` from what Slurm 22.05.8 in containers and it answered to the",
         f"same {len(real)} scenarios with {commands} commands. {len(real) - len(by_scenario)} scenarios agree in every answer; of the",
         f"commands {commands - len(found)} do, in output, error output and exit code. `nox -s conformance` fails if a difference appears that is",
         "not listed below, and if a listed one has vanished.",
@@ -80,7 +103,7 @@ def table(real: Mapping[str, Sequence[Entry]], found: Sequence[Difference]) -> s
         if members:
             lines += [f"### {reason}", ""]
             for each in members:
-                lines += [f"*{each.scenario}*", "", "```console", f"$ {each.command}", *_diff(each), "```", ""]
+                lines += [f"*{each.scenario}*", "", "```console", f"$ {each.command}", *_diff(side, each), "```", ""]
     lines += ["## Scenarios", "", "| scenario | commands | differences |", "| --- | ---: | ---: |"]
     lines += [f"| {name} | {len(real[name])} | {len(by_scenario.get(name, ())) or ''} |" for name in real]
     return "\n".join(lines) + "\n"
@@ -90,11 +113,11 @@ def _shown(side: str, entry: Entry | None) -> list[str]:
     return [f"  {side}| {line}" for line in _lines(entry)]
 
 
-def _diff(difference: Difference) -> list[str]:
-    """What only the real one says, then what only the other one does."""
+def _diff(side: Side, difference: Difference) -> list[str]:
+    """What only the one in containers says, then what only the other one does."""
     real, other = _lines(difference.real), _lines(difference.other)
     return [f"real      | {line}" for line in real if line not in other] + [
-        f"emulated  | {line}" for line in other if line not in real
+        f"{side.backend:<10}| {line}" for line in other if line not in real
     ]
 
 

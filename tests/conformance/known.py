@@ -1,10 +1,10 @@
-"""Where the emulated Slurm is known to differ from the real one, and why it may."""
+"""Where the emulated and the native Slurm are known to differ from the one in containers, and why they may."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["KNOWN", "Known"]
+__all__ = ["EMULATED", "NATIVE", "Known"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,11 @@ _ORDER = (
 _STOPPED = "A job whose processes were stopped by a signal is not told apart from one that runs"
 _PID = "A job or task is not told the number of its first process, nor the port that its srun listens on"
 _ENV = "The commands are Python programs that need a locale, and processes are found again by a variable"
+_OPERATOR = "Slurm runs as the user of a native cluster, who is therefore its administrator"
+_PLACE = "All of a native cluster's files are in its own directory"
+_ADDRESS = "All of a native cluster's machines have the address of this computer, and ports of their own"
 
-KNOWN: tuple[Known, ...] = (
+EMULATED: tuple[Known, ...] = (
     Known("GPUs are counted", "sinfo -h -o '%N %G'", _SINFO),
     Known("sinfo", "sinfo -h -t idle -o %N", _SINFO),
     Known("sinfo", "sinfo -h -t down -o %N", _SINFO),
@@ -93,7 +96,7 @@ KNOWN: tuple[Known, ...] = (
     Known("submit --test-only", "sbatch --test-only -p nowhere --wrap true", _WORDS),
     Known("too much memory", "sbatch --mem-per-cpu 999G --wrap true", _WORDS),
     Known("update a running job", "scontrol update jobid=@a numnodes=2", _WORDS),
-    Known("update what can't be", "scontrol update jobid=@a priority=99999", _WORDS),
+    Known("what is an operator's to update", "scontrol update jobid=@a priority=99999", _WORDS),
     Known("end: exit 127", "cat slurm-@a.out", _SPOOL),
     Known("signal by number and by long name", "cat slurm-@a.out", _SPOOL),
     Known("the job's working directory and name of script", "cat slurm-@a.out", _SPOOL),
@@ -101,7 +104,11 @@ KNOWN: tuple[Known, ...] = (
     Known("end: out of memory", "squeue -h -t all -j @a -o '%T %t %r'", _OOM),
     Known("end: out of memory", "scontrol show job @a | grep -oE 'JobState=.*|ExitCode=.*|Requeue=.*'", _OOM),
     Known("end: out of memory", "sacct -n -X -P -j @a -o state,end", _OOM),
-    Known("end: out of memory", "sacct -n -P -j @a -o jobid,state,exitcode,derivedexitcode", _OOM),
+    Known(
+        "end: out of memory",
+        "sacct -n -P -j @a -o jobid,state,exitcode,derivedexitcode | sed 's/by [0-9]*/by N/'",
+        _OOM,
+    ),
     Known("option CPUs per task", "scontrol show job @a | grep -E 'NumNodes|TRES=|MinCPUs|Socks'", _ESTIMATE),
     Known("option time to begin", "scontrol show job @a | grep -E 'JobState|RunTime|Deadline'", _ESTIMATE),
     Known(
@@ -118,4 +125,37 @@ KNOWN: tuple[Known, ...] = (
     Known("variables of a task", "sed -E 's/(PORTS?|PID)=.*/\\1=N/' o", _PID),
     Known("without accounting: the job's variables", "cat v", _PID),
     Known("the rest of the job's environment", "sed 's/_PROCESS=.*/_PROCESS=N/' env.txt", _ENV),
+)
+
+NATIVE: tuple[Known, ...] = (
+    Known("a scheduler that is down", "scontrol ping; echo $?", _OPERATOR),
+    Known("hold a running job", "squeue -h -j @a -o '%T %r'", _OPERATOR),
+    Known("hold and release", "squeue -h -j @a -o '%T %r'", _OPERATOR),
+    Known(
+        "hold and release",
+        "scontrol show job @a | grep -oE 'Priority=0|JobState.*Reason=[A-Za-z]*'",
+        _OPERATOR,
+    ),
+    Known("hold by name and several at once", "squeue -h -j @a,@b -o %r", _OPERATOR),
+    Known("end: exit 127", "cat slurm-@a.out", _PLACE),
+    Known("signal by number and by long name", "cat slurm-@a.out", _PLACE),
+    Known("the job's working directory and name of script", "cat slurm-@a.out", _PLACE),
+    Known(
+        "directives",
+        "scontrol show job @a | grep -E 'JobName|TimeLimit|Partition|NumTasks|Mem|Comment|StdOut'",
+        _ADDRESS,
+    ),
+    Known("option licence, constraint and others", "scontrol show job @a | grep -E 'Contiguous|Partition'", _ADDRESS),
+    Known("option none", "scontrol show job @a", _ADDRESS),
+    Known("option several partitions", "scontrol show job @a | grep -E 'Partition'", _ADDRESS),
+    Known("option signal", "scontrol show job @a", _ADDRESS),
+    Known("scontrol show job, completed", "scontrol show job @a | grep -v -e AccrueTime -e EligibleTime", _ADDRESS),
+    Known("scontrol show job, held", "scontrol show job @a", _ADDRESS),
+    Known("scontrol show job, held", "scontrol -o show job @a", _ADDRESS),
+    Known("scontrol show job, running", "scontrol show job @a", _ADDRESS),
+    Known("scontrol show node", "scontrol show node node1 | grep -v -E 'Time|OS=|Load|FreeMem'", _ADDRESS),
+    Known("the job's variables", "cat vars.txt", _ADDRESS),
+    Known("the job's variables with --ntasks-per-node, --mem and --gres", "cat v", _ADDRESS),
+    Known("the job's variables with tasks, CPUs, memory and nodes", "cat vars.txt", _ADDRESS),
+    Known("without accounting: the job's variables", "cat v", _ADDRESS),
 )

@@ -19,7 +19,7 @@ RULES = {
     "date": ("Dates with times become `<date>`.", "clocks go on"),
     "elapsed": ("Durations below a minute become `<elapsed>`.", "machines differ in speed"),
     "priority": ("Ten-digit priorities become `<priority>`.", "each job has one less than the job before it"),
-    "process": ("Numbers of processes and sessions become `<process>`.", "kernels count them up"),
+    "process": ("Numbers of processes, sessions and ports become `<process>`.", "kernels choose them"),
     "scheduler": ("`Main` and `Backfill` become `<scheduler>`.", "a job is started by whichever looks at it first"),
     "node": (
         "In scenarios that share the cluster, the one node of a job becomes `<node>`.",
@@ -48,7 +48,12 @@ def rules_for(cluster: Cluster) -> tuple[Rule, ...]:
         _rule("date", r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\b", "<date>"),
         _rule("elapsed", r"\b00:00:[0-5]\d\b|(?<= )0:[0-5]\d(?= +\d+ )", "<elapsed>"),
         _rule("priority", r"\b4294[89]\d{5}\b", "<priority>"),
-        _rule("process", r"(?<=Sid=login:)\d+|(?<=: line \d: ) *\d+ (?=[A-Z])|(?<=_PID=)\d+", "<process>"),
+        _rule(
+            "process",
+            r"(?<=Sid=login:)\d+|(?<=Sid=localhost:)\d+|(?<=: line \d: ) *\d+ (?=[A-Z])|(?<=_PID=)\d+|(?<= Port=)\d+"
+            r"|(?<=_CLUSTER=simcluster:login:)\d+|(?<=_CLUSTER=simcluster:127\.0\.0\.1:)\d+",
+            "<process>",
+        ),
         _rule("scheduler", r"(?<=Scheduler=)(Main|Backfill)", "<scheduler>"),
         _rule("machine", r"(?<=OS=)Linux.*(?=\n| Real)|(?<=CPULoad=)[\d.]+|(?<=FreeMem=)\d+", "<machine>"),
     )

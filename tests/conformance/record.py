@@ -1,32 +1,31 @@
-"""Writes down what real Slurm in containers answers, and docs/conformance.md from it: nox -s conformance -- --record."""
+"""Writes down what real Slurm in containers answers, and the pages docs/conformance*.md: nox -s conformance -- --record."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from conformance.comparing import differences, judge, table
-from conformance.scenarios import SCENARIOS
-from conformance.sites import RECORDED, load, play, save
+from conformance.comparing import SIDES
+from conformance.sites import RECORDED, compare, page_of, play, save
 
 __all__ = ["main"]
 
-_PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
-
 
 def main() -> None:
-    """`--record` needs a Docker engine; `--table` takes what was recorded."""
+    """`--record` needs a Docker engine, `native` Slurm with slurmdbd and MariaDB here."""
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--record", action="store_true", help="play on real Slurm and keep the transcripts, then --table")
-    what.add_argument("--table", action="store_true", help="play on emulated Slurm and write the page")
-    if parser.parse_args().record:
-        save(play("docker", SCENARIOS), RECORDED)
-    real = load(RECORDED)
-    found = differences(real, play("emulated", SCENARIOS))
-    _PAGE.write_text(table(real, found), encoding="utf-8")
-    sys.exit(judge(found, real) or None)
+    what.add_argument("--record", action="store_true", help="play in containers, keep the transcripts, then --table")
+    what.add_argument("--table", nargs="*", choices=SIDES, help="play on these, of all, and write their pages")
+    chosen = parser.parse_args()
+    if chosen.record:
+        save(play("docker"), RECORDED)
+    complaints = []
+    for backend in chosen.table or SIDES:
+        complaint, page = compare(SIDES[backend])
+        page_of(SIDES[backend]).write_text(page, encoding="utf-8")
+        complaints += [complaint] if complaint else []
+    sys.exit("\n\n".join(complaints) or None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The clusters that scenarios are played on, alike in all that a spec can say."""
+"""The clusters that scenarios are played on, alike in all that a spec can say, and what comes of it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,45 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.comparing import differences, judge, table
+from conformance.scenarios import SCENARIOS
 from conformance.stage import play_all
 from conformance.transcript import Entry
 
 import simcluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from conformance.comparing import Side
 
-    from conformance.stage import Scenario
-
-__all__ = ["RECORDED", "load", "play", "save"]
+__all__ = ["RECORDED", "compare", "load", "page_of", "play", "save"]
 
 RECORDED = Path(__file__).parent / "recorded" / "slurm-22.05.json"
 """What real Slurm in containers answered, normalised."""
 
+_DOCS = Path(__file__).parents[2] / "docs"
 _PARTITIONS = ({"name": "long"}, {"name": "short", "nodes": ["node2"], "max_time": "30"})
 
 
-def play(backend: str, scenarios: Iterable[Scenario], *, workers: int = 6) -> dict[str, list[Entry]]:
-    """Play the scenarios on clusters of the backend: one with accounting, one without, at the same time."""
-    scenarios = tuple(scenarios)
+def compare(side: Side) -> tuple[str, str]:
+    """Play on the side's clusters and compare with what was recorded: what is wrong with the answers, and the page."""
+    played = play(side.backend)
+    real = {name: entries for name, entries in load(RECORDED).items() if name in played}
+    found = differences(real, played)
+    return judge(side, found), table(side, real, found)
+
+
+def page_of(side: Side) -> Path:
+    """Where the side's page is kept."""
+    return _DOCS / ("conformance.md" if side.backend == "emulated" else f"conformance-{side.backend}.md")
+
+
+def play(backend: str, *, workers: int = 6) -> dict[str, list[Entry]]:
+    """Play all scenarios on clusters of the backend: one with accounting, one without, at the same time."""
+    # Whose Slurm the user's own processes are, may do anything.
+    scenarios = [scenario for scenario in SCENARIOS if backend != "native" or not scenario.is_of_rights]
 
     def play_site(accounting: bool) -> dict[str, list[Entry]]:
         wanted = [scenario for scenario in scenarios if scenario.accounting is accounting]
-        if not wanted:
-            return {}
         with _start(backend, accounting) as cluster:
             return play_all(cluster, wanted, workers=workers)
 

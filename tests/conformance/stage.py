@@ -80,13 +80,15 @@ Step = Run | Until | Break | Mend
 class Scenario:
     """Steps in a directory of their own. `@a` in a command is the id of the job `a`.
 
-    `is_alone`: it sees or disturbs the whole cluster, so nothing else is played there meanwhile.
+    `is_alone`: it sees or disturbs the whole cluster, so nothing else is played there meanwhile. `is_of_rights`: its
+    user must be an ordinary one, which nobody is on a cluster of processes of his own.
     """
 
     name: str
     steps: tuple[Step, ...]
     is_alone: bool = False
     accounting: bool = True
+    is_of_rights: bool = False
 
     @property
     def directory(self) -> str:

@@ -140,9 +140,8 @@ SCENARIOS = (
     ),
     scenario(
         "scontrol show job, requeued and cancelled",
-        submit("a", f"-J shown {HOLDING}"),
-        state("a", "RUNNING"),
-        "scancel @a",
+        submit("a", "-J shown --wrap 'touch up; exec sleep 300'"),
+        Run("until [ -e up ]; do sleep 0.1; done; scancel @a"),
         ended("a"),
         "scontrol show job @a | grep -E 'JobState|NodeList|ExitCode|NumNodes'",
     ),

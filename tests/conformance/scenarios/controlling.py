@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.scenarios.phrases import HOLDING, accounted, alone, ended, scenario, state, submit
+from conformance.scenarios.phrases import HOLDING, accounted, alone, ended, of_rights, scenario, state, submit
 from conformance.stage import Run, Until
 
 __all__ = ["SCENARIOS"]
@@ -71,7 +71,7 @@ SCENARIOS = (
         ended("a"),
         "grep run o",
     ),
-    scenario(
+    of_rights(
         "suspend is an operator's",
         submit("a", HOLDING),
         state("a", "RUNNING"),
@@ -100,6 +100,10 @@ SCENARIOS = (
         "scontrol update jobid=@a",
         "scontrol update",
         "scontrol update nonsense=1",
+    ),
+    of_rights(
+        "what is an operator's to update",
+        submit("a", f"-H {HOLDING}"),
         "scontrol update jobid=@a priority=99999",
         "scontrol update nodename=node1 state=drain reason=test",
         "scontrol update partitionname=debug state=down",
@@ -109,10 +113,15 @@ SCENARIOS = (
         submit("a", f"-t 10 {HOLDING}"),
         state("a", "RUNNING"),
         "scontrol update jobid=@a timelimit=5; squeue -h -j @a -o %l",
-        "scontrol update jobid=@a timelimit=60; squeue -h -j @a -o %l",
         "scontrol update jobid=@a jobname=other; squeue -h -j @a -o %j",
         "scontrol update jobid=@a partition=long",
         "scontrol update jobid=@a numnodes=2",
+    ),
+    of_rights(
+        "more time is an operator's to give",
+        submit("a", f"-t 10 {HOLDING}"),
+        state("a", "RUNNING"),
+        "scontrol update jobid=@a timelimit=60; squeue -h -j @a -o %l",
     ),
     scenario(
         "begin later, then now",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.stage import Run, Scenario, Step, Until
 
-__all__ = ["HOLDING", "accounted", "alone", "ended", "plain", "scenario", "state", "submit"]
+__all__ = ["HOLDING", "accounted", "alone", "ended", "of_rights", "plain", "scenario", "state", "submit"]
 
 HOLDING = "--wrap 'exec sleep 300'"
 """A job that stays until it is ended: one process, for of two it is chance which ends first."""
@@ -25,6 +25,11 @@ def alone(name: str, *steps: Step | str) -> Scenario:
 def plain(name: str, *steps: Step | str) -> Scenario:
     """A scenario for a cluster without accounting, which it has for itself."""
     return Scenario(name, scenario(name, *steps).steps, is_alone=True, accounting=False)
+
+
+def of_rights(name: str, *steps: Step | str) -> Scenario:
+    """A scenario about what its user may not do, who must not be the one that Slurm itself runs as."""
+    return Scenario(name, scenario(name, *steps).steps, is_of_rights=True)
 
 
 def submit(job: str, words: str) -> Run:

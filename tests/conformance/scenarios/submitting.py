@@ -206,7 +206,7 @@ SCENARIOS = (
     scenario(
         "the rest of the job's environment",
         Run(
-            "env -i HOME=$HOME PATH=$PATH USER=$USER WORD='a b' sbatch --parsable --wrap 'env | grep -v ^SLURM "
+            "env -i HOME=$HOME PATH=$PATH USER=$USER ${SLURM_CONF:+SLURM_CONF=$SLURM_CONF} WORD='a b' sbatch --parsable --wrap 'env | grep -v ^SLURM "
             '| grep -vE "^(_|SHLVL|OLDPWD|PWD|PATH)=" | sort\' -o env.txt',
             "a",
         ),
