@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Callable, Dict, Set, Tuple
 
 from . import environments, interpreters, jobs, packages, watch
 from .frames import FrameError
+from .notes import Notes
 from .paths import StateDirError, StatePaths
 from .schedulers import SchedulerError, scheduler
 from .stream import Stream
@@ -64,6 +65,7 @@ class Agent:
     def __init__(self, stream: Stream, state: StatePaths, root: str) -> None:
         self.stream = stream
         self._state = state
+        interpreters.keep_notes(Notes(state.notes))
         self._runner = os.path.join(root, "run_job.py")
         self._watch = watch.Watch(state, self._tell)
         self._requests: Dict[Any, _Request] = {}
@@ -77,6 +79,7 @@ class Agent:
             "status": self._status,
             "output": self._output,
             "acknowledge": self._acknowledge,
+            "interpreters": self._interpreters,
         }
 
     def serve(self) -> None:
@@ -209,6 +212,10 @@ class Agent:
         for job_id in request.head["jobs"]:
             jobs.forget(self._state, request.head["client"], job_id)
         return {}
+
+    def _interpreters(self, _request: _Request) -> Dict[str, Any]:
+        """Every Python of the cluster, in the order in which they were found."""
+        return {"interpreters": [dict(item._asdict()) for item in interpreters.survey(is_fresh=True)]}
 
     def _tell(self, ended: watch.Ended) -> None:
         self._events += 1
