@@ -41,12 +41,17 @@ def death_of(entry: Entry, head: dict[str, Any], host: str) -> errors.ClustrixEr
         return errors.ResultLostError(f"{where} is unknown to the scheduler and left no result. {end}")
     if state["state"] == "CANCELLED":
         return errors.JobCancelledError(f"{where} was cancelled by its owner or an administrator. {end}")
-    if state["state"] == "COMPLETED":
-        return errors.ResultLostError(f"{where} completed on {state['node']}, but its result did not appear. {end}")
+    step = " ".join(head.get("step", "").split())
     kind, what, advice = _WAYS.get(state["state"], _OTHER)
+    if step and state["state"] in ("COMPLETED", "FAILED"):
+        what, advice = "never came to its function", "correct modules= or pre_execution_commands="
+    elif state["state"] == "COMPLETED":
+        return errors.ResultLostError(f"{where} completed on {state['node']}, but its result did not appear. {end}")
     # Without cgroups slurmstepd kills the job and says so in its log, and the state is just FAILED.
     if kind is errors.JobFailedError and "xceeded memory limit" in log:
         kind, what, advice = _WAYS["OUT_OF_MEMORY"]
+    if step:
+        what += f", for it ended in {step!r}"
     facts = (("exit code", "exit_code"), ("signal", "signal"), ("node", "node"), ("reason", "reason"))
     details = ", ".join(f"{name} {state[key]}" for name, key in facts if state[key])
     return kind(

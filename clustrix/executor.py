@@ -32,6 +32,8 @@ from clustrix.workers import Workers, before_exit, forget_exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from clustrix.dependency_analysis import DependencyGraph
+
 __all__ = ["ClusterExecutor", "attach", "executor_for"]
 
 SUBMITTING_AT_ONCE = 8
@@ -125,9 +127,10 @@ class ClusterExecutor(concurrent.futures.Executor):
         _refuse_what_never_returns(function)
         started = time.perf_counter()
         config = options.applied_to(config)
+        _refuse_two_environments(options, config)
         package = package_function_for_execution(function, config)
         packaged = time.perf_counter()
-        wish = options.python or config.python_executable or ""
+        wish = options.python or config.conda_env_name or config.python_executable or ""
         reader = self._session.python_versions.get(wish)
         classes: set[type] = set()
         arguments, bindings = dump_arguments(args, kwargs, reader, classes), dump_bindings(package.bindings, reader)
@@ -400,15 +403,38 @@ def _spec(
         "work_dir": config.remote_work_dir,
         "python": options.python,
         "python_executable": config.python_executable,
+        "provision_python": config.provision_python,
+        "environment": config.conda_env_name,
+        "imports": sorted(_imports_needed(package.dependencies)),
         "requirements": sorted(requirements),
         "setup_timeout": config.venv_setup_timeout,
         "config": _without_variables(config),
     }
 
 
+def _imports_needed(graph: DependencyGraph) -> set[str]:
+    """The external modules without which the function can't run.
+
+    A module comes along whole: what its other functions would import is not among them.
+    """
+    made = {item.module for item in graph.imports}
+    reached = graph.modules
+    return {name for name in reached.external - reached.optional if name in made or name not in reached.deferred}
+
+
 def _without_variables(config: ClusterConfig) -> dict[str, Any]:
     """The configuration as it is kept in files: variables may be tokens, and go where the job needs them only."""
     return {name: value for name, value in config.public_dict().items() if name != "environment_variables"}
+
+
+def _refuse_two_environments(options: JobOptions, config: ClusterConfig) -> None:
+    if config.conda_env_name is not None:
+        for name, value in (("requirements", options.requirements), ("python_executable", config.python_executable)):
+            if value is not None:
+                raise errors.ConfigurationError(
+                    f"{name}={value!r} can't be had in the existing environment {config.conda_env_name!r}, which is used as it is: "
+                    f"leave out {name}, or environment= and conda_env_name"
+                )
 
 
 def _refuse_what_never_returns(function: Callable[..., Any]) -> None:

@@ -88,7 +88,8 @@ _SOURCE_SUFFIXES = (".py", ".pyw")
 class Import:
     """One name of an import statement: ``import module as alias`` or ``from module import name as alias``.
 
-    ``is_optional``: within a ``try`` that catches the ImportError. ``lineno`` counts in the text that was parsed.
+    ``is_optional``: within a ``try`` that catches the ImportError. ``is_deferred``: within a function, so it is made when
+    that is called. ``lineno`` counts in the text that was parsed.
     """
 
     module: str
@@ -96,6 +97,7 @@ class Import:
     alias: str = ""
     is_optional: bool = False
     lineno: int = 0
+    is_deferred: bool = False
 
     @property
     def binds(self) -> str:
@@ -123,6 +125,7 @@ class ModuleSet:
     local: dict[str, LocalModule] = field(default_factory=dict)
     external: set[str] = field(default_factory=set)
     optional: set[str] = field(default_factory=set)  # external, and never imported without catching the ImportError
+    deferred: set[str] = field(default_factory=set)  # external, and never imported but within functions
     stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -130,6 +133,7 @@ def modules_reached(imports: Iterable[Import]) -> ModuleSet:
     """The local modules that ``imports`` load, with those that they load; each with the packages above it."""
     found = ModuleSet()
     required: set[str] = set()
+    at_once: set[str] = set()
     pending = list(imports)
     while pending:
         wanted = pending.pop()
@@ -143,6 +147,7 @@ def modules_reached(imports: Iterable[Import]) -> ModuleSet:
             if place is None:
                 if name == wanted.module and not _is_below_local_package(name):
                     (found.optional if wanted.is_optional else required).add(name)
+                    (found.deferred if wanted.is_deferred else at_once).add(name)
                 continue  # else an attribute of its module, or a namespace package
             for module in _with_parents(name):
                 if module.name not in found.local:
@@ -150,6 +155,7 @@ def modules_reached(imports: Iterable[Import]) -> ModuleSet:
                     pending += _imports_of(module, found)
     found.external = required | found.optional
     found.optional -= required
+    found.deferred -= at_once
     return found
 
 
@@ -190,7 +196,7 @@ def imports_in(tree: ast.Module, package: str, *, as_main: bool = False) -> list
 
     Left out are blocks under ``if TYPE_CHECKING:`` and, unless ``as_main``, ``if __name__ == "__main__":``.
     """
-    return list(_statements_imports(tree.body, package, as_main=as_main, is_optional=False))
+    return list(_statements_imports(tree.body, package, as_main=as_main))
 
 
 def dynamic_imports_in(tree: ast.Module, text: str) -> list[Import]:
@@ -202,27 +208,32 @@ def dynamic_imports_in(tree: ast.Module, text: str) -> list[Import]:
         if isinstance(node, ast.Call) and node.args and dotted_name(node.func) in _DYNAMIC_IMPORTS:
             name = literal_or_none(node.args[0])
             if name is not None and isinstance(name[0], str) and name[0][:1] != ".":
-                found.append(Import(name[0], lineno=node.lineno))
+                found.append(Import(name[0], lineno=node.lineno, is_deferred=True))
     return found
 
 
-def _statements_imports(body: Iterable[ast.AST], package: str, *, as_main: bool, is_optional: bool) -> Iterator[Import]:
+def _statements_imports(
+    body: Iterable[ast.AST], package: str, *, as_main: bool, is_optional: bool = False, is_deferred: bool = False
+) -> Iterator[Import]:
     for node in body:
         caught = is_optional
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(alias.name, "", alias.asname or "", is_optional, node.lineno)
+                yield Import(alias.name, "", alias.asname or "", is_optional, node.lineno, is_deferred)
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(node, package)
             for alias in node.names:
-                yield Import(module, alias.name, alias.asname or "", is_optional, node.lineno)
+                yield Import(module, alias.name, alias.asname or "", is_optional, node.lineno, is_deferred)
         elif isinstance(node, ast.Try):
             caught = is_optional or any(_catches_import_error(handler) for handler in node.handlers)
+        is_later = is_deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         skipped = "body" if isinstance(node, ast.If) and _is_not_run(node.test, as_main=as_main) else ""
         for part in BLOCKS:
             inner = getattr(node, part, None)
             if inner.__class__ is list and part != skipped:
-                yield from _statements_imports(inner, package, as_main=as_main, is_optional=caught)
+                yield from _statements_imports(
+                    inner, package, as_main=as_main, is_optional=caught, is_deferred=is_later
+                )
 
 
 _DYNAMIC_IMPORTS = ("importlib.import_module", "import_module", "__import__")

@@ -27,6 +27,7 @@ class JobOptions:
     partition: str | None = None
     gpus: int | None = None
     nodes: int | None = None
+    environment: str | None = None
     python: str | None = None
     requirements: Any = None
     modules: list[str] | None = None
@@ -75,6 +76,7 @@ _SAME_AS_FIELD = {
     "memory": "default_memory",
     "time": "default_time",
     "partition": "default_partition",
+    "environment": "conda_env_name",
     "account": "account",
     "qos": "qos",
     "extra_directives": "extra_directives",
@@ -93,7 +95,7 @@ def _check_as_field(name: str, field: str, value: Any) -> None:
 
 
 # Words of the contract that this version does not act on yet: refused, never ignored.
-_NOT_YET = ("queue", "environment", "include", "stream", "retries", "retry_policy")
+_NOT_YET = ("queue", "include", "stream", "retries", "retry_policy")
 
 
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, Any]]:

@@ -10,8 +10,11 @@ import time
 import traceback
 from typing import Any, BinaryIO, Callable, Dict, Set, Tuple
 
-from . import environments, interpreters, jobs, packages, watch
+from . import environments, existing_environments, interpreters, jobs, packages, watch
+from .environment_modules import UnknownModuleError
 from .frames import FrameError
+from .job_python import job_python
+from .notes import Notes
 from .paths import StateDirError, StatePaths
 from .schedulers import SchedulerError, scheduler
 from .stream import Stream
@@ -27,6 +30,8 @@ class _CancelledError(Exception):
 _ERRORS = (
     (StateDirError, "ConfigurationError"),
     (interpreters.InterpreterNotFoundError, "EnvironmentSetupError"),
+    (UnknownModuleError, "EnvironmentSetupError"),
+    (existing_environments.EnvironmentUnusableError, "EnvironmentSetupError"),
     (environments.EnvironmentBuildError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
     (packages.SyntaxRefusedError, "UnsupportedSyntaxError"),
@@ -64,6 +69,8 @@ class Agent:
     def __init__(self, stream: Stream, state: StatePaths, root: str) -> None:
         self.stream = stream
         self._state = state
+        self._notes = Notes(state.notes)
+        interpreters.keep_notes(self._notes)
         self._runner = os.path.join(root, "run_job.py")
         self._watch = watch.Watch(state, self._tell)
         self._requests: Dict[Any, _Request] = {}
@@ -77,6 +84,7 @@ class Agent:
             "status": self._status,
             "output": self._output,
             "acknowledge": self._acknowledge,
+            "interpreters": self._interpreters,
         }
 
     def serve(self) -> None:
@@ -154,24 +162,20 @@ class Agent:
             raise ValueError(
                 "remote_work_dir %s is not a directory on the cluster: create it, or set another one" % work_dir
             )
-        interpreter = interpreters.choose_interpreter(
-            spec["python"], spec["python_executable"], tuple(spec["client_python"])
-        )
-        python = environments.ensure_environment(
+
+        def report(line: str) -> None:
+            request.say(progress=line)
+
+        python = job_python(
             self._state,
-            interpreter,
-            spec["requirements"],
-            spec["setup_timeout"],
-            lambda line: request.say(progress=line),
+            self._notes,
+            spec,
+            report=report,
+            ensure_environment=lambda interpreter: environments.ensure_environment(
+                self._state, interpreter, spec["requirements"], spec["setup_timeout"], report
+            ),
         )
-        try:
-            packages.check_syntax(self._state, spec["package"], python, interpreter.version_text)
-        except packages.SyntaxRefusedError as error:
-            raise packages.SyntaxRefusedError(
-                "Python %s on the cluster rejects the function's package: %s. Write it for that Python, or ask for a newer one "
-                "with @cluster(python=...); there are: %s" % (interpreter.version_text, error, interpreters.listing())
-            ) from None
-        spec["job_python"] = list(interpreter.version[:2])
+        spec["job_python"] = list(python.interpreter.version[:2])
         return jobs.JobRequest(spec, python, work_dir, self._runner)
 
     def _watch_jobs(self, request: _Request) -> Dict[str, Any]:
@@ -210,6 +214,10 @@ class Agent:
             jobs.forget(self._state, request.head["client"], job_id)
         return {}
 
+    def _interpreters(self, _request: _Request) -> Dict[str, Any]:
+        """Every Python of the cluster, in the order in which they were found."""
+        return {"interpreters": [dict(item._asdict()) for item in interpreters.survey(is_fresh=True)]}
+
     def _tell(self, ended: watch.Ended) -> None:
         self._events += 1
         head = {
@@ -220,6 +228,7 @@ class Agent:
             "state": dict(ended.state._asdict()) if ended.state else None,
             "stdout": ended.stdout,
             "stderr": ended.stderr,
+            "step": ended.step,
         }
         try:
             self.stream.send(head, ended.result or b"")

@@ -6,18 +6,29 @@ import json
 import os
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
+from .job_python import JobPython
 from .paths import JobPaths, StatePaths, remove_tree, write_aside
 from .schedulers import scheduler
 from .script import ScriptParts, environment_file, job_script
 
-__all__ = ["JobRequest", "collect_output", "discard", "find", "forget", "known_scheduler_id", "prepare", "submit"]
+__all__ = [
+    "JobRequest",
+    "collect_output",
+    "discard",
+    "find",
+    "forget",
+    "known_scheduler_id",
+    "prepare",
+    "step_before_the_runner",
+    "submit",
+]
 
 
 class JobRequest(NamedTuple):
     """A job as the client describes it (``spec``, kept as spec.json), with what the agent found for it."""
 
     spec: Dict[str, Any]
-    python: str
+    python: JobPython
     work_dir: str
     runner: str
 
@@ -64,7 +75,9 @@ def render_script(state: StatePaths, request: JobRequest) -> str:
         pre_execution_commands=spec["pre_execution_commands"],
         work_dir=request.work_dir,
         done_dir=state.done(spec["client"]),
-        command=[request.python, "-s", request.runner, job.root],
+        command=[request.python.program, "-s", request.runner, job.root],
+        python_modules=request.python.interpreter.modules,
+        is_activated=bool(request.python.activation),
     )
     return job_script(job, request.job_id, parts)
 
@@ -99,6 +112,8 @@ def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: 
     if len(bindings):
         write_aside(job.bindings, bindings)
     write_aside(job.environment, environment_file(request.spec["environment_variables"]).encode("utf-8"))
+    if request.python.activation:
+        write_aside(job.activation, request.python.activation.encode("utf-8"))
     write_aside(job.script, render_script(state, request).encode("utf-8"))
 
 
@@ -122,6 +137,15 @@ def collect_output(job: JobPaths, stream: str, limit: int) -> str:
             log.seek(max(0, os.path.getsize(path) - limit))
             return log.read(limit).decode("utf-8", "replace")
     except OSError:  # not there yet, or not any more; a log is never worth losing a result
+        return ""
+
+
+def step_before_the_runner(job: JobPaths) -> str:
+    """The module or command that the job was at when it ended; empty when it came as far as the runner."""
+    try:
+        with open(job.step, encoding="utf-8", errors="replace") as stream:
+            return stream.read(1000)
+    except OSError:
         return ""
 
 

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import tempfile
 import zipfile
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from .paths import StatePaths, remove_tree, write_aside
 
@@ -43,8 +43,8 @@ for path in filter(os.path.exists, paths):
 """
 
 
-def check_syntax(state: StatePaths, package_id: str, python: str, version: str) -> None:
-    """Have ``python`` compile the package; the verdict "yes" is kept for each version, so it is asked once.
+def check_syntax(state: StatePaths, package_id: str, python: Sequence[str], version: str) -> None:
+    """Have the command ``python`` compile the package; the verdict "yes" is kept for each version, so it is asked once.
 
     Raises SyntaxRefusedError.
     """
@@ -52,7 +52,7 @@ def check_syntax(state: StatePaths, package_id: str, python: str, version: str) 
     verdict = os.path.join(root, ".compiles-" + version)
     if os.path.exists(verdict):
         return
-    command = [python, "-I", "-S", "-c", _COMPILE_ALL, root]
+    command = [*python, "-I", "-S", "-c", _COMPILE_ALL, root]
     answer = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )

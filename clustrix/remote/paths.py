@@ -3,9 +3,10 @@
 agents/<digest>/     this code, unpacked once per content
 packages/<id>/       packages, unpacked once per content
 envs/<key>/          execution environments; ``current`` points to the one that was built whole
-jobs/<job_id>/       spec.json, key, args, bindings, environment, script.sh, scheduler_id, out/, log/, marks/
+jobs/<job_id>/       spec.json, key, args, bindings, environment, activation, script.sh, scheduler_id, out/, log/, marks/
 done/<client>/       one mark for each job that ended, renamed into place by the job itself
 placed/              which content was put where in the user's directories, by digest of the path
+notes.json           what was found out about the cluster's Pythons and modules
 """
 
 import contextlib
@@ -61,6 +62,14 @@ class JobPaths(NamedTuple):
         return self.file("environment")
 
     @property
+    def activation(self) -> str:
+        return self.file("activation")
+
+    @property
+    def step(self) -> str:
+        return self.file("marks", "step")
+
+    @property
     def script(self) -> str:
         return self.file("script.sh")
 
@@ -101,6 +110,10 @@ class StatePaths(NamedTuple):
     @property
     def placed(self) -> str:
         return os.path.join(self.root, "placed")
+
+    @property
+    def notes(self) -> str:
+        return os.path.join(self.root, "notes.json")
 
     def done(self, client: str) -> str:
         return os.path.join(self.root, "done", check_name(client))

@@ -3,11 +3,19 @@
 import os
 import re
 import shlex
-from typing import Any, Dict, Iterable, List, NamedTuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from .paths import JobPaths
 
-__all__ = ["UTF8_IF_UNSET", "ScriptParts", "directive", "environment_file", "job_script"]
+__all__ = [
+    "UTF8_IF_UNSET",
+    "ScriptParts",
+    "activation_file",
+    "directive",
+    "environment_file",
+    "job_script",
+    "with_modules",
+]
 
 # Python 3.6 takes a missing locale for ASCII, and could neither print nor open what is not.
 UTF8_IF_UNSET = '[ -n "$LC_ALL$LC_CTYPE$LANG" ] || export LC_CTYPE=C.UTF-8'
@@ -16,7 +24,11 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class ScriptParts(NamedTuple):
-    """What a job script is made of, beside the job's own files."""
+    """What a job script is made of, beside the job's own files.
+
+    ``python_modules`` are those that the job's Python itself needs; ``is_activated`` says that the job has an activation
+    file.
+    """
 
     directives: List[str]
     modules: List[str]
@@ -24,6 +36,8 @@ class ScriptParts(NamedTuple):
     work_dir: str
     done_dir: str
     command: List[str]
+    python_modules: Sequence[str] = ()
+    is_activated: bool = False
 
 
 def directive(prefix: str, option: str, value: Any) -> str:
@@ -48,41 +62,73 @@ def environment_file(variables: Dict[str, str]) -> str:
     return "".join("export %s=%s\n" % (name, shlex.quote(variables[name])) for name in sorted(variables))
 
 
+def activation_file(prefix: str, conda_name: Optional[str], variables: Dict[str, str]) -> str:
+    """Shell text that does what activating an environment does, without conda itself being there.
+
+    For conda's (``conda_name``), its ``variables`` are set and the scripts of its packages run ("Managing environments",
+    docs.conda.io); for a virtual environment, what its ``bin/activate`` sets.
+    """
+    here = shlex.quote(prefix)
+    lines = ['export PATH=%s/bin:"$PATH"' % here]
+    if conda_name is None:
+        return "\n".join([*lines, "export VIRTUAL_ENV=" + here, ""])
+    lines.append("export CONDA_PREFIX=%s CONDA_DEFAULT_ENV=%s CONDA_SHLVL=1" % (here, shlex.quote(conda_name)))
+    lines.append(environment_file(variables).rstrip("\n"))
+    lines.append('for script in %s/etc/conda/activate.d/*.sh; do [ ! -r "$script" ] || . "$script"; done' % here)
+    return "\n".join([*lines, ""])
+
+
+def with_modules(modules: Sequence[str], command: Sequence[str]) -> List[str]:
+    """The argument vector that runs ``command`` where ``modules`` are loaded; ``command`` itself if there are none."""
+    if not modules:
+        return list(command)
+    load = " && ".join(_load(module) + " >/dev/null 2>&1" for module in modules)
+    return ["/bin/bash", "-l", "-c", load + ' && exec "$0" "$@"', *command]
+
+
 def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
     """The script that the scheduler runs.
 
     The script outlives the runner, so it marks the runner's exit itself: most deaths are then seen without asking the
     scheduler. A mark is written aside in the job's directory and moved: when the job was cleaned up meanwhile, the move
-    fails and leaves nothing behind.
+    fails and leaves nothing behind. Each step before the runner is noted while it lasts, so that whatever ends the job
+    there, an ``exit`` of the user's own commands too, is told with its name.
     """
-    login_shell = " -l" if parts.modules or parts.pre_execution_commands else ""
+    login_shell = " -l" if parts.modules or parts.pre_execution_commands or parts.python_modules else ""
     mark, done = shlex.quote(job.file("marks", "exit")), shlex.quote(os.path.join(parts.done_dir, job_id + ".exit"))
     lines = [
         "#!/bin/bash" + login_shell,
         *parts.directives,
-        "finish() {",
+        "clustrix_finish() {",
         "  [ $1 -eq 0 ] || { echo $1 > %s && mv -f %s %s; } 2>/dev/null" % (mark, mark, done),
         "  exit $1",
         "}",
+        "clustrix_step() { printf '%%s' \"$1\" > %s; } 2>/dev/null" % shlex.quote(job.step),
         "umask 077",
         # What a module or command sets below is wanted; what a login shell left here is not.
         "unset PYTHONPATH PYTHONHOME",
         UTF8_IF_UNSET,
         ". " + shlex.quote(job.environment),
+        *(_step(_load(module), _load(module)) for module in parts.modules),
+        "cd " + shlex.quote(parts.work_dir) + " || clustrix_finish 1",
+        *(_step(command, "{\n%s\n}" % command) for command in parts.pre_execution_commands),
+        *(_step(_load(module), _load(module)) for module in parts.python_modules),
     ]
-    if parts.modules:
-        lines.append(_words(["module", "load", *parts.modules]) + " || finish $?")
-    lines += [
-        "cd " + shlex.quote(parts.work_dir) + " || finish 1",
-        *(_checked(command) for command in parts.pre_execution_commands),
-    ]
-    lines += [_words(parts.command), "finish $?"]
+    if parts.is_activated:
+        lines.append(". " + shlex.quote(job.activation))
+    if parts.modules or parts.pre_execution_commands or parts.python_modules:
+        lines.append("clustrix_step ''")
+    lines += [_words(parts.command), "clustrix_finish $?"]
     return "\n".join(lines) + "\n"
 
 
-def _checked(command: str) -> str:
-    """The user's own command, in this shell, whose failure ends the job: the function would run without what it set up."""
-    return "{\n%s\n} || finish $?" % command
+def _step(words: str, text: str) -> str:
+    """Shell text of this shell whose failure ends the job: the function would run without what it sets up."""
+    return "clustrix_step %s\n%s || clustrix_finish $?" % (shlex.quote(words), text)
+
+
+def _load(module: str) -> str:
+    return _words(["module", "load", module])
 
 
 def _words(arguments: Iterable[str]) -> str:

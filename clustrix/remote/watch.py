@@ -23,13 +23,17 @@ LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
 
 
 class Ended(NamedTuple):
-    """How a job ended: with ``result`` (sealed bytes), or dead with ``state``; and the end of what it wrote."""
+    """How a job ended: with ``result`` (sealed bytes), or dead with ``state``; and the end of what it wrote.
+
+    ``step`` is the module or command that it was at, if it never came to its function.
+    """
 
     job_id: str
     result: Optional[bytes]
     state: Optional[JobState]
     stdout: str
     stderr: str
+    step: str
 
 
 class _Watched:
@@ -144,7 +148,11 @@ class Watch:
         now = time.time()
         if job.dead_since is None:
             job.dead_since = now
-        grace = GRACE_COMPLETED if state is not None and state.state == "COMPLETED" else GRACE_DEAD
+        # Unless one of the user's own commands ended it.
+        may_have_result = state is not None and state.state == "COMPLETED"
+        if may_have_result and jobs.step_before_the_runner(self._state.job(job_id)):
+            may_have_result = False
+        grace = GRACE_COMPLETED if may_have_result else GRACE_DEAD
         if now - job.dead_since < grace:
             self._next_question = min(
                 self._next_question, job.dead_since + min(grace, now - job.dead_since + GRACE_DEAD)
@@ -166,7 +174,8 @@ class Watch:
         with self._changed:
             if self._jobs.pop(job_id, None) is None:
                 return
-        self._tell(Ended(job_id, result, state, stdout, stderr))
+        step = "" if result is not None else jobs.step_before_the_runner(self._state.job(job_id))
+        self._tell(Ended(job_id, result, state, stdout, stderr, step))
 
 
 def job_state(name: str, scheduler_id: str) -> Dict[str, Any]:

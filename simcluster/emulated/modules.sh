@@ -1,7 +1,9 @@
 # The command `module`, for sh and bash: modules are directories of programs under $SIMCLUSTER_MODULES.
-# It prints as Lmod does: to stderr, errors with exit code 1.
+# It prints as Lmod does: to stderr, errors with exit code 1. Of its options there is -t, for listings without ornament.
 
 module() {
+    _module_terse=
+    case ${1:-} in -t | --terse) _module_terse=1; shift ;; esac
     _module_command=${1:-help}
     [ $# -eq 0 ] || shift
     case $_module_command in
@@ -9,7 +11,7 @@ module() {
     unload | rm | del) for _module in "$@"; do _module_unload "$_module"; done ;;
     swap | switch) _module_unload "$1" && _module_load "${2:-$1}" ;;
     purge) while [ -n "${LOADEDMODULES:-}" ]; do _module_unload "${LOADEDMODULES%%:*}"; done ;;
-    list | avail | av) _module_print "$_module_command" >&2 ;;
+    list | avail | av) _module_print "$_module_command" "${1:-}" >&2 ;;
     *)
         echo "module: '$_module_command' is none of load, unload, swap, purge, list, avail" >&2
         return 1
@@ -76,10 +78,17 @@ _module_print() {
         done
         return
     fi
-    echo
-    echo "---- $SIMCLUSTER_MODULES ----"
+    if [ "$_module_terse" ]; then
+        echo "$SIMCLUSTER_MODULES:"
+    else
+        echo
+        echo "---- $SIMCLUSTER_MODULES ----"
+    fi
     for _module_one in "$SIMCLUSTER_MODULES"/*/*/; do
         _module_one=${_module_one%/}
-        echo "   ${_module_one#"$SIMCLUSTER_MODULES"/}"
+        _module_one=${_module_one#"$SIMCLUSTER_MODULES"/}
+        case $_module_one in
+        *"$2"*) if [ "$_module_terse" ]; then echo "$_module_one"; else echo "   $_module_one"; fi ;;
+        esac
     done
 }

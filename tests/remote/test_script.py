@@ -4,7 +4,14 @@ import subprocess
 
 import pytest
 from clustrix_remote.paths import JobPaths
-from clustrix_remote.script import ScriptParts, directive, environment_file, job_script
+from clustrix_remote.script import (
+    ScriptParts,
+    activation_file,
+    directive,
+    environment_file,
+    job_script,
+    with_modules,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,17 +53,31 @@ def test_a_name_that_is_no_variable_is_refused(name):
         environment_file({name: "x"})
 
 
-def run_script(tmp_path, command):
+def run_script(tmp_path, command, modules=(), commands=(), activation=""):
     job = JobPaths(str(tmp_path / "jo'b $HOME"))
     done = tmp_path / "do ne"
     for directory in (job.root, job.file("marks"), str(done)):
         os.mkdir(directory)
     with open(job.environment, "w") as stream:
         stream.write(environment_file({"GREETING": "it's $HOME"}))
-    parts = ScriptParts(["#SBATCH --no-requeue"], [], [], str(tmp_path), str(done), command)
+    if activation:
+        with open(job.activation, "w") as stream:
+            stream.write(activation)
+    parts = ScriptParts(
+        ["#SBATCH --no-requeue"],
+        modules[:-1],
+        commands,
+        str(tmp_path),
+        str(done),
+        command,
+        modules[-1:],
+        bool(activation),
+    )
     with open(job.script, "w") as stream:
         stream.write(job_script(job, "cxjob", parts))
-    answer = bash(job.script, env={"PATH": os.environ["PATH"]})
+    with open(str(tmp_path / "module.sh"), "w") as stream:
+        stream.write("module() { [ $2 != bad ] || return 7; echo module $2; }\n")
+    answer = bash(job.script, env={"PATH": os.environ["PATH"], "BASH_ENV": str(tmp_path / "module.sh")})
     return answer, {name: (done / name).read_text() for name in os.listdir(str(done))}
 
 
@@ -75,3 +96,70 @@ def test_a_script_whose_job_was_cleaned_up_meanwhile_leaves_no_mark(tmp_path):
     job = tmp_path / "jo'b $HOME"
     answer, marks = run_script(tmp_path, ["sh", "-c", 'rm -r "$1"; exit 3', "x", str(job)])
     assert (answer.returncode, marks) == (3, {})
+
+
+def step_of(tmp_path):
+    with open(JobPaths(str(tmp_path / "jo'b $HOME")).step) as stream:
+        return stream.read()
+
+
+def test_modules_come_before_commands_then_the_python_s_own_modules_activation_and_runner(tmp_path):
+    answer, _ = run_script(
+        tmp_path,
+        ["sh", "-c", "echo runner"],
+        modules=["gcc", "cuda/12", "own"],
+        commands=["echo first\necho line", "echo $GREETING"],
+        activation="echo activated\n",
+    )
+    said = ["module gcc", "module cuda/12", "first", "line", "it's $HOME", "module own", "activated", "runner"]
+    assert answer.stdout.decode().splitlines() == said
+    assert step_of(tmp_path) == ""
+
+
+@pytest.mark.parametrize("command", ["false", "exit 3", "exit 0", "cd /nosuch", "finish() { :; }; false", "kill -9 $$"])
+def test_whatever_ends_the_job_in_a_command_of_the_user_is_told_with_its_name(tmp_path, command):
+    answer, _ = run_script(tmp_path, ["sh", "-c", "echo runner"], commands=["true", command, "echo later"])
+    assert answer.stdout == b""
+    assert step_of(tmp_path) == command
+
+
+def test_a_module_that_does_not_load_ends_the_job_and_is_told_by_name(tmp_path):
+    answer, marks = run_script(tmp_path, ["sh", "-c", "echo runner"], modules=["gcc", "bad", "own"])
+    assert (answer.stdout, answer.returncode, marks) == (b"module gcc\n", 7, {"cxjob.exit": "7\n"})
+    assert step_of(tmp_path) == "module load bad"
+
+
+def test_a_job_that_comes_as_far_as_the_runner_is_at_no_step(tmp_path):
+    answer, _ = run_script(tmp_path, ["sh", "-c", "exit 4"], commands=["true"])
+    assert (answer.returncode, step_of(tmp_path)) == (4, "")
+
+
+def test_an_activated_virtual_environment_is_first_on_the_path(tmp_path):
+    prefix = str(tmp_path / "it's $mine")
+    (tmp_path / "activation").write_text(
+        activation_file(prefix, None, {}) + 'printf "%s\\n" "$VIRTUAL_ENV" "${PATH%%:*}"\n'
+    )
+    said = bash(tmp_path / "activation", env={"PATH": os.environ["PATH"]}).stdout.decode()
+    assert said == "%s\n%s/bin\n" % (prefix, prefix)
+
+
+def test_an_activated_conda_environment_has_its_variables_and_runs_its_packages_scripts(tmp_path):
+    scripts = tmp_path / "a b" / "etc" / "conda" / "activate.d"
+    scripts.mkdir(parents=True)
+    (scripts / "gdal.sh").write_text('export GDAL_DATA="$CONDA_PREFIX/share|$TOKEN"\nfalse\n')
+    text = (
+        activation_file(str(tmp_path / "a b"), "it's", {"TOKEN": "$x"})
+        + 'printf "%s" "$CONDA_DEFAULT_ENV $GDAL_DATA"\n'
+    )
+    (tmp_path / "activation").write_text(text)
+    said = bash(tmp_path / "activation", env={"PATH": os.environ["PATH"]}).stdout.decode()
+    assert said == "it's %s/a b/share|$x" % tmp_path
+
+
+def test_a_command_runs_with_its_words_as_they_are_where_modules_are_loaded(tmp_path, monkeypatch):
+    (tmp_path / ".bash_profile").write_text('module() { echo noise; LOADED="$LOADED $2"; export LOADED; }\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command = ["sh", "-c", 'printf "%s" "$LOADED|$1"', "x", "a 'b' $c"]
+    assert with_modules([], command) == command
+    said = subprocess.run(with_modules(["gcc", "a;b"], command), stdout=subprocess.PIPE, check=True).stdout
+    assert said.decode() == " gcc a;b|a 'b' $c"

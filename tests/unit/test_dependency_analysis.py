@@ -100,6 +100,16 @@ def test_external_dependencies_are_the_imports_that_are_made() -> None:
     assert graph.modules.optional == {"not_there"}
 
 
+def test_what_only_other_functions_of_a_module_would_import_is_told_apart(tmp_path, monkeypatch) -> None:
+    (tmp_path / "with_deferred.py").write_text(
+        "import at_once\ndef own():\n    import both\nclass C:\n    import in_class\n    def m(self):\n        import later\nimport both\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = modules_reached([Import("with_deferred")])
+    assert found.external == {"at_once", "both", "in_class", "later"}
+    assert found.deferred == {"later"}
+
+
 def test_calls_of_local_functions_are_found_in_helpers_too() -> None:
     def helper(x: int) -> int:
         return deeper(x)

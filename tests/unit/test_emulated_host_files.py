@@ -104,6 +104,8 @@ def test_pythons_are_modules_and_the_oldest_is_the_systems(host):
     purged = host.run(f'module load python; module purge; module list; python3 -c "{version}"')
     assert purged.stdout.strip() == oldest
     assert "No modules loaded" in purged.stderr
+    terse = host.run(f"module -t avail python/{newest}").stderr.splitlines()
+    assert terse[1:] == [f"python/{newest}"]
 
 
 def test_loading_another_version_replaces_the_first(host):

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from typing import Any, List, NamedTuple, Optional
 
+from ..login_shell import login_path
+
 __all__ = ["ENDED", "JobState", "SchedulerError", "SchedulerUnavailableError", "run", "scheduler"]
 
 SCHEDULERS = ["slurm"]
@@ -45,7 +47,7 @@ def run(command: List[str]) -> "subprocess.CompletedProcess[str]":
 
     It gets this process's environment as it is: schedulers hand it on to the job. None of them translates its messages.
     """
-    program = shutil.which(command[0]) or shutil.which(command[0], path=_login_path())
+    program = shutil.which(command[0]) or shutil.which(command[0], path=login_path())
     if program is None:
         raise SchedulerUnavailableError("%s is not on the PATH of the login node's shells" % command[0])
     try:
@@ -60,17 +62,3 @@ def run(command: List[str]) -> "subprocess.CompletedProcess[str]":
         )
     except subprocess.TimeoutExpired as error:
         raise SchedulerUnavailableError("%s did not answer within 120 s" % command[0]) from error
-
-
-_LOGIN_PATH: List[str] = []
-
-
-def _login_path() -> str:
-    """The PATH of a login shell: sites that put their scheduler there leave it out for commands over SSH."""
-    if not _LOGIN_PATH:
-        shell = ["/bin/bash", "-lc", "printf '\\n%s' \"$PATH\""]
-        answer = subprocess.run(
-            shell, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-        )
-        _LOGIN_PATH.append(answer.stdout.decode("utf-8", "replace").rpartition("\n")[2])
-    return _LOGIN_PATH[0]

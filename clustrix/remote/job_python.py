@@ -1,0 +1,89 @@
+"""Decides what a job's Python is and what it needs around it: everything that can be refused before the job is queued."""
+
+from typing import Any, Callable, Dict, List, NamedTuple, Set
+
+from . import existing_environments, interpreters, packages
+from .environment_modules import refuse_unknown_modules
+from .notes import Notes
+from .paths import StatePaths
+from .provisioning import choose_or_provision
+from .script import with_modules
+
+__all__ = ["JobPython", "job_python"]
+
+
+class JobPython(NamedTuple):
+    """The program that runs the job, the interpreter it is of, and the text of the job's activation file, if any."""
+
+    program: str
+    interpreter: interpreters.Interpreter
+    activation: str = ""
+
+
+def job_python(
+    state: StatePaths,
+    notes: Notes,
+    spec: Dict[str, Any],
+    *,
+    report: Callable[[str], None],
+    ensure_environment: Callable[[interpreters.Interpreter], str],
+) -> JobPython:
+    """The Python of the job that ``spec`` describes: ``ensure_environment`` gives that of our own environment.
+
+    Raises UnknownModuleError, EnvironmentUnusableError, InterpreterNotFoundError, SyntaxRefusedError, and what
+    ``ensure_environment`` raises.
+    """
+    refuse_unknown_modules(notes, spec["modules"], spec["environment_variables"])
+    if spec["environment"]:
+        found = _existing(spec, report)
+    else:
+        interpreter = _interpreter(spec, report)
+        found = JobPython(ensure_environment(interpreter), interpreter)
+    try:
+        command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
+        packages.check_syntax(state, spec["package"], command, found.interpreter.version_text)
+    except packages.SyntaxRefusedError as error:
+        raise packages.SyntaxRefusedError(
+            "Python %s on the cluster rejects the function's package: %s. Write it for that Python, or ask for a newer one "
+            "with @cluster(python=...); there are: %s" % (found.interpreter.version_text, error, interpreters.listing())
+        ) from None
+    return found
+
+
+_reported: Set[str] = set()
+
+
+def _interpreter(spec: Dict[str, Any], report: Callable[[str], None]) -> interpreters.Interpreter:
+    client = tuple(spec["client_python"])
+    wish = (spec["python"], spec["python_executable"], client)
+    interpreter = choose_or_provision(
+        *wish, is_allowed=spec["provision_python"], seconds=spec["setup_timeout"], report=report
+    )
+    choice = interpreters.explain_choice(interpreter, *wish)
+    # Who asked for a version knows it; that another one than the client's was taken is worth a line, once.
+    if not any(wish[:2]) and interpreter.version[:2] != client[:2] and choice not in _reported:
+        _reported.add(choice)
+        report(choice)
+    return interpreter
+
+
+def _existing(spec: Dict[str, Any], report: Callable[[str], None]) -> JobPython:
+    environment = existing_environments.find_environment(spec["environment"])
+    version = environment.interpreter.version_text
+    if spec["python"] and not (version + ".").startswith(spec["python"] + "."):
+        raise existing_environments.EnvironmentUnusableError(
+            "%s can't run a job with python=%r: leave one of them out" % (environment.in_words, spec["python"])
+        )
+    modules: List[str] = spec["modules"]
+    missing = existing_environments.missing_imports(
+        environment, spec["imports"], modules, spec["environment_variables"]
+    )
+    words = "%s on the cluster lacks what the function imports: %s" % (environment.in_words, ", ".join(missing))
+    if missing and not spec["pre_execution_commands"]:
+        raise existing_environments.EnvironmentUnusableError(
+            words + ". Install it there (clustrix never changes an existing environment), or leave environment= out"
+        )
+    if missing:
+        # Whether the user's commands bring it is seen in the job only.
+        report(words + ", unless pre_execution_commands bring it")
+    return JobPython(environment.python, environment.interpreter, environment.activation())
