@@ -38,7 +38,7 @@ SCENARIOS = (
         Until("squeue -h -j @c -o '%T %r'", "PENDING.*(Req|Node|Part|Res)"),
         Until("sacct -n -X -P -j @a -o state,exitcode", "NODE_FAIL"),
         Mend(),
-        Until("sinfo -h -N -p debug -n node2 -o %t | sed s/mix/idle/", r"\Aidle\n\Z"),
+        Until("sinfo -h -N -p debug -n node2 -o %t | sed -E 's/mix|alloc/idle/'", r"\Aidle\n\Z"),
         state("c", "RUNNING"),
     ),
     plain(
