@@ -25,7 +25,7 @@ from simcluster.emulated.machines import LOGIN, Machines
 from simcluster.emulated.scheduler import COMMANDS, Scheduler
 from simcluster.emulated.scheduler_faults import SchedulerFaults
 from simcluster.errors import SimclusterError
-from simcluster.ownership import start_time
+from simcluster.processes import is_linux, start_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -232,7 +232,7 @@ def serve(
     """
     os.umask(0o022)
     os.chdir(directory)
-    if sys.platform == "linux":
+    if is_linux():
         become_subreaper()
     try:
         asyncio.run(_run(Path(directory), commands, control))

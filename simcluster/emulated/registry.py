@@ -18,6 +18,7 @@ from simcluster.access import MARKER, AccessDirectory
 from simcluster.emulated.machine.processes import MARKER as PROCESS_MARKER
 from simcluster.errors import SimclusterError
 from simcluster.ownership import Owner, is_abandoned
+from simcluster.processes import is_linux
 from simcluster.spec import ClusterSpec
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def remove(record: Record) -> None:
 
 
 def _processes(run: str) -> list[int]:
-    """The processes that carry the cluster's mark. Elsewhere than on Linux there is none left, or no way to know."""
+    """The processes that carry the cluster's mark. Elsewhere than on Linux nobody tells: see `simcluster.processes`."""
+    if not is_linux():
+        return []
     mark = f"{PROCESS_MARKER}={run}:".encode()
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
