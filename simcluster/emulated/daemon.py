@@ -149,14 +149,15 @@ class Daemon:
         watch.cancel()
 
     async def close(self) -> None:
-        """End everything."""
-        for server in self._servers:
-            server.close()
-        self.scheduler.close()
-        await self.machines.kill_all()
-        end_everything()
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.blueprint.record.unlink(missing_ok=True)
+        """End everything, whatever goes wrong with some of it: that is told afterwards."""
+        async with contextlib.AsyncExitStack() as last_first:
+            last_first.callback(self.blueprint.record.unlink, missing_ok=True)
+            last_first.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            last_first.callback(end_everything)
+            last_first.push_async_callback(self.machines.kill_all)
+            last_first.callback(self.scheduler.close)
+            for server in self._servers:
+                last_first.callback(server.close)
 
     def _announce(self, port: int) -> None:
         print(json.dumps({"port": port, **self._facts()}), flush=True)  # noqa: T201

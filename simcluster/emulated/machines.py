@@ -98,7 +98,6 @@ class Machines:
                 await self.start(LOGIN)
             except HostRefusedError as error:
                 refusals.append(str(error))
-                del self._starting[LOGIN]
             else:
                 return
         raise ClusterStartError("no machine could be started:\n" + "\n".join(refusals))
@@ -115,7 +114,13 @@ class Machines:
         if name not in self._starting:
             self._dead.discard(name)
             self._starting[name] = asyncio.create_task(self._start(name))
-        return await asyncio.shield(self._starting[name])
+        starting = self._starting[name]
+        try:
+            return await asyncio.shield(starting)
+        except (OSError, ClusterStartError):  # the next attempt may succeed
+            if self._starting.get(name) is starting:
+                del self._starting[name]
+            raise
 
     async def kill(self, name: str) -> None:
         """End a machine and all of its processes."""

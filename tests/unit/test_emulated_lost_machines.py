@@ -58,7 +58,9 @@ def test_a_node_is_lost_with_its_jobs_and_comes_back(cluster):
 
 
 def test_sessions_end_with_the_login_host_and_no_other_begins(cluster):
-    with subprocess.Popen([*cluster.ssh.command(), "echo; exec sleep 4327"], stdout=-1, stderr=-1, text=True) as session:
+    with subprocess.Popen(
+        [*cluster.ssh.command(), "echo; exec sleep 4327"], stdout=-1, stderr=-1, text=True
+    ) as session:
         session.stdout.readline()
         kill_machine(cluster, 0)
         _, said = session.communicate(timeout=60)
