@@ -12,9 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platformdirs import user_state_path
-
-from simcluster.access import MARKER, AccessDirectory
+from simcluster.access import MARKER, AccessDirectory, state_directory
 from simcluster.emulated.machine.processes import MARKER as PROCESS_MARKER
 from simcluster.errors import SimclusterError
 from simcluster.ownership import Owner, is_abandoned
@@ -78,7 +76,7 @@ class Record:
 
 def record_path(run: str) -> Path:
     """Where the record of a run is."""
-    return user_state_path("simcluster") / "emulated" / f"{run}.json"
+    return state_directory() / "emulated" / f"{run}.json"
 
 
 def list_records() -> list[Record]:

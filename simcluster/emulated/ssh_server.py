@@ -279,7 +279,8 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             self._channel.write_stderr(f"{message['step']}: {os.strerror(message['number'])}\r\n".encode())
             message = {"code": 255, "signal": 0}
         elif message["event"] == "lost":
-            self._channel.write_stderr(b"the login host is down\r\n")
+            with contextlib.suppress(BrokenPipeError):  # the client has gone before
+                self._channel.write_stderr(b"the login host is down\r\n")
             message = {"code": 255, "signal": 0}
         elif message["event"] != "ended":
             return

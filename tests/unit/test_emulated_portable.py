@@ -157,6 +157,9 @@ def test_a_cluster_runs_jobs_and_leaves_nothing():
         until(lambda: not cluster.run("squeue -h").stdout, "it is cancelled")
         assert not commands("sleep 4321")
 
+        found = cluster.run("PATH=/usr/bin:/bin:$PATH; . ~/.bashrc; command -v python3").stdout
+        assert found == f"{Path(cluster.home).parent}/shared/bin/python3\n"
+
         cluster.run("nohup sleep 4321 >&- 2>&- <&- &")
         until(lambda: commands("sleep 4321"), "the login's program goes on")
         (record,) = list_records()
