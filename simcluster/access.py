@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -14,13 +15,14 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from platformdirs import user_state_path
+from platformdirs.unix import Unix
 
 from simcluster.cluster import SSHEndpoint
 
 if TYPE_CHECKING:
     from simcluster.spec import ClusterSpec
 
-__all__ = ["MARKER", "USERS", "AccessDirectory", "KeyPair", "clusters_directory"]
+__all__ = ["MARKER", "USERS", "AccessDirectory", "KeyPair", "clusters_directory", "state_directory"]
 
 MARKER = "cluster.json"
 """The file by which a directory is known to be a cluster's own, before it is removed."""
@@ -48,9 +50,16 @@ class KeyPair:
         return cls(private.decode(), public.decode())
 
 
+def state_directory() -> Path:
+    """Where is written down which clusters there are: on macOS, too, by XDG's rules, for its own have a blank in the path,
+    which no script of a virtual environment in a cluster's home could be started with.
+    """
+    return Unix("simcluster").user_state_path if os.name == "posix" else user_state_path("simcluster")
+
+
 def clusters_directory() -> Path:
     """Where clusters that outlive their maker keep their files."""
-    return user_state_path("simcluster") / "clusters"
+    return state_directory() / "clusters"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simcluster.processes import is_linux, start_time
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -62,19 +64,6 @@ class Owner:
         return cls(pid=int(labels[_OWNER + "pid"]), **values)
 
 
-def start_time(pid: int) -> str | None:
-    """When the process was started, in units of the system's own; None if there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-        return _start_time_by_ps(pid)
-    # proc(5): the command's name, in parentheses, may hold spaces; the start time is the 20th field after it.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
-
-
 def is_abandoned(owner: Owner | None, here: Owner, start_time_of: Callable[[int], str | None] = start_time) -> bool:
     """Whether the owner is certainly dead, as seen from the process `here`.
 
@@ -90,21 +79,12 @@ def is_abandoned(owner: Owner | None, here: Owner, start_time_of: Callable[[int]
     return start_time_of(owner.pid) != owner.started
 
 
-def _start_time_by_ps(pid: int) -> str | None:
-    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
-
-
 def _boot() -> str:
-    try:
+    if is_linux():
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
-        return done.stdout.strip()
+    command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _pid_namespace() -> str:
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
+    return str(Path("/proc/self/ns/pid").readlink()) if is_linux() else ""

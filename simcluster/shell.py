@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
+from simcluster.errors import SimclusterError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import ExitStack
+    from types import TracebackType
+
+    from typing_extensions import Self
 
     from simcluster.cluster import SSHEndpoint
 
-__all__ = ["Shell", "wait_for_ssh"]
+__all__ = ["ClusterOverSSH", "Shell", "wait_for_ssh"]
 
 _SLICE = 1 << 15
 
@@ -96,9 +102,43 @@ class Shell:
             return transport
 
 
+class ClusterOverSSH:
+    """A cluster as far as it is its shell, and what removes it."""
+
+    def __init__(self, shell: Shell, cleanup: ExitStack) -> None:
+        self._shell = shell
+        self._cleanup = cleanup
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        input: str | None = None,  # noqa: A002
+        timeout: float | None = None,
+        check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command over SSH as the user; see `simcluster.cluster.Cluster.run`."""
+        return self._shell.run(command, input=input, timeout=timeout, check=check)
+
+    def close(self) -> None:
+        """Remove the cluster, unless it was started with `keep=True`. Closing twice is harmless."""
+        self._cleanup.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
 def _connect(endpoint: SSHEndpoint) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
-    client.load_host_keys(str(endpoint.known_hosts_file))
+    try:
+        client.load_host_keys(str(endpoint.known_hosts_file))
+    except FileNotFoundError as error:
+        raise SimclusterError("this cluster has ended; start another") from error
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     connection = socket.create_connection((endpoint.host, endpoint.port), timeout=10)
     # Without it each small packet waits for the answer to the one before.

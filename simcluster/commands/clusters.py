@@ -27,6 +27,9 @@ __all__ = ["down", "list_", "run", "ssh", "up"]
 
 _VERSIONS = "; ".join(f"{scheduler} {', '.join(versions)}" for scheduler, versions in VERSIONS.items() if versions)
 
+_OF_SCHEDULERS = ("nodes", "cpus_per_node", "memory_per_node", "gpus_per_node", "partitions", "accounting")
+"""Settings that a host without a scheduler has no use for."""
+
 
 @click.command()
 @click.argument("scheduler", type=click.Choice(SCHEDULERS), default=None, required=False)
@@ -54,9 +57,13 @@ _VERSIONS = "; ".join(f"{scheduler} {', '.join(versions)}" for scheduler, versio
 def up(spec_file: str | None, name: str | None, **options: Any) -> None:
     """Start a cluster that stays up until `simcluster down`."""
     values = ClusterSpec.from_yaml(spec_file).to_dict() if spec_file else {}
-    values |= {option: value for option, value in options.items() if value is not None and value != ()}
+    given = {option: value for option, value in options.items() if value is not None and value != ()}
+    values |= given
     if "scheduler" not in values:
         raise click.UsageError(f"which scheduler? one of {', '.join(SCHEDULERS)}")
+    if values["scheduler"] == "ssh" and (vain := [name for name in _OF_SCHEDULERS if name in given]):
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in vain)
+        raise click.UsageError(f"{named}: ssh is one host, without nodes and without a scheduler; leave that out")
     with start(ClusterSpec.from_dict(values), keep=True, name=name) as cluster:
         directory = cluster.ssh.key_file.parent
         click.echo(f"{cluster.name} is up: {len(cluster.nodes)} nodes, Python {', '.join(cluster.pythons)}")

@@ -29,7 +29,7 @@ from simcluster.faults import Faults
 from simcluster.faults.ledger import Ledger
 from simcluster.history import History
 from simcluster.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
-from simcluster.shell import Shell, wait_for_ssh
+from simcluster.shell import ClusterOverSSH, Shell, wait_for_ssh
 from simcluster.slurm.conf import Site, render_conf_files
 from simcluster.slurm.history import parse_history, parse_nodes
 from simcluster.slurm.jobs import parse_jobs
@@ -37,13 +37,10 @@ from simcluster.spec import checked_name
 from simcluster.timeline import write_timeline
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Iterator, Mapping
 
     import docker
     from docker.models.containers import Container
-    from typing_extensions import Self
 
     from simcluster.cluster import Job, SSHEndpoint
     from simcluster.running import RunningCluster
@@ -108,7 +105,7 @@ class DockerNode:
         return f"<{type(self).__name__} {self.name}>"
 
 
-class DockerCluster:
+class DockerCluster(ClusterOverSSH):
     """A running cluster of containers; see `simcluster.cluster.Cluster`."""
 
     def __init__(
@@ -129,20 +126,10 @@ class DockerCluster:
         self.home, self.scratch = f"/home/{USERS[0]}", f"/scratch/{USERS[0]}"
         self.nodes = MappingProxyType({node: DockerNode(node, containers[node]) for node in spec.node_names})
         self._login = containers[LOGIN]
-        self.faults = Faults(DockerFaults(containers), _directory(self._login), spec.node_names, spec.seed)
-        self._shell = shell
-        self._cleanup = cleanup
-
-    def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        input: str | None = None,  # noqa: A002
-        timeout: float | None = None,
-        check: bool = False,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command over SSH as the user; see `simcluster.cluster.Cluster.run`."""
-        return self._shell.run(command, input=input, timeout=timeout, check=check)
+        self.faults = Faults(
+            DockerFaults(containers), _directory(self._login), spec.node_names, spec.seed, spec.backend
+        )
+        super().__init__(shell, cleanup)
 
     def jobs(self) -> list[Job]:
         """Every job so far, of every user, the oldest first."""
@@ -156,18 +143,6 @@ class DockerCluster:
     def timeline(self, path: str | Path) -> Path:
         """Write the history as one HTML page."""
         return write_timeline(path, [self.history()])
-
-    def close(self) -> None:
-        """Remove the cluster, unless it was started with `keep=True`. Closing twice is harmless."""
-        self._cleanup.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

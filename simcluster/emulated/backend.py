@@ -32,15 +32,12 @@ from simcluster.history import History
 from simcluster.ownership import Owner, start_time
 from simcluster.pythons import find_pythons
 from simcluster.running import RunningCluster
-from simcluster.shell import Shell
+from simcluster.shell import ClusterOverSSH, Shell
 from simcluster.spec import checked_name
 from simcluster.timeline import write_timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
-
-    from typing_extensions import Self
+    from collections.abc import Iterator, Mapping
 
     from simcluster.cluster import SSHEndpoint
     from simcluster.pythons import Interpreter
@@ -105,7 +102,7 @@ class _DaemonFaults:
         _ask(self._control, {"do": "mend", "token": token})
 
 
-class EmulatedCluster:
+class EmulatedCluster(ClusterOverSSH):
     """A running cluster of processes, emulated or native; see `simcluster.cluster.Cluster`.
 
     `isolation` names the kinds of namespaces that its machines have ("mount": the caller's files are hidden; "uts":
@@ -122,25 +119,14 @@ class EmulatedCluster:
         self._control = record.control
         self.nodes = MappingProxyType({node: EmulatedNode(node, record.control) for node in record.spec.node_names})
         self.faults = _faults(record.directory, record.spec)
-        self._cleanup = cleanup
-        self._shell = Shell(self.ssh)
-        cleanup.callback(self._shell.close)
+        shell = Shell(self.ssh)
+        cleanup.callback(shell.close)
+        super().__init__(shell, cleanup)
 
     @property
     def other_user(self) -> SSHEndpoint:
         """There is none: everything runs as the user who started it."""
         raise SimclusterError('a cluster of processes has one user; use backend="docker" for a second one')
-
-    def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        input: str | None = None,  # noqa: A002
-        timeout: float | None = None,
-        check: bool = False,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command over SSH as the user; see `simcluster.cluster.Cluster.run`."""
-        return self._shell.run(command, input=input, timeout=timeout, check=check)
 
     def jobs(self) -> list[Job]:
         """Every job so far, the oldest first."""
@@ -153,18 +139,6 @@ class EmulatedCluster:
     def timeline(self, path: str | Path) -> Path:
         """Write the history as one HTML page."""
         return write_timeline(path, [self.history()])
-
-    def close(self) -> None:
-        """Remove the cluster, unless it was started with `keep=True`. Closing twice is harmless."""
-        self._cleanup.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<{self.spec.backend} cluster {self.name}>"
@@ -378,7 +352,7 @@ def _history(control: Path) -> History:
 
 
 def _faults(directory: Path, spec: ClusterSpec) -> Faults:
-    return Faults(_DaemonFaults(directory / CONTROL), directory, spec.node_names, spec.seed)
+    return Faults(_DaemonFaults(directory / CONTROL), directory, spec.node_names, spec.seed, spec.backend)
 
 
 def _ask(control: Path, request: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Caller:
                     self._lent.put_nowait(OSError(number, os.strerror(number), message["refused"]))
                 else:
                     self._lent.put_nowait(self._conversation.take_descriptors(message["descriptors"]))
-        except OSError as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:  # it is gone, or speaks what nobody understands
             self._heard.put_nowait(None)
-            self._lent.put_nowait(error)
+            self._lent.put_nowait(
+                error if isinstance(error, OSError) else ConnectionError(f"not understood: {error!r}")
+            )

@@ -25,7 +25,7 @@ from simcluster.emulated.machines import LOGIN, Machines
 from simcluster.emulated.scheduler import COMMANDS, Scheduler
 from simcluster.emulated.scheduler_faults import SchedulerFaults
 from simcluster.errors import SimclusterError
-from simcluster.ownership import start_time
+from simcluster.processes import is_linux, start_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -149,14 +149,15 @@ class Daemon:
         watch.cancel()
 
     async def close(self) -> None:
-        """End everything."""
-        for server in self._servers:
-            server.close()
-        self.scheduler.close()
-        await self.machines.kill_all()
-        end_everything()
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.blueprint.record.unlink(missing_ok=True)
+        """End everything, whatever goes wrong with some of it: that is told afterwards."""
+        async with contextlib.AsyncExitStack() as last_first:
+            last_first.callback(self.blueprint.record.unlink, missing_ok=True)
+            last_first.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            last_first.callback(end_everything)
+            last_first.push_async_callback(self.machines.kill_all)
+            last_first.callback(self.scheduler.close)
+            for server in self._servers:
+                last_first.callback(server.close)
 
     def _announce(self, port: int) -> None:
         print(json.dumps({"port": port, **self._facts()}), flush=True)  # noqa: T201
@@ -232,7 +233,7 @@ def serve(
     """
     os.umask(0o022)
     os.chdir(directory)
-    if sys.platform == "linux":
+    if is_linux():
         become_subreaper()
     try:
         asyncio.run(_run(Path(directory), commands, control))

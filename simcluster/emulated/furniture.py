@@ -105,7 +105,8 @@ def _write_shell_files(etc: Path, seen_as: str) -> None:
     modules = Path(__file__).with_name("modules.sh").read_text(encoding="utf-8")
     (etc / "modules.sh").write_text(modules, encoding="utf-8")
     own = (
-        f"case :$PATH: in *:{shlex.quote(seen_as)}/bin:*) ;;"
+        # Before the system's, behind which macOS's path_helper(8) puts it at a login.
+        f"case :${{PATH%%/usr/bin*}}: in *:{shlex.quote(seen_as)}/bin:*) ;;"
         f" *) PATH={shlex.quote(seen_as)}/bin:${{PATH:-{SYSTEM_PATH}}} ;; esac\n"
         f"SIMCLUSTER_MODULES={shlex.quote(seen_as)}/modules\n"
         "MODULEPATH=$SIMCLUSTER_MODULES\n"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simcluster.emulated.disk.keeper import Disk
@@ -16,7 +18,7 @@ from simcluster.emulated.machine.processes import MARKER
 from simcluster.errors import ClusterStartError, SimclusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from simcluster.emulated.blueprint import Blueprint
@@ -26,6 +28,8 @@ __all__ = ["LOGIN", "Machines"]
 
 LOGIN = "login"
 
+_log = logging.getLogger(__name__)
+
 _LAYERS = ("served", "read_only")
 """In this order they lie over the shared directories."""
 
@@ -33,6 +37,7 @@ _LAYERS = ("served", "read_only")
 class Machines:
     """Login host and compute nodes. Nodes are started when they are first needed; one that was killed stays dead.
 
+    `when_lost` is told the name of a machine that was ended by somebody else.
     What is wrong with them, by the fault's number: `noises` are texts that a login session's output begins with, and
     `skews` are variables by which what is started on a node has a wrong clock.
     """
@@ -47,6 +52,7 @@ class Machines:
         self._starting: dict[str, asyncio.Task[Host]] = {}
         self._running: dict[str, Host] = {}
         self._dead: set[str] = set()
+        self.when_lost: Callable[[str], None] = lambda _name: None
         self._layers: list[str] = []
         self.disk = Disk(directory)
         self.noises: dict[int, str] = {}
@@ -80,7 +86,7 @@ class Machines:
 
     @property
     def login(self) -> Host:
-        return self._running[LOGIN]
+        return self._login
 
     async def start_login(self) -> None:
         """Start the login host, with as much isolation as the kernel allows; the nodes get the same."""
@@ -92,7 +98,6 @@ class Machines:
                 await self.start(LOGIN)
             except HostRefusedError as error:
                 refusals.append(str(error))
-                del self._starting[LOGIN]
             else:
                 return
         raise ClusterStartError("no machine could be started:\n" + "\n".join(refusals))
@@ -109,7 +114,13 @@ class Machines:
         if name not in self._starting:
             self._dead.discard(name)
             self._starting[name] = asyncio.create_task(self._start(name))
-        return await asyncio.shield(self._starting[name])
+        starting = self._starting[name]
+        try:
+            return await asyncio.shield(starting)
+        except (OSError, ClusterStartError):  # the next attempt may succeed
+            if self._starting.get(name) is starting:
+                del self._starting[name]
+            raise
 
     async def kill(self, name: str) -> None:
         """End a machine and all of its processes."""
@@ -126,6 +137,8 @@ class Machines:
         """
         before, wanted = self._layers, {*self._layers, layer} if is_covered else {*self._layers} - {layer}
         self._layers = [one for one in _LAYERS if one in wanted]
+        if self.is_dead(LOGIN):
+            raise SimclusterError("the login host is down")
         heard = {host.name: self._cover(host) for host in self._running.values()}
         message = await heard[LOGIN]  # others may be stopped, or cut off; what the kernel lets one do, it lets all
         if message["event"] == "failed":
@@ -172,7 +185,17 @@ class Machines:
         if self._layers:
             self._cover(host)
         self._running[name] = host
+        if name == LOGIN:
+            self._login = host
+        host.when_lost = partial(self._lose, name)
         return host
+
+    def _lose(self, name: str) -> None:
+        """A machine was ended from outside."""
+        _log.error("%s was lost: its first process, %s, was ended by somebody else", name, self._running[name].pid)
+        del self._running[name], self._starting[name]
+        self._dead.add(name)
+        self.when_lost(name)
 
     def _plan(self, name: str) -> dict[str, Any]:
         own = [

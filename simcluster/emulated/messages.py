@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 __all__ = ["Conversation", "Server", "ask"]
@@ -153,11 +154,10 @@ def _connect(connection: socket.socket, path: Path) -> None:
     try:
         connection.connect(str(path))
     except OSError as error:
-        if "too long" not in str(error) or not Path("/proc/self/fd").exists():
+        if "too long" not in str(error):
             raise
-        # A socket's name may have about 100 characters, a directory's descriptor stands for the rest.
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            connection.connect(f"/proc/self/fd/{directory}/{path.name}")
-        finally:
-            os.close(directory)
+        # A socket's name may have about 100 characters; a link stands for the rest of them.
+        with TemporaryDirectory(prefix="simcluster-", dir="/tmp") as short:
+            link = Path(short, "to")
+            link.symlink_to(path.parent)
+            connection.connect(str(link / path.name))

@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platformdirs import user_state_path
-
-from simcluster.access import MARKER, AccessDirectory
+from simcluster.access import MARKER, AccessDirectory, state_directory
 from simcluster.emulated.machine.processes import MARKER as PROCESS_MARKER
 from simcluster.errors import SimclusterError
 from simcluster.ownership import Owner, is_abandoned
+from simcluster.processes import is_linux
 from simcluster.spec import ClusterSpec
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Record:
 
 def record_path(run: str) -> Path:
     """Where the record of a run is."""
-    return user_state_path("simcluster") / "emulated" / f"{run}.json"
+    return state_directory() / "emulated" / f"{run}.json"
 
 
 def list_records() -> list[Record]:
@@ -130,7 +129,9 @@ def remove(record: Record) -> None:
 
 
 def _processes(run: str) -> list[int]:
-    """The processes that carry the cluster's mark. Elsewhere than on Linux there is none left, or no way to know."""
+    """The processes that carry the cluster's mark. Elsewhere than on Linux nobody tells: see `simcluster.processes`."""
+    if not is_linux():
+        return []
     mark = f"{PROCESS_MARKER}={run}:".encode()
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):

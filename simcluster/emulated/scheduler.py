@@ -114,6 +114,7 @@ class Scheduler:
         self._troubles: Troubles | None = None
         self._dialect_name = f"simcluster.emulated.{spec.scheduler}"
         self._started = time.time()
+        machines.when_lost = self._lost
         if spec.scheduler != "ssh":
             # A host without a scheduler starts sooner without this.
             dialect = cast("SiteDialect", import_module(self._dialect_name))
@@ -258,6 +259,12 @@ class Scheduler:
         if name not in self._machines.names or name == LOGIN:
             nodes = ", ".join(self._machines.names[1:]) or "none"
             raise SpecError(f"there is no node {name!r}; the nodes are {nodes}")
+
+    def _lost(self, name: str) -> None:
+        """A node is gone, without a wish of ours; the controller notices later, as always."""
+        if name != LOGIN:
+            self._cancel_notice(name)
+            self._expect_notice(name)
 
     def _cancel_notice(self, name: str) -> None:
         if notice := self._notices.pop(name, None):

@@ -34,7 +34,7 @@ class SchedulerFaults:
     def refusals(self) -> dict[str, str]:
         if not self._scheduler.has_core:
             return {
-                name: "a host without a scheduler has no nodes and no jobs"
+                name: 'a host without a scheduler has no nodes and no jobs; start one with scheduler="slurm"'
                 for name in WHERE
                 if name.partition(".")[0] in {"node", "scheduler", "job"}
             }

@@ -278,6 +278,10 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         if message["event"] == "failed":
             self._channel.write_stderr(f"{message['step']}: {os.strerror(message['number'])}\r\n".encode())
             message = {"code": 255, "signal": 0}
+        elif message["event"] == "lost":
+            with contextlib.suppress(BrokenPipeError):  # the client has gone before
+                self._channel.write_stderr(b"the login host is down\r\n")
+            message = {"code": 255, "signal": 0}
         elif message["event"] != "ended":
             return
         self._ended = message

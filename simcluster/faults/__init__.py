@@ -25,10 +25,13 @@ __all__ = ["WHERE", "Chaos", "Entry", "Fault", "FaultBackend", "Faults"]
 
 
 class Faults:
-    """All that can be broken of one cluster: `directory` is the cluster's own, `backend` is its hands."""
+    """All that can be broken of one cluster: `directory` is the cluster's own, `backend` is its hands, named `where`."""
 
-    def __init__(self, backend: FaultBackend, directory: Path, nodes: Sequence[str], seed: int | None) -> None:
+    def __init__(
+        self, backend: FaultBackend, directory: Path, nodes: Sequence[str], seed: int | None, where: str = ""
+    ) -> None:
         self._backend = backend
+        self._where = where
         self._ledger = Ledger(directory)
         self._nodes = tuple(nodes)
         self._seed = seed
@@ -101,10 +104,10 @@ class Faults:
 
     def _make(self, name: str, /, **arguments: Any) -> Fault:
         if name in self.refusals():
-            where = " or ".join(f'backend="{backend}"' for backend in WHERE[name]) or "no backend"
-            raise FaultUnavailableError(
-                f"{name} can't be had on this cluster: {self.refusals()[name]} (it can be had with {where})"
-            )
+            where = " or ".join(f'backend="{backend}"' for backend in WHERE[name])
+            # On a backend that has it, the reason says what this one cluster, or computer, lacks.
+            elsewhere = "" if self._where in WHERE[name] else f" (it can be had with {where})"
+            raise FaultUnavailableError(f"{name} can't be had on this cluster: {self.refusals()[name]}{elsewhere}")
         return Fault(name, arguments, self._backend, self._ledger)
 
     def _planned(self, name: str, arguments: Mapping[str, Any]) -> Fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from simcluster.backends import find_cluster
@@ -64,10 +64,11 @@ class OwnedClusters:
         return histories
 
     def close(self) -> None:
-        """Remove them all, unless they are kept."""
+        """Remove them all, unless they are kept. If one can't be removed, that is told when the others are."""
         sites, self._starts = self._sites(), {}
-        for site in sites:
-            site.cluster.close()
+        with ExitStack() as closing:
+            for site in sites:
+                closing.callback(site.cluster.close)
 
     def stay_alone(self, site: _Site, test: str) -> None:
         """Wait until the test has the cluster alone."""

@@ -1,6 +1,8 @@
 """How xdist's workers get clusters: the controller owns them, and answers on a socket of this machine's own.
 
-A worker's connection is a visit of its test: when it ends, for whatever reason, so does the visit.
+A worker's connection is a visit of its test: when it ends, for whatever reason, so does the visit. What they say is pickled, for
+errors are to be raised on the other side as what they are; that gives nobody anything: only who knows the secret is let in,
+and who knows it has it from xdist, by a channel over which programs are sent.
 """
 
 from __future__ import annotations

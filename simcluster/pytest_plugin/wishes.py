@@ -25,7 +25,7 @@ class Wish:
 
 
 def wish_of(item: pytest.Item, *, scheduler: str | None = None, fallback: str | None = None) -> Wish:
-    """What the test wants; `scheduler` goes before its marker's, `fallback` after it.
+    """What the test wants; `scheduler` is the fixture's, which its marker may name too, `fallback` comes after it.
 
     Of several markers each adds to those further out: function, class, module.
     """
@@ -35,9 +35,16 @@ def wish_of(item: pytest.Item, *, scheduler: str | None = None, fallback: str | 
         settings["backend"] = options.simcluster_backend
     if options.simcluster_pythons:
         settings["pythons"] = options.simcluster_pythons.split(",")
+    marked: str | None = None
     for mark in reversed(list(item.iter_markers("simcluster"))):
         settings |= {**_named(mark.args), **mark.kwargs}
+        marked = settings["scheduler"] if mark.args or "scheduler" in mark.kwargs else marked
     if scheduler:
+        if marked not in {None, scheduler}:
+            raise SpecError(
+                f"the marker names {marked!r} and the fixture gives {scheduler!r}: let the marker name no scheduler,"
+                " or take sim_cluster"
+            )
         settings["scheduler"] = scheduler
     alone = settings.pop("exclusive", False)
     return Wish(ClusterSpec.from_dict(settings), bool(alone))

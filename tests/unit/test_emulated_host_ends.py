@@ -15,8 +15,10 @@ from click.testing import CliRunner
 
 import simcluster
 from simcluster.commands import cli
+from simcluster.emulated.backend import start_cluster
 from simcluster.emulated.registry import find_record, list_records
 from simcluster.ownership import start_time
+from simcluster.pytest_plugin.clusters import OwnedClusters
 
 OWNER = """
 import json, os, sys
@@ -75,6 +77,8 @@ def test_closing_ends_every_process_and_removes_every_file():
     assert is_gone(record)
     assert start_time(record.keeper.pid) is None
     cluster.close()
+    with pytest.raises(simcluster.SimclusterError, match="has ended"):
+        cluster.run("true")
 
 
 def test_a_cluster_goes_with_its_killed_owner():
@@ -154,3 +158,59 @@ def test_a_job_whose_files_find_no_room_does_not_run_for_ever():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert "could not be launched" in (find_record(cluster.name).directory / "daemon.log").read_text()
+
+
+def test_a_node_that_could_not_be_started_is_tried_again():
+    with simcluster.start("slurm", nodes=2) as cluster:
+        if "mount" not in cluster.isolation:
+            pytest.skip("nothing here has a machine refused")
+        mount_point = find_record(cluster.name).directory / "root"
+        mount_point.rmdir()
+        assert cluster.run("sbatch --wait -w node2 --wrap true").returncode != 0
+        mount_point.mkdir()
+        assert cluster.run("sbatch --wait -w node2 --wrap true").returncode == 0
+
+
+FAILING = """
+import sys
+from simcluster.emulated import daemon
+from simcluster.emulated.scheduler import COMMANDS
+
+def control(machines):
+    scheduler, breakable = daemon._emulated(machines)
+    def close(end=scheduler.close):
+        end()
+        raise RuntimeError("this can't be closed")
+    scheduler.close = close
+    return scheduler, breakable
+
+daemon.serve(sys.argv[1], COMMANDS, control)
+"""
+
+
+def test_a_daemon_that_can_not_close_something_closes_the_rest(tmp_path, monkeypatch):
+    (tmp_path / "failing_daemon.py").write_text(FAILING)
+    monkeypatch.syspath_prepend(tmp_path)
+    with start_cluster(simcluster.ClusterSpec("ssh"), "failing_daemon", keep=False, name=None) as cluster:
+        (record,) = list_records()
+        three_sleep(cluster, record)
+        log = (record.directory / "daemon.log").open()
+    with log:
+        assert "this can't be closed" in log.read()
+    assert is_gone(record)
+
+
+def test_clusters_of_a_test_run_are_closed_though_one_of_them_fails():
+    def fail():
+        raise RuntimeError("this can't be closed")
+
+    clusters = OwnedClusters(keep=False)
+    for seed in (1, 2):
+        clusters.share(simcluster.ClusterSpec("ssh", seed=seed))
+    records = list_records()
+    for site in clusters._sites():
+        site.cluster._cleanup.callback(fail)
+    with pytest.raises(RuntimeError, match="this can't be closed"):
+        clusters.close()
+    assert len(records) == 2
+    assert all(map(is_gone, records))

@@ -5,8 +5,8 @@ import time
 import pytest
 
 import simcluster
-from simcluster.emulated.machine.processes import children
 from simcluster.emulated.registry import find_record
+from simcluster.processes import children
 
 SLEEPS = "bash -c 'touch runs.$SLURM_PROCID; exec sleep 4336'"
 

@@ -221,3 +221,14 @@ class TestInner:
     assert [row[2] for row in rows if row[0] == "job"] == ["traced"]
     assert [row[1] for row in rows if row[0] == "fault"] == ["scheduler.slow"]
     assert "on purpose" in page
+
+
+def test_a_marker_and_a_fixture_that_name_different_schedulers_are_an_error(run):
+    source = """
+@pytest.mark.simcluster("slurm")
+def test_inner(pbs_cluster):
+    pass
+"""
+    result = run(source)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*SpecError: the marker names 'slurm' and the fixture gives 'pbs'*"])

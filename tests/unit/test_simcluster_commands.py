@@ -38,6 +38,7 @@ def invoke(*arguments):
         (["up", "slurm", "--name", "../x"], "letters, digits"),
         (["up", "slurm", "--version", "25"], "22.05, 24.11"),
         (["up", "pbs", "--version", "24.11"], "23.06"),
+        (["up", "ssh", "--nodes", "3", "--gpus", "1"], "--nodes, --gpus-per-node: "),
         (["down"], "--all"),
         (["down", "x", "--all"], "--all"),
         (["run", "x"], "COMMAND"),

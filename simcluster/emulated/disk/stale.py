@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -108,6 +109,8 @@ class Past:
 
     def _copy(self, descriptor: int) -> int:
         """A file without a name, which is gone when nobody has it open."""
+        if sys.platform != "linux":
+            raise NotImplementedError
         about = os.fstat(descriptor)
         try:
             reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)

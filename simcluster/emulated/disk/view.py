@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,8 @@ class View:
         return os.pwrite(handle, data[: inside + taken], offset)
 
     def allocate(self, handle: int, offset: int, size: int, mode: int) -> None:
+        if sys.platform != "linux":
+            raise NotImplementedError
         if mode:  # such as punching holes
             raise _error(errno.EOPNOTSUPP)
         growth = max(0, offset + size - os.fstat(handle).st_size)

@@ -19,9 +19,13 @@ import socket
 import struct
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import namespaces, processes
+from simcluster.emulated.machine import namespaces, processes
+from simcluster.processes import Sessions, children, descendants, is_linux, memory_mb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["main"]
 
@@ -39,6 +43,7 @@ class Init:
         self._received = bytearray()
         self._descriptors: list[int] = []
         self._leaders: dict[int, processes.Start] = {}
+        self._sessions = Sessions()
         self._exceeded: set[str] = set()
         self._layers: list[str] = []
         self._wakeup, writing = os.pipe()
@@ -106,6 +111,8 @@ class Init:
             self._say(event="failed", key=what.key, step=error.step, number=error.number)
         else:
             self._leaders[pid] = what
+            if not is_linux():
+                self._sessions.add(pid, what.key)
             self._say(event="started", key=what.key, pid=pid)
         finally:
             for descriptor in descriptors:
@@ -140,16 +147,20 @@ class Init:
             return
         if everything:
             pids = [pid for pid, what in self._leaders.items() if _is_of(what.key, key)]
-            processes.kill_descendants([*pids, *self._orphans(key)], number)
+            processes.kill_descendants([*pids, *self.orphans(key)], number)
             return
         for pid, what in self._leaders.items():
             if what.key == key:
                 os.kill(pid, number)
 
-    def _orphans(self, key: str) -> list[int]:
-        """Processes of such keys whose parents have ended: they have become children of this process."""
-        mine = processes.children(os.getpid())
-        return [pid for pid in mine if pid not in self._leaders and _is_of(processes.key_of(pid), key)]
+    def orphans(self, key: str | None = None) -> list[int]:
+        """Processes of such keys whose parents have ended, of all keys without one."""
+        mine: Mapping[int, str | None]
+        if is_linux():  # they have become children of this process
+            mine = {pid: processes.key_of(pid) for pid in children(os.getpid())}
+        else:
+            mine = self._sessions.members(self._leaders)
+        return [pid for pid, own in mine.items() if pid not in self._leaders and (key is None or _is_of(own, key))]
 
     def _reap(self) -> None:
         while True:
@@ -168,14 +179,14 @@ class Init:
 
     def _clear(self, key: str) -> None:
         """End what a job left running, as proctrack/cgroup does."""
-        while processes.kill_descendants(self._orphans(key)):
+        while processes.kill_descendants(self.orphans(key)):
             time.sleep(0.001)
 
     def _look_at_memory(self) -> None:
         limits = {key: limit for what in self._leaders.values() for key, limit in what.limits.items()}
         for key in limits.keys() - self._exceeded:
             leaders = [pid for pid, what in self._leaders.items() if _is_of(what.key, key)]
-            if processes.memory_mb(processes.descendants([*leaders, *self._orphans(key)])) > limits[key]:
+            if memory_mb(descendants([*leaders, *self.orphans(key)])) > limits[key]:
                 self._exceeded.add(key)
                 for pid in leaders:
                     self._say(event="over_memory", key=self._leaders[pid].key, whole=key)
@@ -202,7 +213,7 @@ def main(descriptor: int) -> None:
         pid = _as_process_one(connection) if "pid" in kinds else os.getpid()
         if pid == 0:  # the one that goes on is its child
             return
-        if sys.platform == "linux" and "pid" not in kinds:
+        if is_linux() and "pid" not in kinds:
             namespaces.become_subreaper()
     except OSError as error:
         _say_once(connection, {"event": "refused", "reason": str(error)})
@@ -212,7 +223,7 @@ def main(descriptor: int) -> None:
     try:
         init.run()
     finally:
-        processes.end_everything()
+        processes.end_everything(init.orphans)
 
 
 def _is_of(key: str | None, whole: str) -> bool:

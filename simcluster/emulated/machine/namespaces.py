@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+import sys
 from dataclasses import dataclass
 
 __all__ = ["Plan", "become_subreaper", "cover_read_only", "cover_served", "enter", "join", "mount_proc", "uncover"]
@@ -108,6 +109,8 @@ def mount_proc() -> None:
 
 
 def _build_tree(plan: Plan) -> None:
+    if sys.platform != "linux":
+        raise NotImplementedError
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     # What is bound may lie under what is hidden, so it is held open before.
     handles = [(os.open(source, os.O_PATH | os.O_CLOEXEC), target) for source, target in plan.bound]
@@ -164,6 +167,8 @@ def _bind(source: str, target: str) -> None:
 
 
 def _empty(directory: str, root: str, kept: tuple[str, ...]) -> None:
+    if sys.platform != "linux":
+        raise NotImplementedError
     handles = [
         (entry.name, os.open(entry.path, os.O_PATH | os.O_CLOEXEC))
         for entry in os.scandir(root + directory)

@@ -1,7 +1,4 @@
-"""Starts processes, and finds what became of their descendants."""
-
-# Importing pathlib would double the time that this program takes to start.
-# ruff: noqa: PTH110, PTH123, PTH208
+"""Starts processes, and ends them with all that descends from them."""
 
 from __future__ import annotations
 
@@ -10,29 +7,21 @@ import errno
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 import termios
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "MARKER",
-    "Start",
-    "StartError",
-    "children",
-    "descendants",
-    "end_everything",
-    "is_stopped",
-    "kill_descendants",
-    "memory_mb",
-    "start",
-]
+from simcluster.processes import descendants, states, variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MARKER", "Start", "StartError", "end_everything", "key_of", "kill_descendants", "start"]
 
 MARKER = "SIMCLUSTER_PROCESS"
 """The variable by which a process of a cluster is known, wherever it has gone: `run:key`."""
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _DEFAULT = ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGCHLD")
 _UNSET = 127
 
@@ -158,116 +147,28 @@ def _above(descriptor: int) -> int:
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
-def descendants(roots: list[int]) -> list[int]:
-    """The processes that descend from these, and these themselves as far as they are alive."""
-    if not _has_children_files():
-        return _by_table(roots)
-    found, waiting = [], list(roots)
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        waiting += children(pid)
-    return found
-
-
-def children(pid: int) -> list[int]:
-    """The children of a process, ended ones that nobody waited for included."""
-    if not _has_children_files():
-        return [child for child, parent in _table().items() if parent == pid]
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as listing:
-                found += map(int, listing.read().split())
-    return found
-
-
 def key_of(pid: int) -> str | None:
-    """The key that a process was started under, or the one that it descends from."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as environment:
-        for variable in environment.read().split(b"\0"):
-            name, _, value = variable.partition(b"=")
-            if name == MARKER.encode():
-                return value.decode(errors="replace").partition(":")[2]
-    return None
-
-
-def memory_mb(pids: list[int]) -> float:
-    """The resident memory of these processes together."""
-    if sys.platform != "linux":
-        listing = _ps("-o", "rss=", *(["-p", ",".join(map(str, pids))] if pids else ()))
-        return sum(map(int, listing.split())) / 1024
-    pages = 0
-    for pid in pids:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/statm", encoding="ascii") as counts:
-            pages += int(counts.read().split()[1])
-    return pages * _PAGE / (1 << 20)
+    """The key that a process was started under, or the one that it descends from; Linux only."""
+    mark = variable(pid, MARKER)
+    return None if mark is None else mark.partition(":")[2]
 
 
 def kill_descendants(roots: list[int], number: int = signal.SIGKILL, *, but: int | None = None) -> bool:
     """Send a signal to processes and all that descend from them; whether there was anybody alive."""
     anybody = False
-    for pid in descendants(roots):
-        if pid != but and not _has_ended(pid):
+    for pid, state in states(descendants(roots)).items():
+        if pid != but and state not in "ZX":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
                 anybody = True
     return anybody
 
 
-def end_everything() -> None:
-    """Kill all that descends from this process, its adopted orphans included, and wait for them."""
+def end_everything(strays: Callable[[], list[int]] = list) -> None:
+    """Kill all that descends from this process or from strays, its adopted orphans included, and wait for them."""
     me = os.getpid()
-    while kill_descendants([me], but=me):
+    while kill_descendants([me, *strays()], but=me):
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         time.sleep(0.001)
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether a process stands still, or will before it runs again; where nobody can tell, it is taken for that."""
-    return sys.platform != "linux" or _state(pid) in "TtDZX"
-
-
-def _has_ended(pid: int) -> bool:
-    return sys.platform == "linux" and _state(pid) in "ZX"
-
-
-def _state(pid: int) -> str:
-    """The letter of proc(5); X for one that is not there."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as line:
-            return line.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return "X"
-
-
-def _has_children_files() -> bool:
-    # CONFIG_PROC_CHILDREN, which distributions have; the scan of all processes takes longer.
-    return os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-
-
-def _by_table(roots: list[int]) -> list[int]:
-    table = _table()
-    found = set(roots)
-    while more := {pid for pid, parent in table.items() if parent in found} - found:
-        found |= more
-    return sorted(found)
-
-
-def _table() -> dict[int, int]:
-    """Each process's parent."""
-    if sys.platform != "linux":
-        pairs = (line.split() for line in _ps("-ax", "-o", "pid=,ppid=").splitlines())
-        return {int(pid): int(parent) for pid, parent in pairs}
-    table = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as line:
-                table[int(name)] = int(line.read().rpartition(")")[2].split()[1])
-    return table
-
-
-def _ps(*options: str) -> str:
-    return subprocess.run(["ps", *options], capture_output=True, text=True, check=False).stdout
