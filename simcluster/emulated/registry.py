@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.access import MARKER, AccessDirectory, state_directory
 from simcluster.emulated.machine.processes import MARKER as PROCESS_MARKER
-from simcluster.errors import SimclusterError
+from simcluster.errors import SimclusterError, SpecError
 from simcluster.ownership import Owner, is_abandoned
 from simcluster.processes import is_linux
 from simcluster.spec import ClusterSpec
@@ -80,10 +80,12 @@ def record_path(run: str) -> Path:
 
 
 def list_records() -> list[Record]:
-    """Every cluster, the oldest first."""
+    """Every cluster, the oldest first, but for those of another simcluster that this one can't read: they are its own to remove."""
     records = []
     for path in record_path("-").parent.glob("*.json"):
-        with contextlib.suppress(FileNotFoundError):  # it ended this very moment
+        with contextlib.suppress(
+            FileNotFoundError, SpecError, TypeError, KeyError
+        ):  # the first: it ended this very moment
             records.append(read_record(path))
     return sorted(records, key=lambda record: record.created)
 

@@ -140,6 +140,20 @@ def test_a_cluster_that_is_kept_is_found_and_removed_by_its_name():
     assert is_gone(record)
 
 
+def test_a_record_of_another_release_that_can_not_be_read_is_let_alone():
+    with simcluster.start("ssh") as cluster:
+        (record,) = list_records()
+        values = json.loads(record.path.read_text())
+        later = record.path.with_name("later.json")
+        later.write_text(json.dumps(values | {"spec": values["spec"] | {"quantum_per_node": 1}}))
+        older = record.path.with_name("older.json")
+        older.write_text(json.dumps({key: value for key, value in values.items() if key != "keeper"}))
+        assert [each.name for each in list_records()] == [cluster.name]
+        simcluster.start("ssh").close()
+        assert later.exists()
+        assert older.exists()
+
+
 def test_two_clusters_know_nothing_of_each_other():
     with simcluster.start("ssh", backend="emulated") as one, simcluster.start("ssh", backend="emulated") as other:
         one.run("echo one > file", check=True)

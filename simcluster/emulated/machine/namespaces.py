@@ -54,6 +54,8 @@ def enter(kinds: list[str], plan: Plan) -> None:
 
     Raises OSError where the kernel or a container's rules forbid it; the process should then end.
     """
+    if "pid" in kinds and "mount" not in kinds:
+        raise ValueError("a machine with processes of its own mounts /proc, and would do so over this computer's")
     libc = _libc()
     uid, gid = os.getuid(), os.getgid()
     _check(libc.unshare(sum(_CLONE[kind] for kind in kinds)), "unshare")
