@@ -99,7 +99,8 @@ def install_command(
         command += [] if wheels else _index_of_pip()
     else:
         command = [python, "-I", os.path.join(pip, "pip"), "install", "--no-input", "--disable-pip-version-check"]
-        command += ["--timeout", str(INDEX_TIMEOUT), "--retries", "1", "--progress-bar", "off"]
+        # Like uv it leaves compiling to the first import, which needs but a part: pandas would take 12 s more.
+        command += ["--timeout", str(INDEX_TIMEOUT), "--retries", "1", "--progress-bar", "off", "--no-compile"]
     command += ["--only-binary", ":all:"]
     command += ["--require-hashes", "--no-deps"] if is_locked else []
     command += ["--no-index", "--find-links", wheels] if wheels else []

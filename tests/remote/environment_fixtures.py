@@ -37,6 +37,8 @@ def settings_of_nobody(monkeypatch, tmp_path):
     if UV:
         monkeypatch.setenv("PATH", os.path.dirname(UV), prepend=os.pathsep)
     monkeypatch.setenv("PIP_INDEX_URL", NO_INDEX)
+    # An installer that waits for a file shall end because it was ended.
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "600")
 
 
 @pytest.fixture
