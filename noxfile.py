@@ -55,7 +55,8 @@ def remote(session: nox.Session) -> None:
     session.install("-r", "tests/remote/requirements.txt")
     session.run("python", "-m", "compileall", "-q", "-f", "clustrix/remote")
     with session.chdir("tests/remote"):
-        session.run("python", "-m", "pytest", *session.posargs)
+        # Its own uv is the one that the tests of environments build with.
+        session.run("python", "-m", "pytest", *session.posargs, env={"UV": nox.virtualenv.UV})
 
 
 @nox.session(python=[CLIENT_PYTHONS[0], RECORDED, CLIENT_PYTHONS[-1]])

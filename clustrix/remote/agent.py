@@ -10,7 +10,7 @@ import time
 import traceback
 from typing import Any, BinaryIO, Callable, Dict, Set, Tuple
 
-from . import environments, existing_environments, interpreters, jobs, packages, watch
+from . import builds, environments, existing_environments, interpreters, inventory, jobs, packages, watch, wheels
 from .environment_modules import UnknownModuleError
 from .frames import FrameError
 from .job_python import job_python
@@ -33,6 +33,9 @@ _ERRORS = (
     (UnknownModuleError, "EnvironmentSetupError"),
     (existing_environments.EnvironmentUnusableError, "EnvironmentSetupError"),
     (environments.EnvironmentBuildError, "EnvironmentSetupError"),
+    (builds.ClientGoneError, "EnvironmentSetupError"),
+    (wheels.WheelError, "EnvironmentSetupError"),
+    (inventory.EnvironmentInUseError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
     (packages.SyntaxRefusedError, "UnsupportedSyntaxError"),
     (_CancelledError, "JobCancelledError"),
@@ -77,6 +80,7 @@ class Agent:
         self._submitting: Set[threading.Thread] = set()
         self._cancelled: Set[str] = set()
         self._events = 0
+        self._gone = threading.Event()
         self._operations: Dict[str, Callable[[_Request], Dict[str, Any]]] = {
             "submit": self._submit,
             "watch": self._watch_jobs,
@@ -85,6 +89,8 @@ class Agent:
             "output": self._output,
             "acknowledge": self._acknowledge,
             "interpreters": self._interpreters,
+            "environments": self._environments,
+            "remove_environment": self._remove_environment,
         }
 
     def serve(self) -> None:
@@ -105,7 +111,8 @@ class Agent:
             thread = threading.Thread(target=self._answer, args=(request,), daemon=True)
             self._submitting.add(thread)
             thread.start()
-        environments.stop_builds()
+        # Builds go on without the client; whoever waits for one need not.
+        self._gone.set()
         for request in list(self._requests.values()):
             request.pieces.put(({"piece": None}, b""))
         deadline = time.time() + 30
@@ -144,6 +151,9 @@ class Agent:
             size = int(request.head["arguments"])
             jobs.prepare(self._state, job, bytes.fromhex(request.head["key"]), view[:size], view[size:])
             self._refuse_cancelled(job.job_id)
+            if not os.path.exists(job.python.program):
+                jobs.discard(self._state, job.job_id)
+                raise environments.EnvironmentBuildError("the environment was removed meanwhile: call again")
             scheduler_id = jobs.submit(self._state, job)
             if job.job_id in self._cancelled:
                 scheduler(spec["scheduler"]).cancel([scheduler_id])
@@ -171,12 +181,56 @@ class Agent:
             self._notes,
             spec,
             report=report,
-            ensure_environment=lambda interpreter: environments.ensure_environment(
-                self._state, interpreter, spec["requirements"], spec["setup_timeout"], report
-            ),
+            ensure_environment=lambda interpreter: self._environment(request, spec, interpreter),
         )
         spec["job_python"] = list(python.interpreter.version[:2])
         return jobs.JobRequest(spec, python, work_dir, self._runner)
+
+    def _environment(self, request: _Request, spec: Dict[str, Any], interpreter: interpreters.Interpreter) -> str:
+        """The Python of the job's environment. Its tools environment comes first, for that may bring the uv to build with.
+
+        Of the spec: ``tools`` are [name, sha256] of wheels for the tools environment, ``pip`` one of a pip; ``lock`` takes
+        the place of ``requirements``; ``has_wheels`` says that the client sends wheels where no index is reached.
+        """
+        spec["environments"] = []
+
+        def ensured(
+            of: interpreters.Interpreter, recipe: environments.Recipe, settings: environments.BuildSettings
+        ) -> str:
+            key = environments.environment_key(of, recipe)
+            spec["environments"].append(key)
+            python = environments.ensure_environment(
+                self._state,
+                of,
+                recipe,
+                settings,
+                report=lambda line: request.say(progress=line),
+                fetch=request.ask_for,
+                gone=self._gone,
+            )
+            inventory.note_use(self._state, key)
+            return python
+
+        settings = environments.BuildSettings(
+            seconds=spec["setup_timeout"],
+            package_manager=spec.get("package_manager", "auto"),
+            pip=wheels.Wheel(*spec["pip"]) if "pip" in spec else None,
+            has_wheels=spec.get("has_wheels", False),
+        )
+        if spec.get("tools"):
+            tools = environments.Recipe(tools=tuple(wheels.Wheel(*item) for item in spec["tools"]))
+            nearest = interpreters.choose_interpreter(None, None, tuple(spec["client_python"]))
+            settings = settings._replace(tools=ensured(nearest, tools, settings))
+        lock = spec.get("lock", "")
+        recipe = environments.Recipe(lock, () if lock else tuple(spec["requirements"]))
+        return ensured(interpreter, recipe, settings)
+
+    def _environments(self, request: _Request) -> Dict[str, Any]:  # noqa: ARG002 - every operation is called so
+        return {"environments": inventory.environments(self._state), "room": inventory.room(self._state)}
+
+    def _remove_environment(self, request: _Request) -> Dict[str, Any]:
+        inventory.remove_environment(self._state, request.head["key"])
+        return {}
 
     def _watch_jobs(self, request: _Request) -> Dict[str, Any]:
         """Watch jobs of an earlier connection; those that are not here any more are named in the answer."""

@@ -1,39 +1,89 @@
-"""Execution environments: one virtual environment per content, built once, published whole.
+"""Environments: one virtual environment per content, built once, published whole.
 
-``envs/<key>/<attempt>/`` is the environment where it was built (a virtual environment can't be moved), and
-``envs/<key>/current`` a link that is made when the build is complete, by whoever is first. So an environment exists if and
-only if ``current`` does; two builders do no harm, and a failed one leaves its log and nothing that looks usable.
+``envs/<key>/built-<token>/`` is the environment where it was built (a virtual environment can't be moved), and
+``envs/<key>/current`` a link to it that is made when it is complete. So an environment exists if and only if
+``current/bin/python`` does, and a build that failed or was killed leaves nothing that looks usable.
+
+There are two kinds. The tools environment holds what the client sent, unpacked as it is, on the interpreter nearest to the
+client's. The execution environment holds the packages that the user's function needs, installed by uv or pip.
 """
 
+import errno
+import functools
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import tempfile
+import re
 import threading
 import time
-from typing import Callable, Dict, List, Sequence, Set
+from typing import Callable, NamedTuple, Optional, Tuple
 
+from . import installers
+from .builder import Plan
+from .builds import BuildFailedError, Waiting, build
+from .claims import DEAD_AFTER
+from .installers import Installer
 from .interpreters import Interpreter
-from .paths import StatePaths, remove_tree
+from .paths import StatePaths
+from .wheels import Fetch, Wheel, fetch_wheels, offered_wheels
 
-__all__ = ["EnvironmentBuildError", "ensure_environment", "environment_key", "environment_python", "stop_builds"]
+__all__ = [
+    "BuildSettings",
+    "EnvironmentBuildError",
+    "Recipe",
+    "ensure_environment",
+    "environment_key",
+    "environment_python",
+]
 
 
 class EnvironmentBuildError(Exception):
-    """The environment can't be built; the message holds the end of the build's log."""
+    """The environment can't be built; the message says why, holds the end of the build's log, and says what to do."""
 
 
-_LOCKS: Dict[str, threading.Lock] = {}
-_LOCKS_GUARD = threading.Lock()
-_STOPPED = threading.Event()
-_BUILDS: "Set[subprocess.Popen[bytes]]" = set()
+class Recipe(NamedTuple):
+    """What an environment holds: ``lock`` or ``requirements``, or ``tools``, or nothing.
+
+    ``lock`` is the text of a requirements file for exactly this Python, with ``==`` and ``--hash=sha256:`` throughout;
+    ``requirements`` are PEP 508 bounds that the installer resolves here; ``tools`` are wheels to unpack.
+    """
+
+    lock: str = ""
+    requirements: Tuple[str, ...] = ()
+    tools: Tuple[Wheel, ...] = ()
+
+    def in_words(self) -> str:
+        pins = tuple(re.findall(r"(?m)^([A-Za-z0-9][^\s;\\#]*)", self.lock))
+        names = pins or self.requirements or tuple("-".join(wheel.name.split("-")[:2]) for wheel in self.tools)
+        return ", ".join(names) or "no packages"
 
 
-def environment_key(interpreter: Interpreter, requirements: Sequence[str]) -> str:
-    """The name of an environment: a digest of interpreter, platform and requirements."""
-    content = json.dumps([interpreter.path, interpreter.version, interpreter.platform, sorted(requirements)])
+class BuildSettings(NamedTuple):
+    """How to build: ``seconds`` at most, by ``package_manager`` (``uv``, ``pip``, ``auto``: uv where one runs).
+
+    ``tools`` is the interpreter of a tools environment whose uv may be used, ``pip`` the wheel that the client sends where
+    the interpreter's own pip is too old or missing, ``has_wheels`` whether the client sends wheels where no index is reached.
+    """
+
+    seconds: float
+    package_manager: str = "auto"
+    tools: Optional[str] = None
+    pip: Optional[Wheel] = None
+    has_wheels: bool = False
+
+
+def environment_key(interpreter: Interpreter, recipe: Recipe) -> str:
+    """The name of an environment: a digest of interpreter, platform and recipe."""
+    content = json.dumps(
+        [
+            interpreter.path,
+            interpreter.version,
+            interpreter.platform,
+            recipe.lock,
+            sorted(recipe.requirements),
+            sorted(recipe.tools),
+        ]
+    )
     return hashlib.sha256(content.encode("utf-8")).hexdigest()[:16]
 
 
@@ -45,122 +95,144 @@ def environment_python(state: StatePaths, key: str) -> str:
 def ensure_environment(
     state: StatePaths,
     interpreter: Interpreter,
-    requirements: Sequence[str],
-    timeout: float,
+    recipe: Recipe,
+    settings: BuildSettings,
+    *,
     report: Callable[[str], None],
+    fetch: Optional[Fetch] = None,
+    gone: Optional[threading.Event] = None,
+    dead_after: float = DEAD_AFTER,
 ) -> str:
-    """The path of the environment's interpreter, built now when it is not there. ``report`` gets lines of progress.
+    """The path of the environment's interpreter, built now when it is not there.
 
-    Raises EnvironmentBuildError when the build fails or takes more than ``timeout`` seconds.
+    The build is a process of its own, which goes on when this one ends; while another one builds, this one waits.
+    ``report`` gets lines of progress, ``fetch`` has the client send a piece (see wheels.py). Packages come from the index
+    that the login node is set up for; when that does not serve and the client ``has_wheels``, from those.
+
+    Raises EnvironmentBuildError, WheelError for a wheel that is not what it should be, and ClientGoneError when ``gone``
+    is set meanwhile.
     """
-    key = environment_key(interpreter, requirements)
+    key = environment_key(interpreter, recipe)
     python = environment_python(state, key)
     if os.path.exists(python):
         return python
-    with _LOCKS_GUARD:
-        lock = _LOCKS.setdefault(key, threading.Lock())
-    with lock:
-        if not os.path.exists(python):
-            wanted = ", ".join(requirements) or "no packages"
-            report("building the environment %s: Python %s with %s" % (key, interpreter.version_text, wanted))
-            started = time.time()
-            _build(state.environment(key), interpreter, requirements, timeout)
-            report("built the environment %s in %.1f s" % (key, time.time() - started))
+    directory = state.environment(key)
+    waiting = Waiting(report, gone or threading.Event(), dead_after)
+    started = time.monotonic()
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        from_client = False
+        while not os.path.exists(python):
+            plan = functools.partial(
+                _plan, state, interpreter, recipe, settings, report=report, fetch=fetch, from_client=from_client
+            )
+            try:
+                build(directory, lambda: os.path.exists(python), plan, waiting)
+            except BuildFailedError as error:
+                if error.kind != "index" or not settings.has_wheels:
+                    raise
+                # A build from the client's wheels never fails so, but one of another's that this one waits for may.
+                from_client = True
+    except BuildFailedError as error:
+        raise EnvironmentBuildError(_in_words(state, directory, interpreter, error)) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise EnvironmentBuildError("%s. %s" % (error, _advice(state, "disk", interpreter))) from error
+    report("built the environment %s in %.1f s" % (key, time.monotonic() - started))
     return python
 
 
-def stop_builds() -> None:
-    """End every build that is under way, and let none begin; each build's own thread removes its directory."""
-    _STOPPED.set()
-    for process in list(_BUILDS):
-        _kill(process)
+def _plan(
+    state: StatePaths,
+    interpreter: Interpreter,
+    recipe: Recipe,
+    settings: BuildSettings,
+    *,
+    report: Callable[[str], None],
+    fetch: Optional[Fetch],
+    from_client: bool,
+) -> Plan:
+    """What the builder is told, with everything there that only the client has."""
+    key, get = environment_key(interpreter, recipe), fetch or _nobody_sends
+    has_packages = bool(recipe.lock or recipe.requirements)
+    wheels = None
+    if not from_client:
+        report("building the environment %s: Python %s with %s" % (key, interpreter.version_text, recipe.in_words()))
+    else:
+        report("the package index does not serve the login node: the client sends the wheels")
+        hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})", recipe.lock)
+        wheels = fetch_wheels(state, offered_wheels(get, hashes), get, report)
+    return {
+        "about": {
+            "key": key,
+            "interpreter": interpreter.path,
+            "python": interpreter.version_text,
+            "platform": interpreter.platform,
+        },
+        "lock": recipe.lock,
+        "requirements": sorted(recipe.requirements),
+        "tools": fetch_wheels(state, recipe.tools, get, report),
+        "installer": _installer(state, interpreter, settings, get, report) if has_packages else None,
+        "wheels": wheels,
+        "seconds": settings.seconds,
+    }
 
 
-def _build(root: str, interpreter: Interpreter, requirements: Sequence[str], timeout: float) -> None:
-    if _STOPPED.is_set():
-        raise EnvironmentBuildError("the client has gone")
-    os.makedirs(root, mode=0o700, exist_ok=True)
-    attempt = tempfile.mkdtemp(prefix="build-", dir=root)
-    log = os.path.join(root, "build.log")
-    deadline = time.time() + timeout
-    python = os.path.join(attempt, "bin", "python")
-    without_pip = [] if requirements else ["--without-pip"]
-    steps = [[interpreter.path, "-I", "-m", "venv", *without_pip, attempt]]
-    if requirements:
-        # Nothing is compiled here: a source distribution would need a compiler and run its own code on the login node.
-        pip = [
-            python,
-            "-I",
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--only-binary",
-            ":all:",
-        ]
-        steps.append([*pip, *requirements])
-    try:
-        with open(log, "wb") as stream:
-            for step in steps:
-                _run(step, stream, deadline)
-        _publish(attempt, os.path.join(root, "current"))
-    except EnvironmentBuildError as error:
-        remove_tree(attempt)
+def _installer(
+    state: StatePaths, interpreter: Interpreter, settings: BuildSettings, fetch: Fetch, report: Callable[[str], None]
+) -> Installer:
+    uv = installers.find_uv(settings.tools) if settings.package_manager in ("uv", "auto") else None
+    if uv:
+        return Installer("uv", uv)
+    if settings.package_manager == "uv":
+        raise EnvironmentBuildError("no uv runs on the login node: set package_manager to 'auto' or 'pip'")
+    version, bundled = installers.bundled_pip(interpreter)
+    if settings.pip and version < installers.PIP_NEW_ENOUGH:
+        bundled = fetch_wheels(state, [settings.pip], fetch, report)[0]
+    if bundled is None:
         raise EnvironmentBuildError(
-            "%s\nThe log is %s on the cluster; it ends:\n%s" % (error, log, _tail(log))
-        ) from None
-    except BaseException:
-        remove_tree(attempt)
-        raise
-
-
-def _publish(attempt: str, current: str) -> None:
-    try:
-        os.symlink(os.path.basename(attempt), current)
-    except FileExistsError:
-        if os.path.exists(os.path.join(current, "bin", "python")):
-            # Another builder was first; a job may run in its environment already, so that one stays.
-            remove_tree(attempt)
-        else:
-            # Somebody cleared away what the link points to, as scratch file systems do.
-            os.symlink(os.path.basename(attempt), attempt + ".link")
-            os.rename(attempt + ".link", current)
-
-
-def _run(step: List[str], log: object, deadline: float) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    process = subprocess.Popen(
-        step,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,  # type: ignore[call-overload]
-    )
-    _BUILDS.add(process)
-    try:
-        code = process.wait(max(1.0, deadline - time.time()))
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        process.wait()
-        raise EnvironmentBuildError("building the environment took longer than venv_setup_timeout allows") from None
-    finally:
-        _BUILDS.discard(process)
-    if code != 0:
-        raise EnvironmentBuildError(
-            "building the environment failed: %s ended with exit %d" % (" ".join(step[:4]), code)
+            "Python %s (%s) came without pip (Debian: apt-get install python3-venv), and no uv runs on the login node: "
+            "choose another Python with @cluster(python=...)" % (interpreter.version_text, interpreter.path)
         )
+    return Installer("pip", bundled)
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _nobody_sends(piece: str) -> bytes:
+    raise EnvironmentBuildError("the environment needs %r, which this client does not send" % piece)
 
 
-def _tail(path: str, size: int = 3000) -> str:
-    with open(path, "rb") as stream:
-        stream.seek(max(0, os.path.getsize(path) - size))
-        return stream.read().decode("utf-8", "replace").strip()
+def _in_words(state: StatePaths, directory: str, interpreter: Interpreter, error: BuildFailedError) -> str:
+    log = os.path.join(directory, "build.log")
+    parts = "%s. %s" % (error, _advice(state, error.kind, interpreter)), log, error.log
+    return "%s\nThe log is %s on the cluster; it ends:\n%s" % parts
+
+
+def _advice(state: StatePaths, kind: str, interpreter: Interpreter) -> str:
+    if kind == "conflict":
+        return (
+            "There are no versions that fit the requirements, each other and Python %s: loosen requirements=, or choose "
+            "another Python with @cluster(python=...)." % interpreter.version_text
+        )
+    if kind == "index":
+        return (
+            "The package index that the login node is set up for can't be reached, or hasn't got what is required: correct "
+            "the names in requirements=, or compare with what 'pip config list' says on the login node."
+        )
+    if kind == "hash":
+        return (
+            "The index served a file whose content is not what the lock says: it was replaced, or a proxy changed it. "
+            "Nothing of it was used. Ask those who run the index."
+        )
+    if kind == "disk":
+        there = os.statvfs(state.root)
+        return (
+            "The disk of %s is full, or your quota is used up (%d MB are free): remove files there, or set remote_state_dir "
+            "to another file system. Nothing of the build is left."
+            % (state.root, there.f_bavail * there.f_frsize >> 20)
+        )
+    if kind == "wheels":
+        return (
+            "The wheels that the client sent are not all that is needed, or don't fit this Python: the log names them."
+        )
+    return "Call again to have it built anew."

@@ -5,12 +5,12 @@ import io
 import json
 import os
 import shutil
-import stat
 import subprocess
 import tempfile
 import zipfile
 from typing import Any, Dict, Optional, Sequence
 
+from .archives import MemberError, check_member
 from .paths import StatePaths, remove_tree, write_aside
 
 __all__ = ["PackageError", "SyntaxRefusedError", "check_syntax", "has_package", "place_data_files", "store_package"]
@@ -74,12 +74,12 @@ def store_package(state: StatePaths, package_id: str, archive: bytes) -> None:
             if sum(item.file_size for item in package.infolist()) > MAX_UNPACKED:
                 raise PackageError("the package %s unpacks to more than %d bytes" % (package_id, MAX_UNPACKED))
             for item in package.infolist():
-                _check_member(item)
+                check_member(item)
                 package.extract(item, aside)
         if _metadata(aside).get("package_id") != package_id:
             raise PackageError("the package that came is not %s" % package_id)
         os.rename(aside, target)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, MemberError) as error:
         raise PackageError("the package %s is damaged: %s" % (package_id, error)) from error
     except OSError:
         if not os.path.isdir(target):
@@ -136,20 +136,6 @@ def _text(path: str) -> Optional[str]:
             return stream.read()
     except FileNotFoundError:
         return None
-
-
-def _check_member(item: zipfile.ZipInfo) -> None:
-    name = item.filename
-    mode = item.external_attr >> 16
-    if (
-        name.startswith(("/", "\\"))
-        or ".." in name.replace("\\", "/").split("/")
-        or ":" in name.split("/")[0]
-        or "\0" in name
-    ):
-        raise PackageError("the package names a file outside itself: %r" % name)
-    if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and stat.S_IFMT(mode):
-        raise PackageError("the package holds something that is not a file: %r" % name)
 
 
 def _metadata(root: str) -> Dict[str, Any]:

@@ -2,7 +2,8 @@
 
 agents/<digest>/     this code, unpacked once per content
 packages/<id>/       packages, unpacked once per content
-envs/<key>/          execution environments; ``current`` points to the one that was built whole
+envs/<key>/          environments; ``current`` points to the one that was built whole
+wheels/<sha256>/     wheels that a client sent, each under its own name
 jobs/<job_id>/       spec.json, key, args, bindings, environment, activation, script.sh, scheduler_id, out/, log/, marks/
 done/<client>/       one mark for each job that ended, renamed into place by the job itself
 placed/              which content was put where in the user's directories, by digest of the path
@@ -104,6 +105,9 @@ class StatePaths(NamedTuple):
     def environment(self, key: str) -> str:
         return os.path.join(self.root, "envs", check_name(key))
 
+    def wheel(self, sha256: str) -> str:
+        return os.path.join(self.root, "wheels", check_name(sha256))
+
     def job(self, job_id: str) -> JobPaths:
         return JobPaths(os.path.join(self.root, "jobs", check_name(job_id)))
 
@@ -143,7 +147,7 @@ def open_state_dir(path: str) -> StatePaths:
             "the state directory %s is open to others (mode %o): run 'chmod 700 %s' on the cluster if its content is yours"
             % (root, stat.S_IMODE(info.st_mode), root)
         )
-    for name in ("agents", "packages", "envs", "jobs", "done", "placed"):
+    for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels"):
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     return StatePaths(root)
 

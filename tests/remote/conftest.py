@@ -13,3 +13,4 @@ def pytest_configure(config):
     config.add_cleanup(lambda: shutil.rmtree(far_side))
     os.symlink(os.path.realpath(REMOTE), os.path.join(far_side, "clustrix_remote"), target_is_directory=True)
     sys.path.insert(0, far_side)
+    config.pluginmanager.import_plugin("environment_fixtures")  # which imports what has just become importable

@@ -1,0 +1,131 @@
+import json
+import os
+import stat
+import time
+
+import pytest
+from clustrix_remote import inventory
+from clustrix_remote.claims import Heartbeat, make_claim
+from clustrix_remote.environments import EnvironmentBuildError, Recipe, ensure_environment, environment_key
+
+from environment_fixtures import ALPHA, BETA, settings
+from made_wheels import lock_of
+
+LOCK = Recipe(lock=lock_of(ALPHA, BETA))
+
+
+@pytest.fixture
+def key(state, interpreter):
+    return environment_key(interpreter, LOCK)
+
+
+@pytest.fixture
+def python(index, state, interpreter):
+    return ensure_environment(state, interpreter, LOCK, settings(), report=[].append)
+
+
+def job_with(state, key, job_id="cxaaaa"):
+    os.makedirs(state.job(job_id).root)
+    os.makedirs(state.done("me"), exist_ok=True)
+    with open(state.job(job_id).spec, "w") as stream:
+        json.dump({"client": "me", "environments": [key]}, stream)
+    return job_id
+
+
+def test_an_environment_is_listed_with_interpreter_packages_size_and_use(python, state, interpreter, key):
+    (item,) = inventory.environments(state)
+    assert item["key"] == key
+    assert item["interpreter"] == interpreter.path
+    assert item["python"] == interpreter.version_text
+    assert item["packages"] == {"alpha": "1.0", "beta": "1.0"}
+    assert item["is_ready"]
+    assert not item["is_building"]
+    on_disk = sum(
+        os.path.getsize(os.path.join(parent, name))
+        for parent, _, names in os.walk(os.path.realpath(os.path.dirname(os.path.dirname(python))))
+        for name in names
+        if not os.path.islink(os.path.join(parent, name))
+    )
+    assert on_disk / 2 < item["size"] < on_disk * 20
+
+
+def test_one_that_is_being_built_and_one_that_failed_are_listed_as_that(settings_of_nobody, state, interpreter, key):
+    with pytest.raises(EnvironmentBuildError):
+        ensure_environment(state, interpreter, LOCK, settings(), report=[].append)
+    (failed,) = inventory.environments(state)
+    assert (failed["is_ready"], failed["is_building"]) == (False, False)
+    assert "install ended with exit" in failed["failed"]
+    with Heartbeat(make_claim(state.environment(key)), 60, lambda: None):
+        (building,) = inventory.environments(state)
+    assert (building["is_ready"], building["is_building"]) == (False, True)
+
+
+def test_a_claim_without_heartbeat_is_no_build(state, key):
+    os.mkdir(state.environment(key))
+    claim = make_claim(state.environment(key))
+    os.utime(claim.heartbeat, (time.time() - 100,) * 2)
+    (item,) = inventory.environments(state)
+    assert not item["is_building"]
+    inventory.remove_environment(state, key)
+    assert inventory.environments(state) == []
+
+
+def test_use_is_noted_once_an_hour_at_most(state, key):
+    os.mkdir(state.environment(key))
+    note = os.path.join(state.environment(key), "used")
+    inventory.note_use(state, key)
+    for age, is_noted in ((3500, False), (3700, True)):
+        before = time.time() - age
+        os.utime(note, (before, before))
+        inventory.note_use(state, key)
+        assert (os.path.getmtime(note) > before + 1) is is_noted
+
+
+def test_what_is_removed_leaves_nothing(python, state, key):
+    inventory.remove_environment(state, key)
+    assert os.listdir(os.path.join(state.root, "envs")) == []
+
+
+def test_one_that_an_unfinished_job_needs_is_refused_and_stays_usable(python, state, key):
+    job_id = job_with(state, key)
+    with pytest.raises(inventory.EnvironmentInUseError, match=job_id):
+        inventory.remove_environment(state, key)
+    assert os.path.exists(python)
+    open(os.path.join(state.done("me"), job_id + ".done"), "w").close()
+    inventory.remove_environment(state, key)
+    assert not os.path.exists(python)
+
+
+def test_jobs_of_other_environments_are_no_hindrance(python, state, key):
+    job_with(state, "another")
+    inventory.remove_environment(state, key)
+    assert not os.path.exists(python)
+
+
+def test_one_that_is_being_built_is_refused(state, key):
+    os.mkdir(state.environment(key))
+    make_claim(state.environment(key))
+    with pytest.raises(inventory.EnvironmentInUseError, match="is being built"):
+        inventory.remove_environment(state, key)
+
+
+def test_one_that_is_not_there_is_an_error(state):
+    with pytest.raises(ValueError, match="no environment nosuch"):
+        inventory.remove_environment(state, "nosuch")
+
+
+def test_the_room_on_the_disk_and_the_users_quota(state, monkeypatch, tmp_path):
+    # As quota-tools 4.06 prints it with -w -p; the asterisk marks what is over its soft limit.
+    program = tmp_path / "quota"
+    program.write_text(
+        "#!/bin/sh\n[ \"$*\" = '-w -p' ] || exit 2\ncat <<'END'\n"
+        "Disk quotas for user mira (uid 1000): \n"
+        "     Filesystem  blocks   quota   limit   grace   files   quota   limit   grace\n"
+        "nfs.cluster:/home  2097152* 1048576 4194304  1795842545      12       0       0       0\n"
+        "END\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    room = inventory.room(state)
+    assert 0 < room["free"] <= room["total"]
+    assert room["quotas"] == [{"file_system": "nfs.cluster:/home", "used": 2 << 30, "limit": 4 << 30}]
