@@ -1,7 +1,8 @@
 """Which modules are the user's own, where their files are, and what those files import in turn.
 
-Local is what neither Python nor an installer brought: not of the standard library, and not below a ``site-packages``
-or ``dist-packages``, judged by the real path; so editable installs and namespace packages are local.
+Local is what neither Python nor an index brought: not of the standard library, and not below a ``site-packages``
+or ``dist-packages``, judged by the real path; so editable installs and namespace packages are local. Below one, local is
+what was installed from a directory of this computer or, in pure Python, from a version control system.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clustrix.distributions import shipped_files
 from clustrix.errors import PackagingError
 from clustrix.module_text import BLOCKS, dotted_name, is_type_checking, literal_or_none, read_module_text
 
@@ -145,7 +147,7 @@ def modules_reached(imports: Iterable[Import]) -> ModuleSet:
                 continue  # the job does without it
             place = locate(name)
             if place is None:
-                if name == wanted.module and not _is_below_local_package(name):
+                if _is_external(name, wanted):
                     (found.optional if wanted.is_optional else required).add(name)
                     (found.deferred if wanted.is_deferred else at_once).add(name)
                 continue  # else an attribute of its module, or a namespace package
@@ -178,10 +180,10 @@ def locate(name: str) -> LocalModule | None:
 
 @cache
 def is_local_path(path: str) -> bool:
-    """Whether a file belongs to the user rather than to Python or to an installed distribution."""
+    """Whether a file belongs to the user rather than to Python or to a distribution that an index has."""
     real = Path(path).resolve()
     if {"site-packages", "dist-packages"} & set(real.parts):
-        return False
+        return str(real) in shipped_files()
     return not any(real.is_relative_to(root) for root in _python_roots())
 
 
@@ -296,6 +298,24 @@ def _with_parents(name: str) -> Iterator[LocalModule]:
 def _is_extension(name: str) -> bool:
     path, _ = _file_of(name)
     return bool(path) and is_local_path(path) and not path.endswith(_SOURCE_SUFFIXES)
+
+
+def _is_external(name: str, wanted: Import) -> bool:
+    """Whether a distribution has to bring ``name``, which is no local module.
+
+    A namespace's distributions are told apart by what is imported from it: ``from google.cloud import storage``.
+    """
+    part = wanted.name if wanted.name != "*" and _is_namespace(wanted.module) else ""
+    imported = f"{wanted.module}.{part}" if part else wanted.module
+    return name == imported and (bool(_file_of(name)[0]) or not _is_below_local_package(name))
+
+
+def _is_namespace(name: str) -> bool:
+    module = sys.modules.get(name)
+    if module is not None:
+        return getattr(module, "__file__", None) is None and hasattr(module, "__path__")
+    spec = _spec_of(name)
+    return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
 
 
 def _is_below_local_package(name: str) -> bool:

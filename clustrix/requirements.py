@@ -1,7 +1,7 @@
-"""Which distributions a function's imports need, as the client has them.
+"""Which distributions a function's imports need, as the client has them; and what users write in their place.
 
 The versions are upper bounds for the cluster's Python, which may be too old for the client's own; they are no lock:
-what exactly is installed is decided for that interpreter when its environment is made.
+what exactly is installed is decided for that interpreter (see lock.py).
 """
 
 from __future__ import annotations
@@ -9,25 +9,55 @@ from __future__ import annotations
 import re
 import sys
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from clustrix.errors import PackagingError
+from clustrix.distributions import canonical_name, installed_distributions, providers
 from clustrix.local_modules import is_standard_library
+from clustrix.requirement_files import read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-__all__ = ["explicit_requirements", "requirements_for"]
+    from clustrix.distributions import Distribution
+
+__all__ = ["explicit_constraints", "explicit_requirements", "requirements_for"]
 
 _OWN_PACKAGES = ("clustrix", "simcluster")
+# Modules that are often imported only on the cluster, of distributions with another name (each one's own documentation).
+_OTHERWISE_NAMED = {
+    "Bio": "biopython",
+    "Crypto": "pycryptodome",
+    "OpenSSL": "pyopenssl",
+    "PIL": "pillow",
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "fitz": "pymupdf",
+    "git": "gitpython",
+    "igraph": "python-igraph",
+    "mpl_toolkits": "matplotlib",
+    "osgeo": "gdal",
+    "pkg_resources": "setuptools",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "usb": "pyusb",
+    "yaml": "pyyaml",
+    "zmq": "pyzmq",
+}
 
 
 def requirements_for(imports: Iterable[str], optional: Iterable[str] = ()) -> tuple[str, ...]:
     """PEP 508 requirements for names of imported modules, sorted: ``numpy<=2.1.0``.
 
     What the client doesn't have is required by its bare name; of ``optional`` ones (always imported within
-    ``try/except ImportError``) it is left out. The standard library and clustrix itself need nothing.
+    ``try/except ImportError``) it is left out. The standard library and clustrix itself need nothing, and neither do
+    distributions that are shipped as source. What these ask of others with extras (``pandas[parquet]``) is asked for with them;
+    other extras leave no trace in an installation. A version's local part (``+cu121``) is left out: the same release of
+    whatever index the client uses.
     """
     left_out = set(optional)
     found: set[str] = set()
@@ -35,121 +65,53 @@ def requirements_for(imports: Iterable[str], optional: Iterable[str] = ()) -> tu
         top = name.partition(".")[0]
         if top in _OWN_PACKAGES:
             continue
-        providers = _providers(top, name) if not _is_in_this_python(top) else ()
-        if providers:
-            found.update(_bounded(distribution) for distribution in providers)
+        having = providers(top, name) if top not in sys.stdlib_module_names else ()
+        if having:
+            found.update(_bounded(item) for item in having if not item.is_shipped)
         elif not is_standard_library(top) and name not in left_out:
-            found.add(_canonical(top))
+            found.add(_OTHERWISE_NAMED.get(top, canonical_name(top)))
     return tuple(sorted(found))
 
 
 def explicit_requirements(value: str | Path | Iterable[str]) -> tuple[str, ...]:
-    """The user's own requirements: PEP 508 strings, or the path of a requirements file.
+    """The user's own requirements, sorted: PEP 508 strings, or the path of a file that holds them.
+
+    A requirements.txt, with the files that it names; a pyproject.toml's ``[project].dependencies``; what a uv.lock has
+    for its projects; what pip can install of a conda environment.yml. Constraints on what is required are part of it.
 
     :raises PackagingError: the file can't be read, or a line is not a requirement; the message names it
     """
-    if isinstance(value, str | Path):
-        try:
-            lines = Path(value).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise PackagingError(
-                f"requirements={str(value)!r} can't be read: {error}. Give a list or a file."
-            ) from error
-        origin = str(value)
-    else:
-        lines, origin = list(value), "requirements"
-    return tuple(sorted(set(_validated(lines, origin))))
+    return read_requirements(value).required()
 
 
-def _validated(lines: list[str], origin: str) -> Iterable[str]:
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - 15 ms, seldom needed
+def explicit_constraints(value: str | Path | Iterable[str]) -> tuple[str, ...]:
+    """Versions for what the user's requirements need in turn: of ``-c`` in a requirements.txt, and all that is in a uv.lock.
 
-    for number, line in enumerate(lines, 1):
-        text = re.sub(r"(^|\s)#.*$", "", line).strip()
-        if not text:
-            continue
-        try:
-            yield str(Requirement(text))
-        except InvalidRequirement as error:
-            raise PackagingError(
-                f"{origin}, line {number}: {line.strip()!r} is not a requirement ({str(error).splitlines()[0]}). "
-                "Write a name with versions, such as 'numpy>=1.19'; options and nested files are not supported yet."
-            ) from error
+    :raises PackagingError: as explicit_requirements
+    """
+    return read_requirements(value).constraints
 
 
-def _is_in_this_python(top: str) -> bool:
-    return top in sys.stdlib_module_names
-
-
-def _bounded(distribution: _Distribution) -> str:
-    name = _canonical(distribution.header("Name"))
-    version = distribution.header("Version").partition("+")[0]
+def _bounded(distribution: Distribution) -> str:
+    extras = ",".join(sorted(_extras_asked_for().get(distribution.name, ())))
+    name = f"{distribution.name}[{extras}]" if extras else distribution.name
+    version = distribution.version
     return f"{name}<={version}" if re.fullmatch(r"[0-9][0-9a-zA-Z.!_-]*", version) else name
 
 
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-class _Distribution(NamedTuple):
-    """An installed distribution: its metadata file, and the paths that it installed, each after a line break."""
-
-    metadata: Path
-    record: str
-
-    def header(self, name: str) -> str:
-        """A header of the metadata file (PyPA, "Core metadata specifications"): the first line that has it."""
-        match = re.search(
-            rf"^{name}:[ \t]*(.*?)\s*$", self.metadata.read_text(encoding="utf-8", errors="replace"), re.MULTILINE
-        )
-        return match[1] if match else ""
-
-
 @cache
-def _installed() -> list[_Distribution]:
-    """Every distribution on the path, as PyPA's "Recording installed projects" has them on disk.
+def _extras_asked_for() -> dict[str, set[str]]:
+    """The extras with which shipped distributions require others, by the others' names."""
+    found: dict[str, set[str]] = {}
+    for item in installed_distributions():
+        lines = [line for line in item.requires if "[" in line.partition(";")[0]] if item.is_shipped else []
+        for line in lines:
+            from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - 15 ms, seldom needed
 
-    importlib.metadata knows the same, but its import takes 22 ms and packages_distributions() 35 to 114 more; this takes 5.
-    """
-    found = []
-    for directory in dict.fromkeys(sys.path):
-        root = Path(directory or ".")
-        infos = [name for name in _names_in(root) if name.endswith((".dist-info", ".egg-info"))]
-        for info in (root / name for name in sorted(infos)):
-            metadata = info / ("METADATA" if info.suffix == ".dist-info" else "PKG-INFO")
-            record = _text_of(info / "RECORD")
-            if not record:
-                names = _text_of(info / "top_level.txt").split()
-                record = "".join(f"{name}/__init__.py,,\n" for name in names)
-            if record and metadata.is_file():
-                found.append(_Distribution(metadata, "\n" + record))
+            try:
+                wanted = Requirement(line)
+            except InvalidRequirement:
+                continue  # an old distribution's; its installer was more patient
+            if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+                found.setdefault(canonical_name(wanted.name), set()).update(wanted.extras)
     return found
-
-
-def _names_in(directory: Path) -> list[str]:
-    try:
-        return [entry.name for entry in directory.iterdir()]
-    except OSError:  # sys.path may name what does not exist, or an archive
-        return []
-
-
-def _text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-@cache
-def _providers(top: str, name: str) -> tuple[_Distribution, ...]:
-    """The distributions that installed a module: of several that share a top-level name, those which have the rest."""
-    package = re.compile(rf"\n{re.escape(top)}(/|\.py,|\.[^/\n]*\.(so|pyd),)")
-    having = [item for item in _installed() if package.search(item.record)]
-    path = name.replace(".", "/")
-    while len(having) > 1 and "/" in path:
-        exact = re.compile(rf"\n{re.escape(path)}(/|\.py,|\.[^/\n]*\.(so|pyd),)")
-        having = [item for item in having if exact.search(item.record)] or having
-        path = path.rpartition("/")[0]
-    if len(having) > 1:
-        having = [
-            item for item in having if f"\n{top}/__init__.py," in item.record or f"\n{top}.py," in item.record
-        ] or having
-    unique = {_canonical(item.header("Name")): item for item in reversed(having)}
-    return tuple(unique[key] for key in sorted(unique))
