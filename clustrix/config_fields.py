@@ -24,7 +24,6 @@ _SUPPORTED: dict[str, tuple[Any, ...]] = {
     "cluster_type": ("slurm", "local"),
     "connection": ("auto", "paramiko", "local"),
     "use_two_venv": (False, "auto"),
-    "package_manager": ("auto", "pip"),
     "build_on": ("login",),
     "default_queue": (None,),
     "max_parallel_jobs": (100,),

@@ -13,7 +13,6 @@ import secrets
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors
@@ -23,10 +22,11 @@ from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.future import ClusterFuture
 from clustrix.journal import Entry, Journal, state_directory
 from clustrix.local_modules import locate
-from clustrix.requirements import explicit_requirements
+from clustrix.requirements import explicit_constraints, explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
 from clustrix.session import Session
+from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ class _Job:
 
 
 class _Parts(NamedTuple):
-    """What is sent of a job; the package only if the cluster lacks it."""
+    """What is sent of a job; ``supplies`` only as far as the cluster lacks them."""
 
     spec: dict[str, Any]
-    package_path: str
+    supplies: Supplies
     arguments: bytes
     bindings: bytes
     python_wish: str
@@ -148,7 +148,10 @@ class ClusterExecutor(concurrent.futures.Executor):
         }
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
-        parts = _Parts(spec, package.package_path, arguments, bindings, wish)
+        supplies = Supplies(
+            package.package_path, spec["requirements"], spec["constraints"], config.local_cache_dir, _show_progress
+        )
+        parts = _Parts(spec, supplies, arguments, bindings, wish)
         self._receivers.start()
         self._submitters.submit(self._send, job, parts)
         return future
@@ -265,7 +268,7 @@ class ClusterExecutor(concurrent.futures.Executor):
                 "submit",
                 {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.arguments)},
                 parts.arguments + parts.bindings,
-                pieces={"package": Path(parts.package_path).read_bytes},
+                pieces=parts.supplies,
                 on_progress=_show_progress,
             )
         except errors.ClusterConnectionError as error:
@@ -407,6 +410,8 @@ def _spec(
         "environment": config.conda_env_name,
         "imports": sorted(_imports_needed(package.dependencies)),
         "requirements": sorted(requirements),
+        "constraints": sorted(explicit_constraints(options.requirements)) if options.requirements is not None else [],
+        "package_manager": config.package_manager,
         "setup_timeout": config.venv_setup_timeout,
         "config": _without_variables(config),
     }

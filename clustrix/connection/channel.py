@@ -92,12 +92,12 @@ class Channel:
         operation: str,
         head: dict[str, Any],
         body: Any = b"",
-        pieces: dict[str, Callable[[], bytes]] | None = None,
+        pieces: Callable[[str, dict[str, Any]], bytes] | None = None,
         on_progress: Callable[[str], object] | None = None,
     ) -> dict[str, Any]:
         """Send one request and wait for its answer.
 
-        ``pieces`` are sent only when the agent says that it needs them. An error of the agent is raised as the
+        ``pieces`` gives what the agent says that it needs, by its name and the head that asks for it. An error of the agent is raised as the
         class of clustrix.errors that it names; a lost connection as ClusterConnectionError.
         """
         number = next(self._ids)
@@ -113,7 +113,7 @@ class Channel:
                 if isinstance(answer, errors.ClusterConnectionError):
                     raise answer
                 if "need" in answer:
-                    self._send_piece(number, answer["need"], pieces or {})
+                    self._send_piece(number, answer, pieces)
                 elif "progress" in answer:
                     if on_progress:
                         on_progress(answer["progress"])
@@ -131,14 +131,20 @@ class Channel:
         self._stream.close()
         self._pipe.close()
 
-    def _send_piece(self, number: int, name: str, pieces: dict[str, Callable[[], bytes]]) -> None:
+    def _send_piece(
+        self, number: int, asked: dict[str, Any], pieces: Callable[[str, dict[str, Any]], bytes] | None
+    ) -> None:
         try:
-            body = pieces[name]()
+            if pieces is None:
+                raise errors.ClusterConnectionError(
+                    f"{self._host} asks for {asked['need']!r}, and nothing was to be sent"
+                )
+            body = pieces(asked["need"], asked)
         except BaseException:
             # The agent waits for it; it shall not wait for as long as the connection lasts.
             self._send({"id": number, "piece": None}, b"")
             raise
-        self._send({"id": number, "piece": name}, body)
+        self._send({"id": number, "piece": asked["need"]}, body)
 
     def _send(self, head: dict[str, Any], body: Any) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Callable, Dict, Set, Tuple
 from . import builds, environments, existing_environments, interpreters, inventory, jobs, packages, watch, wheels
 from .environment_modules import UnknownModuleError
 from .frames import FrameError
+from .job_environment import job_environment
 from .job_python import job_python
 from .notes import Notes
 from .paths import StateDirError, StatePaths
@@ -57,9 +58,9 @@ class _Request:
     def say(self, **fields: Any) -> None:
         self._agent.stream.send(dict(fields, id=self.head["id"]))
 
-    def ask_for(self, piece: str) -> bytes:
-        """Have the client send a missing piece in this request's own conversation."""
-        self.say(need=piece)
+    def ask_for(self, piece: str, **about: Any) -> bytes:
+        """Have the client send a missing piece in this request's own conversation; ``about`` it may need to know."""
+        self.say(need=piece, **about)
         head, body = self.pieces.get()
         if head.get("piece") != piece:
             raise ValueError("the client sent %r for %r" % (head.get("piece"), piece))
@@ -181,49 +182,12 @@ class Agent:
             self._notes,
             spec,
             report=report,
-            ensure_environment=lambda interpreter: self._environment(request, spec, interpreter),
+            environment_on=lambda candidates: job_environment(
+                self._state, spec, candidates, report=report, ask=request.ask_for, gone=self._gone
+            ),
         )
         spec["job_python"] = list(python.interpreter.version[:2])
         return jobs.JobRequest(spec, python, work_dir, self._runner)
-
-    def _environment(self, request: _Request, spec: Dict[str, Any], interpreter: interpreters.Interpreter) -> str:
-        """The Python of the job's environment. Its tools environment comes first, for that may bring the uv to build with.
-
-        Of the spec: ``tools`` are [name, sha256] of wheels for the tools environment, ``pip`` one of a pip; ``lock`` takes
-        the place of ``requirements``; ``has_wheels`` says that the client sends wheels where no index is reached.
-        """
-        spec["environments"] = []
-
-        def ensured(
-            of: interpreters.Interpreter, recipe: environments.Recipe, settings: environments.BuildSettings
-        ) -> str:
-            key = environments.environment_key(of, recipe)
-            spec["environments"].append(key)
-            python = environments.ensure_environment(
-                self._state,
-                of,
-                recipe,
-                settings,
-                report=lambda line: request.say(progress=line),
-                fetch=request.ask_for,
-                gone=self._gone,
-            )
-            inventory.note_use(self._state, key)
-            return python
-
-        settings = environments.BuildSettings(
-            seconds=spec["setup_timeout"],
-            package_manager=spec.get("package_manager", "auto"),
-            pip=wheels.Wheel(*spec["pip"]) if "pip" in spec else None,
-            has_wheels=spec.get("has_wheels", False),
-        )
-        if spec.get("tools"):
-            tools = environments.Recipe(tools=tuple(wheels.Wheel(*item) for item in spec["tools"]))
-            nearest = interpreters.choose_interpreter(None, None, tuple(spec["client_python"]))
-            settings = settings._replace(tools=ensured(nearest, tools, settings))
-        lock = spec.get("lock", "")
-        recipe = environments.Recipe(lock, () if lock else tuple(spec["requirements"]))
-        return ensured(interpreter, recipe, settings)
 
     def _environments(self, request: _Request) -> Dict[str, Any]:  # noqa: ARG002 - every operation is called so
         return {"environments": inventory.environments(self._state), "room": inventory.room(self._state)}

@@ -20,12 +20,13 @@ from . import inventory
 from .claims import Claim, Heartbeat, note_holder, release
 from .installers import Installer, complaint, install_command, installer_environment, runs_uv, venv_command
 from .paths import remove_tree, write_aside
+from .script import with_modules
 from .wheels import WheelError, unpack_wheel
 
 __all__ = ["Plan", "main", "start", "tail"]
 
 Plan = Dict[str, Any]
-"""What a builder is told, as JSON: ``about`` (key, interpreter, python, platform), ``lock`` and ``requirements``, ``tools``
+"""What a builder is told, as JSON: ``about`` (key, interpreter, python, platform, modules), ``lock`` and ``requirements``, ``tools``
 (paths of wheels to unpack), ``installer`` (kind and path, or None), ``wheels`` (paths that take the place of the index, or
 None), ``seconds`` that it may take, and ``token``."""
 
@@ -111,7 +112,7 @@ class _Build:
         plan, temporary = self._plan, self._claim.file("tmp")
         os.mkdir(temporary, 0o700)
         installer = Installer(*plan["installer"]) if plan["installer"] else None
-        self._step("making it", venv_command(installer, plan["about"]["interpreter"], self._target))
+        self._step("making the environment", venv_command(installer, plan["about"]["interpreter"], self._target))
         if plan["tools"]:
             self._unpack_tools()
         if installer and (plan["lock"] or plan["requirements"]):
@@ -147,6 +148,7 @@ class _Build:
 
     def _step(self, what: str, command: List[str]) -> None:
         _log("$ " + " ".join(command))
+        command = with_modules(self._plan["about"]["modules"], command)
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL,

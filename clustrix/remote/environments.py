@@ -169,6 +169,7 @@ def _plan(
             "interpreter": interpreter.path,
             "python": interpreter.version_text,
             "platform": interpreter.platform,
+            "modules": interpreter.modules,
         },
         "lock": recipe.lock,
         "requirements": sorted(recipe.requirements),

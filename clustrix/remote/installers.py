@@ -9,6 +9,7 @@ import subprocess
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from .interpreters import Interpreter
+from .script import with_modules
 
 __all__ = ["Installer", "bundled_pip", "complaint", "find_uv", "install_command", "runs_uv", "venv_command"]
 
@@ -64,7 +65,7 @@ def runs_uv(path: str) -> bool:
 def bundled_pip(interpreter: Interpreter) -> Tuple[Tuple[int, ...], Optional[str]]:
     """The version and the wheel of the pip that came with this Python; ``((), None)``: none did, as on a bare Debian."""
     answer = subprocess.run(
-        [interpreter.path, "-I", "-S", "-c", _BUNDLED],
+        with_modules(interpreter.modules, [interpreter.path, "-I", "-S", "-c", _BUNDLED]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,9 +1,10 @@
 """Decides what a job's Python is and what it needs around it: everything that can be refused before the job is queued."""
 
-from typing import Any, Callable, Dict, List, NamedTuple, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set
 
 from . import existing_environments, interpreters, packages
 from .environment_modules import refuse_unknown_modules
+from .job_environment import JobEnvironment
 from .notes import Notes
 from .paths import StatePaths
 from .provisioning import choose_or_provision
@@ -26,19 +27,19 @@ def job_python(
     spec: Dict[str, Any],
     *,
     report: Callable[[str], None],
-    ensure_environment: Callable[[interpreters.Interpreter], str],
+    environment_on: Callable[[Sequence[interpreters.Interpreter]], JobEnvironment],
 ) -> JobPython:
-    """The Python of the job that ``spec`` describes: ``ensure_environment`` gives that of our own environment.
+    """The Python of the job that ``spec`` describes: ``environment_on`` gives our own environment on one of some interpreters.
 
     Raises UnknownModuleError, EnvironmentUnusableError, InterpreterNotFoundError, SyntaxRefusedError, and what
-    ``ensure_environment`` raises.
+    ``environment_on`` raises.
     """
     refuse_unknown_modules(notes, spec["modules"], spec["environment_variables"])
     if spec["environment"]:
         found = _existing(spec, report)
     else:
-        interpreter = _interpreter(spec, report)
-        found = JobPython(ensure_environment(interpreter), interpreter)
+        own = environment_on(_candidates(spec, report))
+        found = JobPython(own.python, own.interpreter)
     try:
         command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
         packages.check_syntax(state, spec["package"], command, found.interpreter.version_text)
@@ -53,7 +54,8 @@ def job_python(
 _reported: Set[str] = set()
 
 
-def _interpreter(spec: Dict[str, Any], report: Callable[[str], None]) -> interpreters.Interpreter:
+def _candidates(spec: Dict[str, Any], report: Callable[[str], None]) -> List[interpreters.Interpreter]:
+    """The interpreters that may run the job, the chosen one first."""
     client = tuple(spec["client_python"])
     wish = (spec["python"], spec["python_executable"], client)
     interpreter = choose_or_provision(
@@ -64,7 +66,8 @@ def _interpreter(spec: Dict[str, Any], report: Callable[[str], None]) -> interpr
     if not any(wish[:2]) and interpreter.version[:2] != client[:2] and choice not in _reported:
         _reported.add(choice)
         report(choice)
-    return interpreter
+    others = interpreters.candidates(*wish)
+    return [interpreter, *(item for item in others if item.path != interpreter.path)]
 
 
 def _existing(spec: Dict[str, Any], report: Callable[[str], None]) -> JobPython:

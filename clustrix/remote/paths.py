@@ -3,6 +3,7 @@
 agents/<digest>/     this code, unpacked once per content
 packages/<id>/       packages, unpacked once per content
 envs/<key>/          environments; ``current`` points to the one that was built whole
+decisions/<digest>   which environment was decided on for equal wishes: a cache
 wheels/<sha256>/     wheels that a client sent, each under its own name
 jobs/<job_id>/       spec.json, key, args, bindings, environment, activation, script.sh, scheduler_id, out/, log/, marks/
 done/<client>/       one mark for each job that ended, renamed into place by the job itself
@@ -105,6 +106,9 @@ class StatePaths(NamedTuple):
     def environment(self, key: str) -> str:
         return os.path.join(self.root, "envs", check_name(key))
 
+    def decision(self, digest: str) -> str:
+        return os.path.join(self.root, "decisions", check_name(digest) + ".json")
+
     def wheel(self, sha256: str) -> str:
         return os.path.join(self.root, "wheels", check_name(sha256))
 
@@ -147,7 +151,7 @@ def open_state_dir(path: str) -> StatePaths:
             "the state directory %s is open to others (mode %o): run 'chmod 700 %s' on the cluster if its content is yours"
             % (root, stat.S_IMODE(info.st_mode), root)
         )
-    for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels"):
+    for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels", "decisions"):
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     return StatePaths(root)
 

@@ -16,7 +16,7 @@ import clustrix_remote
 import pytest
 from clustrix_remote.stream import Stream
 
-from environment_fixtures import ALPHA, BETA, NO_INDEX, wait_for
+from environment_fixtures import ALPHA, BETA, NO_INDEX
 from made_wheels import Sender, lock_of, make_wheel, sha256
 
 MAIN = """
@@ -55,8 +55,8 @@ class AgentProcess:
         self._answers[number] = queue.Queue()
         self._stream.send(dict(head, id=number, op=operation), body)
 
-    def end_of(self, number, pieces=None):
-        """The last answer to a request; what the agent asks for meanwhile is sent from ``pieces``."""
+    def end_of(self, number, pieces=None, until=None):
+        """The last answer to a request, or its first progress with ``until`` in it; what the agent asks for is sent from ``pieces``."""
         progress = []
         while True:
             answer = self._answers[number].get(timeout=60)
@@ -64,14 +64,11 @@ class AgentProcess:
                 self.send_piece(number, answer["need"], pieces(answer["need"]))
             elif "progress" in answer:
                 progress.append(answer["progress"])
-            else:
+            if not {"need", "progress"} & set(answer) or (until and until in answer.get("progress", "")):
                 return dict(answer, progress=progress)
 
     def send_piece(self, number, name, body):
         self._stream.send({"id": number, "piece": name}, body)
-
-    def has_answered(self, number):
-        return not self._answers[number].empty()
 
     def close(self, with_signal=None):
         if with_signal:
@@ -122,7 +119,12 @@ def spec(interpreter, tmp_path):
         "python": None,
         "python_executable": interpreter.path,
         "client_python": [3, 12],
+        "provision_python": False,
+        "environment": None,
+        "imports": [],
         "requirements": [],
+        "constraints": [],
+        "package_manager": "auto",
         "setup_timeout": 60,
         "work_dir": str(tmp_path),
         "resources": {"cores": 1, "memory_mb": 100, "time_seconds": 60},
@@ -136,8 +138,10 @@ def submitted(agent, number, spec):
     agent.begin(number, "submit", spec=spec, arguments=0, key=hashlib.sha256(b"").hexdigest())
 
 
-def pieces_of(sender):
+def pieces_of(sender, **lock):
     def piece(name):
+        if name == "lock":
+            return json.dumps({"candidate": 0, **lock}).encode()
         return package() if name == "package" else sender(name)
 
     return piece
@@ -145,10 +149,10 @@ def pieces_of(sender):
 
 def test_a_job_brings_its_lock_and_the_client_sends_wheels_where_there_is_no_index(agent, spec):
     sender = Sender(ALPHA, BETA)
-    spec.update(lock=lock_of(ALPHA, BETA), has_wheels=True)
+    spec.update(requirements=["alpha", "beta"])
     mine = agent()
     submitted(mine, 1, spec)
-    answer = mine.end_of(1, pieces_of(sender))
+    answer = mine.end_of(1, pieces_of(sender, lock=lock_of(ALPHA, BETA), has_wheels=True))
     assert answer["ok"]["scheduler_id"] == "17"
     assert sender.asked[0] == "wheels"
     mine.begin(2, "environments")
@@ -157,15 +161,17 @@ def test_a_job_brings_its_lock_and_the_client_sends_wheels_where_there_is_no_ind
     assert listed["room"]["free"] > 0
 
 
+@pytest.mark.usefixtures("index")
 def test_tools_come_before_the_jobs_own_environment(agent, spec):
     pickler = make_wheel("cloudpickle", "3.1.1")
-    spec.update(tools=[[pickler[0], sha256(pickler[1])]])
+    sent = {"lock": lock_of(ALPHA), "tools": [[pickler[0], sha256(pickler[1])]]}
+    spec.update(requirements=["alpha"])
     mine = agent()
     submitted(mine, 1, spec)
-    assert "ok" in mine.end_of(1, pieces_of(Sender(pickler)))
+    assert "ok" in mine.end_of(1, pieces_of(Sender(pickler), **sent))
     mine.begin(2, "environments")
     listed = mine.end_of(2)["ok"]["environments"]
-    assert sorted(str(item["packages"]) for item in listed) == ["{'cloudpickle': '3.1.1'}", "{}"]
+    assert sorted(str(item["packages"]) for item in listed) == ["{'alpha': '1.0'}", "{'cloudpickle': '3.1.1'}"]
 
 
 def test_a_warm_submission_needs_nothing_and_says_nothing(agent, spec):
@@ -198,28 +204,29 @@ def test_an_environment_that_a_queued_job_needs_is_not_removed_until_the_job_is_
 
 @pytest.mark.parametrize("end", [None, signal.SIGKILL], ids=["the connection is lost", "the agent is killed"])
 def test_the_build_goes_on_and_the_next_submission_finds_it(agent, spec, index, end):
-    spec.update(lock=lock_of(ALPHA, BETA))
+    spec.update(requirements=["alpha", "beta"])
+    pieces = pieces_of(Sender(), lock=lock_of(ALPHA, BETA))
     index.gate.clear()
     first = agent()
     submitted(first, 1, spec)
-    first.send_piece(1, "package", package())
+    first.send_piece(1, "package", pieces("package"))
+    first.send_piece(1, "lock", pieces("lock"))
     assert index.is_asked_for_a_file.wait(30)
     first.close(end)
     second = agent()
     submitted(second, 1, spec)
-    wait_for(lambda: second.has_answered(1))
+    assert second.end_of(1, pieces, until="waiting for the environment")["progress"]
     index.gate.set()
     answer = second.end_of(1)
     assert answer["ok"]["scheduler_id"] == "17"
-    assert answer["progress"][0].startswith("waiting for the environment")
     assert len([path for path in index.requests if path.startswith("/files/")]) == 2
 
 
 def test_a_failed_build_is_told_to_the_client_and_leaves_no_job(agent, spec, state):
-    spec.update(lock=lock_of(ALPHA))
+    spec.update(requirements=["alpha"])
     mine = agent()
     submitted(mine, 1, spec)
-    error = mine.end_of(1, pieces_of(Sender()))["error"]
+    error = mine.end_of(1, pieces_of(Sender(), lock=lock_of(ALPHA)))["error"]
     assert error["type"] == "EnvironmentSetupError"
     assert NO_INDEX.partition("/simple")[0] in error["message"]
     assert os.listdir(os.path.join(state.root, "jobs")) == []

@@ -1,0 +1,89 @@
+"""The environment of one job: which Python and which packages, decided once with the client, then found again by one file.
+
+``decisions/<digest>.json`` says what was decided for the same wishes on the same interpreters. As long as the environment
+that it names is there, a submission asks nobody.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from typing import Any, Callable, Dict, NamedTuple, Sequence
+
+from . import inventory
+from .environments import BuildSettings, Recipe, ensure_environment, environment_key, environment_python
+from .interpreters import Interpreter, choose_interpreter
+from .paths import StatePaths, write_aside
+from .wheels import Wheel
+
+__all__ = ["JobEnvironment", "job_environment"]
+
+
+class JobEnvironment(NamedTuple):
+    """The interpreter, and the Python of the environment that is made with it."""
+
+    interpreter: Interpreter
+    python: str
+
+
+def job_environment(
+    state: StatePaths,
+    spec: Dict[str, Any],
+    candidates: Sequence[Interpreter],
+    *,
+    report: Callable[[str], None],
+    ask: Callable[..., bytes],
+    gone: threading.Event,
+) -> JobEnvironment:
+    """The environment for the job of ``spec`` on one of ``candidates``, the best of which comes first; built if need be.
+
+    Where the job needs packages, the client is asked for the piece ``lock``, with the candidates: it answers in JSON with
+    ``candidate``, the number of the first one that can have them all; ``lock``, the text of its requirements file, empty if
+    the client can make none (then ``requirements`` are resolved here); and what it sends when it is asked for, each as
+    [name, sha256]: ``tools`` for the tools environment, whose uv builds the others, ``pip``, and, if it ``has_wheels``, those
+    of the lock. Raises what ``ensure_environment`` does. ``spec["environments"]`` gets the keys of what the job needs.
+    """
+    wish = [spec["client_python"], spec["requirements"], spec["constraints"], spec["package_manager"]]
+    known = [[item.path, item.version, item.platform] for item in candidates]
+    decision = state.decision(hashlib.sha256(json.dumps([wish, known]).encode("utf-8")).hexdigest()[:16])
+    decided = _read(decision)
+    if decided and os.path.exists(environment_python(state, decided["key"])):
+        return _used(state, spec, candidates[decided["candidate"]], decided["key"])
+    answer: Dict[str, Any] = {"candidate": 0}
+    if spec["requirements"]:
+        answer = json.loads(ask("lock", candidates=[dict(item._asdict()) for item in candidates]).decode("utf-8"))
+    interpreter = candidates[answer["candidate"]]
+    if answer["candidate"] > 0:
+        report("%s is used, for what is required can't be had on %s" % (interpreter.in_words, candidates[0].in_words))
+    settings = BuildSettings(
+        seconds=spec["setup_timeout"],
+        package_manager=spec["package_manager"],
+        pip=Wheel(*answer["pip"]) if answer.get("pip") else None,
+        has_wheels=answer.get("has_wheels", False),
+    )
+    if answer.get("tools"):
+        tools = Recipe(tools=tuple(Wheel(*item) for item in answer["tools"]))
+        nearest = choose_interpreter(None, None, tuple(spec["client_python"]))
+        python = ensure_environment(state, nearest, tools, settings, report=report, fetch=ask, gone=gone)
+        inventory.note_use(state, environment_key(nearest, tools))
+        settings = settings._replace(tools=python)
+    lock = answer.get("lock", "")
+    recipe = Recipe(lock, () if lock else tuple(spec["requirements"]))
+    ensure_environment(state, interpreter, recipe, settings, report=report, fetch=ask, gone=gone)
+    key = environment_key(interpreter, recipe)
+    write_aside(decision, json.dumps({"candidate": answer["candidate"], "key": key}).encode("utf-8"))
+    return _used(state, spec, interpreter, key)
+
+
+def _used(state: StatePaths, spec: Dict[str, Any], interpreter: Interpreter, key: str) -> JobEnvironment:
+    spec["environments"] = [key]
+    inventory.note_use(state, key)
+    return JobEnvironment(interpreter, environment_python(state, key))
+
+
+def _read(path: str) -> Dict[str, Any]:
+    decided: Dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+        decided = json.load(stream)
+    return decided
