@@ -25,7 +25,7 @@ from clustrix.local_modules import locate
 from clustrix.requirements import explicit_constraints, explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
-from clustrix.session import Session
+from clustrix.session import PythonWish, Session
 from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
 
@@ -75,7 +75,7 @@ class _Parts(NamedTuple):
     supplies: Supplies
     arguments: bytes
     bindings: bytes
-    python_wish: str
+    python_wish: PythonWish
 
 
 class ClusterExecutor(concurrent.futures.Executor):
@@ -130,7 +130,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         _refuse_two_environments(options, config)
         package = package_function_for_execution(function, config)
         packaged = time.perf_counter()
-        wish = options.python or config.conda_env_name or config.python_executable or ""
+        requirements, constraints = _requirements(options, package)
+        wish = (options.python, config.conda_env_name, config.python_executable, requirements, constraints)
         reader = self._session.python_versions.get(wish)
         classes: set[type] = set()
         arguments, bindings = dump_arguments(args, kwargs, reader, classes), dump_bindings(package.bindings, reader)
@@ -140,6 +141,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         connected = time.perf_counter()
         entry = _new_entry(package, config)
         spec = _spec(entry, package, options, config, self._journal.client)
+        spec.update(requirements=requirements, constraints=constraints)
         future = ClusterFuture(entry.job_id, self)
         future.timings = {
             "package": packaged - started,
@@ -148,9 +150,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         }
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
-        supplies = Supplies(
-            package.package_path, spec["requirements"], spec["constraints"], config.local_cache_dir, _show_progress
-        )
+        supplies = Supplies(package.package_path, requirements, constraints, config.local_cache_dir, _show_progress)
         parts = _Parts(spec, supplies, arguments, bindings, wish)
         self._receivers.start()
         self._submitters.submit(self._send, job, parts)
@@ -389,7 +389,6 @@ def _spec(
     entry: Entry, package: PackageInfo, options: JobOptions, config: ClusterConfig, client: str
 ) -> dict[str, Any]:
     """The job as the agent and the runner read it."""
-    requirements = package.requirements if options.requirements is None else explicit_requirements(options.requirements)
     return {
         "job_id": entry.job_id,
         "client": client,
@@ -409,8 +408,6 @@ def _spec(
         "provision_python": config.provision_python,
         "environment": config.conda_env_name,
         "imports": sorted(_imports_needed(package.dependencies)),
-        "requirements": sorted(requirements),
-        "constraints": sorted(explicit_constraints(options.requirements)) if options.requirements is not None else [],
         "package_manager": config.package_manager,
         "setup_timeout": config.venv_setup_timeout,
         "config": _without_variables(config),
@@ -425,6 +422,13 @@ def _imports_needed(graph: DependencyGraph) -> set[str]:
     made = {item.module for item in graph.imports}
     reached = graph.modules
     return {name for name in reached.external - reached.optional if name in made or name not in reached.deferred}
+
+
+def _requirements(options: JobOptions, package: PackageInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the job's environment holds, and what limits the versions of what these need in turn, sorted."""
+    if options.requirements is None:
+        return tuple(sorted(package.requirements)), ()
+    return explicit_requirements(options.requirements), tuple(sorted(explicit_constraints(options.requirements)))
 
 
 def _without_variables(config: ClusterConfig) -> dict[str, Any]:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from clustrix.config import ClusterConfig
 
-__all__ = ["Listener", "Session"]
+__all__ = ["Listener", "PythonWish", "Session"]
+
+PythonWish = tuple[Any, ...]
+"""All that decides which Python runs a job. Which one it was is known once a job has run."""
 
 RECONNECT_AFTER = (0.5, 2.0, 5.0, 10.0, 20.0)  # seconds before each attempt to connect again
 LEAST_START = 30.0  # seconds that the agent gets to start, however short connect_timeout is
@@ -49,8 +52,7 @@ class Session:
         self._guard = threading.RLock()
         self._connection = _connection(config)
         self._channel: Channel | None = None
-        # By what was asked for ("3.6", a path): the version that answered to it, once one has.
-        self.python_versions: dict[str, tuple[int, int]] = {}
+        self.python_versions: dict[PythonWish, tuple[int, int]] = {}
 
     @property
     def host(self) -> str:

@@ -137,7 +137,6 @@ class TestAValueIsCheckedWhenItIsSet:
         ("name", "value"),
         pairs({
             "cluster_type": ["pbs", "sge", "ssh"], "connection": ["openssh"], "use_two_venv": [True], "build_on": ["compute"],
-            "package_manager": ["uv"],
             "default_queue": ["all.q@host"], "job_poll_interval": [0.5], "max_parallel_jobs": [5], "local_parallel_threshold": [0],
         }),
     )  # fmt: skip
