@@ -19,6 +19,8 @@ CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # The far side runs on all of these; the client's tests exercise it on the newer ones too.
 CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
+BUILDERS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
+BUILDS = ["test_agent.py", "test_builds.py", "test_claims.py", "test_environments.py", "test_inventory.py"]
 # A file's tests stay together, for they share a cluster.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 
@@ -54,9 +56,11 @@ def remote(session: nox.Session) -> None:
     """The far side's own tests, on every cluster Python, with nothing of the client installed."""
     session.install("-r", "tests/remote/requirements.txt")
     session.run("python", "-m", "compileall", "-q", "-f", "clustrix/remote")
+    # Builds are about processes and files, take minutes, and are tried by the oldest and the newest.
+    chosen = [] if session.python in BUILDERS else [f"--ignore-glob={name}" for name in BUILDS]
     with session.chdir("tests/remote"):
         # Its own uv is the one that the tests of environments build with.
-        session.run("python", "-m", "pytest", *session.posargs, env={"UV": nox.virtualenv.UV})
+        session.run("python", "-m", "pytest", "-n", "auto", *chosen, *session.posargs, env={"UV": nox.virtualenv.UV})
 
 
 @nox.session(python=[CLIENT_PYTHONS[0], RECORDED, CLIENT_PYTHONS[-1]])
@@ -91,7 +95,8 @@ def conformance(session: nox.Session) -> None:
     if {"--record", "--table"} & set(session.posargs):
         session.run("python", "-m", "conformance.record", *session.posargs, env={"PYTHONPATH": "tests"})
     else:
-        session.run("pytest", *PARALLEL, "tests/conformance", *session.posargs)
+        # They mostly wait: each test has clusters of its own.
+        session.run("pytest", "-n", "3", "tests/conformance", *session.posargs)
 
 
 @nox.session(python=RECORDED)

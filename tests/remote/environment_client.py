@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+import time
 
 
 def main():
@@ -15,8 +16,13 @@ def main():
     state = open_state_dir(wanted["state"])
 
     def tree():
-        envs = os.path.join(state.root, "envs")
-        return sorted(name for key in os.listdir(envs) for name in os.listdir(os.path.join(envs, key)))
+        """What lies with the environments, once the builder has removed its own."""
+        envs, deadline = os.path.join(state.root, "envs"), time.monotonic() + 30
+        while True:
+            names = sorted(name for key in os.listdir(envs) for name in os.listdir(os.path.join(envs, key)))
+            if time.monotonic() > deadline or not any(name.startswith(".gone-") for name in names):
+                return names
+            time.sleep(0.01)
 
     def ensure():
         try:

@@ -8,7 +8,16 @@ from clustrix_remote.paths import StateDirError, check_name, open_state_dir, wri
 def test_the_state_directory_is_made_private(tmp_path):
     state = open_state_dir(str(tmp_path / "a" / "state"))
     assert stat.S_IMODE(os.stat(state.root).st_mode) == 0o700
-    assert sorted(os.listdir(state.root)) == ["agents", "done", "envs", "jobs", "packages", "placed", "wheels"]
+    assert sorted(os.listdir(state.root)) == [
+        "agents",
+        "decisions",
+        "done",
+        "envs",
+        "jobs",
+        "packages",
+        "placed",
+        "wheels",
+    ]
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o777])
