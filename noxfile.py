@@ -120,7 +120,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=RECORDED)
 def benchmarks(session: nox.Session) -> None:
     """The tables of benchmarks/, each row a ratio measured side by side in one run. Needs Docker."""
-    _install_project(session, "bench")
+    _install_project(session, "bench", "test")
     session.install("numpy")
     session.run("python", "benchmarks/run.py", *session.posargs)
 

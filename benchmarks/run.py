@@ -1,7 +1,7 @@
 """Measures clustrix side by side with what people would use otherwise, in one run, and prints ratios.
 
-    nox -s benchmarks              all tables (the first needs a Docker engine)
-    nox -s benchmarks -- imports   one of them: calls, imports, packaging
+    nox -s benchmarks              all tables (the first two need a Docker engine)
+    nox -s benchmarks -- imports   one of them: calls, environments, imports, packaging
 
 Each figure is a median; each ratio is of two medians that were measured in turns, so that what disturbs one disturbs
 the other.
@@ -21,6 +21,8 @@ from identity import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import simcluster
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "examples" / "iris"))
@@ -143,7 +145,73 @@ def calls(rounds: int = 40) -> list[Row]:
     return [Row("warm call, submission to value", medians[0], "bare sbatch, wait for its file", medians[1], 1.15)]
 
 
-TABLES = {"imports": imports, "packaging": packaging, "calls": calls}
+def environments(rounds: int = 3) -> list[Row]:
+    """The first call that needs numpy and pandas, against an environment made by hand on the login node; ten clients against one."""
+    import tempfile
+
+    import simcluster
+
+    rows = []
+    with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.6", "3.12"]) as cluster:
+        for python in ("3.6", "3.12"):
+            # The bundled pip of 3.6 takes no wheels of today's, so that is the first thing that anybody does.
+            by_hand = f"rm -rf ~/.cache e && {cluster.pythons[python]} -m venv e && e/bin/pip install -qU pip && e/bin/pip install -q numpy pandas"
+            with tempfile.TemporaryDirectory() as cache:
+
+                def ours(python: str = python, cache: str = cache) -> float:
+                    cluster.run("rm -rf ~/.clustrix ~/.cache", check=True)
+                    return first_calls(cluster, python, cache, clients=1)
+
+                def theirs(by_hand: str = by_hand) -> float:
+                    return milliseconds(lambda: cluster.run(by_hand, check=True, timeout=300))
+
+                medians = in_turns(ours, theirs, rounds)
+                rows.append(
+                    Row(
+                        f"first call with numpy and pandas, {python}",
+                        medians[0],
+                        "venv and pip, by hand",
+                        medians[1],
+                        0.5,
+                    )
+                )
+                warm = in_turns(
+                    lambda python=python, cache=cache: first_calls(cluster, python, cache, clients=1),  # type: ignore[misc]
+                    ours, rounds,
+                )  # fmt: skip
+                rows.append(Row(f"another client's call, {python}", warm[0], "first call", warm[1], 0))
+
+                def ten(python: str = python, cache: str = cache) -> float:
+                    cluster.run("rm -rf ~/.clustrix ~/.cache", check=True)
+                    return first_calls(cluster, python, cache, clients=10)
+
+                both = in_turns(ten, ours, rounds)
+                rows.append(Row(f"ten clients' first calls at once, {python}", both[0], "one client's", both[1], 1.1))
+    return rows
+
+
+def first_calls(cluster: simcluster.Cluster, python: str, cache: str, *, clients: int) -> float:
+    """Milliseconds until as many clients, each with a connection of its own, have a value of a function that needs pandas."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from clustrix import ClusterConfig, ClusterExecutor
+    from clustrix import cluster as decorate
+
+    config = ClusterConfig(
+        cluster_host=cluster.ssh.host, cluster_port=cluster.ssh.port, username=cluster.ssh.username,
+        key_file=str(cluster.ssh.key_file), known_hosts_file=str(cluster.ssh.known_hosts_file), local_cache_dir=cache,
+        default_cores=1, default_memory="100MB", default_time="00:10:00",
+    )  # fmt: skip
+    wanted = decorate(python=python, requirements=["numpy<=2.3.5", "pandas<=2.3.3"])(identity)
+    executors = [ClusterExecutor(config) for _ in range(clients)]
+    with ThreadPoolExecutor(clients) as pool:
+        spent = milliseconds(lambda: list(pool.map(lambda executor: executor.submit(wanted, 1).result(), executors)))
+    for executor in executors:
+        executor.shutdown()
+    return spent
+
+
+TABLES = {"imports": imports, "packaging": packaging, "calls": calls, "environments": environments}
 
 
 def main(names: list[str]) -> int:
