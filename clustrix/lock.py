@@ -284,7 +284,7 @@ def _refuse_what_is_built(roots: list[str]) -> None:
     for root in roots:
         url = urlsplit(Requirement(root).url or "")
         if url.scheme and ("+" in url.scheme or not unquote(url.path).endswith(".whl")):
-            raise EnvironmentSetupError(
+            raise NoSolutionError(
                 f"{root}: that has to be built, and only wheels are installed on the cluster. Give a wheel's URL or a release; "
                 "pure Python that is installed here from a repository or directory is shipped as source without a requirement."
             )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clustrix.errors import ClustrixError
+from clustrix.errors import ClustrixError, EnvironmentSetupError
 from clustrix.lock import Lock, NoSolutionError, differences, find_uv, make_lock, was_shown
 from clustrix.platforms import Target, uv_platform
 from clustrix.wheels import fetch_tools, fetch_wheels
@@ -54,7 +54,7 @@ class Supplies:
         return self._files[sha256].read_bytes()
 
     def _locked(self, candidates: list[dict[str, Any]]) -> dict[str, Any]:
-        """The first interpreter that can have what is required, and the lock for it."""
+        """The first interpreter that can have what is required, and the lock for it; an empty lock where none can be made."""
         if find_uv() is None:
             # The login node's own installer finds versions within the bounds.
             return {"candidate": 0, "lock": ""}
@@ -68,6 +68,12 @@ class Supplies:
             except NoSolutionError as error:
                 refusals.append(error)
                 continue
+            except EnvironmentSetupError as error:
+                # Such as an index that pip is set up for here and uv is not.
+                self._say(
+                    f"{error}\nWithout a lock, the login node's own installer looks for versions within the same bounds."
+                )
+                return {"candidate": number, "lock": ""}
             self._lock = lock
             if not was_shown(lock, self._cache) and (lines := differences(lock)):
                 self._say(f"for {target}: " + "; ".join(lines))

@@ -117,6 +117,16 @@ def test_where_the_login_node_reaches_no_index_the_client_sends_the_wheels(site,
     assert "the client sends the wheels" in capfd.readouterr().err
 
 
+def test_where_uv_reaches_no_index_from_here_the_login_node_finds_versions_within_the_bounds(monkeypatch, capfd):
+    monkeypatch.setenv("UV_DEFAULT_INDEX", NO_INDEX)
+    monkeypatch.setenv("UV_INDEX_URL", NO_INDEX)
+    asked = cluster(**OLD, requirements=["six<=1.16.0", "attrs<=22.2.0"])(environment_workload.versions)
+    assert asked() == ((3, 6), "22.2.0", "1.16.0")
+    said = capfd.readouterr().err
+    assert "the package index can't be reached to lock" in said
+    assert "the login node's own installer" in said
+
+
 def test_without_a_uv_here_the_login_node_finds_versions_within_the_bounds(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "uv", None)
     monkeypatch.setenv("PATH", str(tmp_path))
