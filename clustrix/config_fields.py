@@ -23,7 +23,6 @@ SECRET_FIELDS = ("password",)
 _SUPPORTED: dict[str, tuple[Any, ...]] = {
     "cluster_type": ("slurm", "local"),
     "connection": ("auto", "paramiko", "local"),
-    "use_two_venv": (False, "auto"),
     "build_on": ("login",),
     "default_queue": (None,),
     "max_parallel_jobs": (100,),

@@ -19,7 +19,7 @@ from clustrix import errors
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
-from clustrix.future import ClusterFuture
+from clustrix.future import ClusterFuture, StageReport
 from clustrix.journal import Entry, Journal, state_directory
 from clustrix.local_modules import locate
 from clustrix.requirements import explicit_constraints, explicit_requirements
@@ -410,6 +410,7 @@ def _spec(
         "imports": sorted(_imports_needed(package.dependencies)),
         "package_manager": config.package_manager,
         "setup_timeout": config.venv_setup_timeout,
+        "use_two_venv": config.use_two_venv,
         "config": _without_variables(config),
     }
 
@@ -482,6 +483,7 @@ def _show_progress(line: str) -> None:
 def _note_facts(job: _Job, outcome: Outcome) -> None:
     future, stages = job.future, outcome.head["stages"]
     future.node, future.python = outcome.head["node"], outcome.head["python"]
+    future.stage_report = [StageReport(*stage) for stage in outcome.head["where"]]
     known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
     future.timings["queue and notice"] = max(0.0, time.perf_counter() - job.started - known)
     future.timings.update({f"{name} in the job": seconds for name, seconds in stages})

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["ClusterFuture", "JobControl"]
+__all__ = ["ClusterFuture", "JobControl", "StageReport"]
+
+
+class StageReport(NamedTuple):
+    """Which interpreter and which process on the compute node did one stage of a job.
+
+    ``stage`` is "decode" (the function, and arguments that need no library of the user's), "run" or "encode" (of a result or
+    exception, likewise); ``executable`` is the interpreter's path, ``version`` its full Python version.
+    """
+
+    stage: str
+    executable: str
+    version: str
+    pid: int
 
 
 class JobControl(Protocol):
@@ -28,8 +41,8 @@ class ClusterFuture(concurrent.futures.Future[Any]):
     """A ``concurrent.futures.Future`` of a job, which can also be awaited.
 
     ``job_id`` is clustrix's name of the job, ``scheduler_id`` the scheduler's (None until it is submitted).
-    When the job has ended, ``output`` is the end of its standard output and error (64 KiB each), ``node`` is where it ran, ``python`` the Python version it ran under, and ``timings`` maps
-    each stage of the call, in order, to seconds.
+    When the job has ended, ``output`` is the end of its standard output and error (64 KiB each), ``node`` is where it ran, ``python`` the Python version it ran under, ``timings`` maps
+    each stage of the call, in order, to seconds, and ``stage_report`` says who did those in the job (see ``use_two_venv``).
     """
 
     def __init__(self, job_id: str, control: JobControl) -> None:
@@ -39,6 +52,7 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         self.node: str | None = None
         self.python: str | None = None
         self.timings: dict[str, float] = {}
+        self.stage_report: list[StageReport] = []
         self.output: tuple[str, str] | None = None
         self._control = control
 

@@ -63,6 +63,10 @@ def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
         )
     if head["outcome"] == "unreadable":
         return Outcome(head, None, SerializationError(_unreadable(head, bytes(body).decode(errors="replace"))))
+    if head["outcome"] == "failed":
+        text = bytes(body).decode(errors="replace")
+        words = f"job {head['job_id']} on {head['node']} failed beside its function: {text}. future.stderr() may say more; use_two_venv=False does without that process"
+        return Outcome(head, None, JobFailedError(words, job_id=head["job_id"], node=head["node"]))
     try:
         value = wire.loads(body, unknown_base=RemoteError)
     except Exception as error:

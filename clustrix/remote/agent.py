@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 import traceback
-from typing import Any, BinaryIO, Callable, Dict, Set, Tuple
+from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple
 
 from . import builds, environments, existing_environments, interpreters, inventory, jobs, packages, watch, wheels
 from .environment_modules import UnknownModuleError
@@ -187,6 +187,7 @@ class Agent:
             ),
         )
         spec["job_python"] = list(python.interpreter.version[:2])
+        spec["stages_python"], spec["stages_modules"] = _serialization_python(spec)
         return jobs.JobRequest(spec, python, work_dir, self._runner)
 
     def _environments(self, request: _Request) -> Dict[str, Any]:  # noqa: ARG002 - every operation is called so
@@ -253,6 +254,17 @@ class Agent:
         except BrokenPipeError:
             # The client is gone; the result stays where it is until it comes back.
             return
+
+
+def _serialization_python(spec: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
+    """The Python that reads and writes for the job in a process of its own, and its modules; None where the job's does.
+
+    "auto" takes the job's own: in another process, nothing would be read that can't be read there.
+    """
+    if spec["use_two_venv"] is not True:
+        return None, []
+    nearest = interpreters.choose_interpreter(None, None, tuple(spec["client_python"]))
+    return nearest.path, list(nearest.modules)
 
 
 def _describe(error: Exception) -> Dict[str, str]:

@@ -10,14 +10,18 @@ import platform
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple, Union
 
 from . import wire
 from .paths import JobPaths, write_aside
+from .stage_process import this_process
+from .stages import SerializationProcess, StageError, ThisProcess, serialization_stage
 
 __all__ = ["main"]
 
 STORED_VALUE, STORED_EXCEPTION = 0, 1
+
+Serialization = Union[ThisProcess, SerializationProcess]
 
 
 class _Stages:
@@ -38,12 +42,18 @@ def main(job_root: str) -> int:
     started = time.time()
     job = JobPaths(job_root)
     spec = _read_spec(job)
-    stages = _Stages()
-    outcome, body = _run(job, spec, stages)
+    stages, where = _Stages(), []
+    try:
+        with serialization_stage(spec) as serialization:
+            outcome, body = _run(job, spec, stages, serialization)
+            where = [("decode", *serialization.who), ("run", *this_process()), ("encode", *serialization.who)]
+    except StageError as error:
+        outcome, body = "failed", str(error).encode("utf-8", "replace")
     head = {name: spec[name] for name in ("job_id", "attempt", "task", "package")}
     head["outcome"] = outcome
     head["python"], head["node"] = platform.python_version(), platform.node()
     head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
+    head["where"] = where
     with open(job.key, "rb") as stream:
         key = stream.read()
     for output in (sys.stdout, sys.stderr):
@@ -65,42 +75,57 @@ def _read_spec(job: JobPaths) -> Dict[str, Any]:
     return spec
 
 
-def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages) -> Tuple[str, bytes]:
+def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Tuple[str, bytes]:
     """Load, call, encode: ("value" | "exception" | "refused" | "unreadable", bytes)."""
+    outcome, body = _call(job, spec, stages, serialization)
+    if outcome in ("value", "exception"):
+        body = serialization.value(body, tuple(spec["client_python"][:2]))
+        stages.end("encode")
+    return outcome, body
+
+
+def _call(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Tuple[str, bytes]:
     client = tuple(spec["client_python"][:2])
     protocol = 5 if client >= (3, 8) and sys.version_info >= (3, 8) else 4
     try:
-        function = _load(job, spec)
+        function = _load(job, spec, serialization)
         stages.end("load")
         try:
-            with open(job.arguments, "rb") as stream:
-                arguments, keywords = wire.loads(stream.read())
+            arguments, keywords = _arguments(job, serialization)
+        except StageError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a pickle raises, it is not the function's
             return "unreadable", ("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")
         stages.end("decode")
         value = function(*arguments, **keywords)
         stages.end("call")
-        body = wire.dumps(value, protocol=protocol, root="result", target=client)
-        stages.end("encode")
+        return "value", wire.dumps(value, protocol=protocol, root="result", target=client)
     except wire.WireError as error:
         return "refused", str(error).encode("utf-8")
+    except StageError:
+        raise
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the function's own as well
         stages.end("call")
         _drop_own_frames(error)
         return "exception", wire.dumps(error, protocol=protocol, target=client)
-    return "value", body
 
 
-def _load(job: JobPaths, spec: Dict[str, Any]) -> Callable[..., Any]:
+def _arguments(job: JobPaths, serialization: Serialization) -> Any:
+    with open(job.arguments, "rb") as stream:
+        return wire.loads(serialization.value(stream.read(), sys.version_info[:2]))
+
+
+def _load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> Callable[..., Any]:
     """The function, with everything it needs importable: its modules first, then our ``clustrix``, then the environment."""
+    source = serialization.function(spec["package_dir"], spec["entry"])
     package, here = spec["package_dir"], os.path.dirname(os.path.abspath(__file__))
     os.environ["CLUSTRIX_JOB_DIR"] = job.root
     os.environ["CLUSTRIX_JOB_ID"] = spec["job_id"]
     # The agent's own directory comes last of ours: a module of the user's may be called run_job, too.
     sys.path[:1] = [os.path.join(package, "modules"), os.path.join(here, "front"), sys.path[0]]
     sys.argv = [spec["entry"]["name"]]
-    if spec["entry"]["kind"] == "main":
-        found: Any = _run_main_file(os.path.join(package, "main.py"))
+    if source.path is not None:
+        found: Any = _run_main_file(source.path, source.text)
     else:
         found = __import__(spec["entry"]["module"], fromlist=["*"])
     for name in spec["entry"]["name"].split("."):
@@ -109,13 +134,12 @@ def _load(job: JobPaths, spec: Dict[str, Any]) -> Callable[..., Any]:
     return getattr(found, "__func__", found)  # type: ignore[no-any-return]
 
 
-def _run_main_file(path: str) -> types.ModuleType:
+def _run_main_file(path: str, text: bytes) -> types.ModuleType:
     """Run the shipped main file as ``__main__``, so its classes pickle by name and spawned processes find it again."""
     module = types.ModuleType("__main__")
     module.__file__ = path
     sys.modules["__main__"] = module
-    with open(path, "rb") as stream:
-        code = compile(stream.read(), path, "exec", dont_inherit=True)
+    code = compile(text, path, "exec", dont_inherit=True)
     exec(code, module.__dict__)  # noqa: S102 - running the user's code is what a job is for
     return module
 

@@ -122,6 +122,7 @@ def spec(interpreter, tmp_path):
         "provision_python": False,
         "environment": None,
         "imports": [],
+        "use_two_venv": "auto",
         "requirements": [],
         "constraints": [],
         "package_manager": "auto",

@@ -1,6 +1,7 @@
 """A program, run by one Python to write values and by another to read and judge them. See tests/unit/test_wire_pairs.py.
 
     wire_cases.py FAR_SIDE write DIRECTORY           writes a file for each case and protocol
+    wire_cases.py FAR_SIDE call DIRECTORY            the same, as the only argument of a call
     wire_cases.py FAR_SIDE read DIRECTORY RESULT     reads them; RESULT is JSON: {case: "ok" or what is wrong}
 
 FAR_SIDE is the directory that has `clustrix_remote` in it. A case is a function without arguments that gives the
@@ -335,13 +336,13 @@ def cases():
             yield name[len("case_") :], case
 
 
-def write(wire, directory):
+def write(wire, directory, is_call):
     for name, case in cases():
         value = case()
         for protocol in (4, 5):
             if value is not SKIP and (protocol == 4 or sys.version_info >= (3, 8)):
                 with open(os.path.join(directory, "{}.{}".format(name, protocol)), "wb") as file:
-                    file.write(wire.dumps(value, protocol))
+                    file.write(wire.dumps(((value,), {}) if is_call else value, protocol))
 
 
 def judged(wire, path, name):
@@ -372,8 +373,8 @@ def main():
     sys.path.insert(0, far_side)
     from clustrix_remote import wire
 
-    if action == "write":
-        write(wire, directory)
+    if action in ("write", "call"):
+        write(wire, directory, action == "call")
     else:
         read(wire, directory, sys.argv[4])
 

@@ -63,7 +63,7 @@ def project_file(tmp_path):
 
 ALLOWED = {
     "cluster_host": [None, "login.example.org", "my_alias", "10.0.0.1", "2001:db8::1", "fe80::1%eth0"],
-    "cluster_type": ["slurm", "local"], "connection": ["auto", "paramiko", "local"], "use_two_venv": [False, "auto"],
+    "cluster_type": ["slurm", "local"], "connection": ["auto", "paramiko", "local"], "use_two_venv": [True, False, "auto"],
     "username": [None, "a.user@REALM", "DOMAIN\\user"], "cluster_port": [1, 65535], "default_cores": [1],
     "default_memory": ["1.5GB", "500MB", "16G"], "default_time": ["90", "05:00", "01:00:00", "2-12:00:00"],
     "default_partition": [None, "short,long"], "job_poll_interval": [None],
@@ -136,7 +136,7 @@ class TestAValueIsCheckedWhenItIsSet:
     @pytest.mark.parametrize(
         ("name", "value"),
         pairs({
-            "cluster_type": ["pbs", "sge", "ssh"], "connection": ["openssh"], "use_two_venv": [True], "build_on": ["compute"],
+            "cluster_type": ["pbs", "sge", "ssh"], "connection": ["openssh"], "build_on": ["compute"],
             "default_queue": ["all.q@host"], "job_poll_interval": [0.5], "max_parallel_jobs": [5], "local_parallel_threshold": [0],
         }),
     )  # fmt: skip
@@ -482,7 +482,7 @@ CONFIGS = st.builds(
     cluster_port=st.integers(1, 65535),
     connect_timeout=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
     async_submit=st.booleans(),
-    use_two_venv=st.sampled_from([False, "auto"]),
+    use_two_venv=st.sampled_from([True, False, "auto"]),
 )
 
 

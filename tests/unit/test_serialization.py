@@ -41,6 +41,14 @@ def test_a_refused_result_is_a_serialization_error_with_its_place():
     assert "result[0]" in str(outcome.exception)
 
 
+def test_a_job_whose_other_process_failed_is_a_failed_job_that_says_so():
+    error = open_result(sealed("failed", b"it ended too early", node="node1"), KEY, EXPECTED).exception
+    assert isinstance(error, errors.JobFailedError)
+    assert (error.job_id, error.node) == ("cx1", "node1")
+    assert "it ended too early" in str(error)
+    assert "use_two_venv=False" in str(error)
+
+
 @pytest.mark.parametrize("changes", [{"job_id": "cx2"}, {"attempt": 1}, {"task": 1}, {"package": "q"}])
 def test_the_result_of_something_else_is_refused(changes):
     with pytest.raises(errors.ResultLostError, match="not the job's own"):

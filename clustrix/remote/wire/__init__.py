@@ -6,6 +6,7 @@ On the client this package is `clustrix.remote.wire`; on the cluster it has anot
 from .culprit import WireError
 from .exceptions import RemoteErrorBase, RemoteTraceback, describe_exception, rebuild_exception
 from .pickler import dumps, loads
+from .plain_values import rewrite
 from .reducers import Settings
 from .seal import SealError, seal, unseal
 
@@ -19,6 +20,7 @@ __all__ = [
     "dumps",
     "loads",
     "rebuild_exception",
+    "rewrite",
     "seal",
     "unseal",
 ]
