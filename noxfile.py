@@ -21,8 +21,15 @@ CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
 # It runs on the other Pythons, too, in the sessions below, and under the tests of clustrix.
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
-BUILDERS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
-BUILDS = ["test_agent.py", "test_builds.py", "test_claims.py", "test_environments.py", "test_inventory.py"]
+AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
+LONG = [
+    "test_agent.py",
+    "test_builds.py",
+    "test_claims.py",
+    "test_environments.py",
+    "test_inventory.py",
+    "test_stages.py",
+]
 # A file's tests stay together, for they share a cluster.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 
@@ -60,8 +67,8 @@ def remote(session: nox.Session) -> None:
     """The far side's own tests, on every cluster Python, with nothing of the client installed."""
     session.install("-r", "tests/remote/requirements.txt")
     session.run("python", "-m", "compileall", "-q", "-f", "clustrix/remote")
-    # Builds are about processes and files, take minutes, and are tried by the oldest and the newest.
-    chosen = [] if session.python in BUILDERS else [f"--ignore-glob={name}" for name in BUILDS]
+    # These are about processes and files, take minutes, and are run by the oldest and the newest.
+    chosen = [] if session.python in AT_BOTH_ENDS else [f"--ignore-glob={name}" for name in LONG]
     with session.chdir("tests/remote"):
         # Its own uv is the one that the tests of environments build with.
         session.run("python", "-m", "pytest", "-n", "auto", *chosen, *session.posargs, env={"UV": nox.virtualenv.UV})
