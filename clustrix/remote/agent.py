@@ -187,7 +187,7 @@ class Agent:
             ),
         )
         spec["job_python"] = list(python.interpreter.version[:2])
-        spec["stages_python"], spec["stages_modules"] = _serialization_python(spec)
+        spec["stages_python"], spec["stages_modules"] = _serialization_python(spec, python.tools)
         return jobs.JobRequest(spec, python, work_dir, self._runner)
 
     def _environments(self, request: _Request) -> Dict[str, Any]:  # noqa: ARG002 - every operation is called so
@@ -256,7 +256,7 @@ class Agent:
             return
 
 
-def _serialization_python(spec: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
+def _serialization_python(spec: Dict[str, Any], tools: Optional[str]) -> Tuple[Optional[str], List[str]]:
     """The Python that reads and writes for the job in a process of its own, and its modules; None where the job's does.
 
     "auto" takes the job's own: in another process, nothing would be read that can't be read there.
@@ -264,7 +264,8 @@ def _serialization_python(spec: Dict[str, Any]) -> Tuple[Optional[str], List[str
     if spec["use_two_venv"] is not True:
         return None, []
     nearest = interpreters.choose_interpreter(None, None, tuple(spec["client_python"]))
-    return nearest.path, list(nearest.modules)
+    # Beside an environment of the user's none of ours is built.
+    return tools or nearest.path, list(nearest.modules)
 
 
 def _describe(error: Exception) -> Dict[str, str]:

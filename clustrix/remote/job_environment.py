@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import threading
-from typing import Any, Callable, Dict, NamedTuple, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 from . import inventory
 from .environments import BuildSettings, Recipe, ensure_environment, environment_key, environment_python
@@ -21,10 +21,11 @@ __all__ = ["JobEnvironment", "job_environment"]
 
 
 class JobEnvironment(NamedTuple):
-    """The interpreter, and the Python of the environment that is made with it."""
+    """The interpreter, and the Python of the environment that is made with it; that of the tools environment if it is needed."""
 
     interpreter: Interpreter
     python: str
+    tools: Optional[str]
 
 
 def job_environment(
@@ -42,16 +43,20 @@ def job_environment(
     ``candidate``, the number of the first one that can have them all; ``lock``, the text of its requirements file, empty if
     the client can make none (then ``requirements`` are resolved here); and what it sends when it is asked for, each as
     [name, sha256]: ``tools`` for the tools environment, whose uv builds the others, ``pip``, and, if it ``has_wheels``, those
-    of the lock. Raises what ``ensure_environment`` does. ``spec["environments"]`` gets the keys of what the job needs.
+    of the lock. The tools environment is also the one that takes the first of two stages. Raises what ``ensure_environment`` does. ``spec["environments"]`` gets the keys of what the job needs.
     """
     wish = [spec["client_python"], spec["requirements"], spec["constraints"], spec["package_manager"]]
     known = [[item.path, item.version, item.platform] for item in candidates]
     decision = state.decision(hashlib.sha256(json.dumps([wish, known]).encode("utf-8")).hexdigest()[:16])
     decided = _read(decision)
-    if decided and os.path.exists(environment_python(state, decided["key"])):
-        return _used(state, spec, candidates[decided["candidate"]], decided["key"])
+    has_two_stages = spec["use_two_venv"] is True
+    if decided and all(
+        key and os.path.exists(environment_python(state, key))
+        for key in [decided["key"], *([decided["tools"]] if has_two_stages else [])]
+    ):
+        return _used(state, spec, candidates[decided["candidate"]], decided)
     answer: Dict[str, Any] = {"candidate": 0}
-    if spec["requirements"]:
+    if spec["requirements"] or has_two_stages:
         answer = json.loads(ask("lock", candidates=[dict(item._asdict()) for item in candidates]).decode("utf-8"))
     interpreter = candidates[answer["candidate"]]
     if answer["candidate"] > 0:
@@ -62,24 +67,30 @@ def job_environment(
         pip=Wheel(*answer["pip"]) if answer.get("pip") else None,
         has_wheels=answer.get("has_wheels", False),
     )
-    if answer.get("tools"):
-        tools = Recipe(tools=tuple(Wheel(*item) for item in answer["tools"]))
+    tools_key = None
+    if answer.get("tools") or has_two_stages:
+        tools = Recipe(tools=tuple(Wheel(*item) for item in answer.get("tools", ())))
         nearest = choose_interpreter(None, None, tuple(spec["client_python"]))
         python = ensure_environment(state, nearest, tools, settings, report=report, fetch=ask, gone=gone)
-        inventory.note_use(state, environment_key(nearest, tools))
+        tools_key = environment_key(nearest, tools)
+        inventory.note_use(state, tools_key)
         settings = settings._replace(tools=python)
     lock = answer.get("lock", "")
     recipe = Recipe(lock, () if lock else tuple(spec["requirements"]))
     ensure_environment(state, interpreter, recipe, settings, report=report, fetch=ask, gone=gone)
-    key = environment_key(interpreter, recipe)
-    write_aside(decision, json.dumps({"candidate": answer["candidate"], "key": key}).encode("utf-8"))
-    return _used(state, spec, interpreter, key)
+    decided = {"candidate": answer["candidate"], "key": environment_key(interpreter, recipe), "tools": tools_key}
+    write_aside(decision, json.dumps(decided).encode("utf-8"))
+    return _used(state, spec, interpreter, decided)
 
 
-def _used(state: StatePaths, spec: Dict[str, Any], interpreter: Interpreter, key: str) -> JobEnvironment:
-    spec["environments"] = [key]
-    inventory.note_use(state, key)
-    return JobEnvironment(interpreter, environment_python(state, key))
+def _used(state: StatePaths, spec: Dict[str, Any], interpreter: Interpreter, decided: Dict[str, Any]) -> JobEnvironment:
+    tools = decided["tools"] if spec["use_two_venv"] is True else None
+    spec["environments"] = [decided["key"], *([tools] if tools else [])]
+    for key in spec["environments"]:
+        inventory.note_use(state, key)
+    return JobEnvironment(
+        interpreter, environment_python(state, decided["key"]), environment_python(state, tools) if tools else None
+    )
 
 
 def _read(path: str) -> Dict[str, Any]:

@@ -1,6 +1,6 @@
 """Decides what a job's Python is and what it needs around it: everything that can be refused before the job is queued."""
 
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set
 
 from . import existing_environments, interpreters, packages
 from .environment_modules import refuse_unknown_modules
@@ -14,11 +14,15 @@ __all__ = ["JobPython", "job_python"]
 
 
 class JobPython(NamedTuple):
-    """The program that runs the job, the interpreter it is of, and the text of the job's activation file, if any."""
+    """The program that runs the job, the interpreter it is of, and the text of the job's activation file, if any.
+
+    ``tools`` is the Python of the tools environment, where the job has two stages and an environment of ours.
+    """
 
     program: str
     interpreter: interpreters.Interpreter
     activation: str = ""
+    tools: Optional[str] = None
 
 
 def job_python(
@@ -39,7 +43,7 @@ def job_python(
         found = _existing(spec, report)
     else:
         own = environment_on(_candidates(spec, report))
-        found = JobPython(own.python, own.interpreter)
+        found = JobPython(own.python, own.interpreter, tools=own.tools)
     try:
         command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
         packages.check_syntax(state, spec["package"], command, found.interpreter.version_text)

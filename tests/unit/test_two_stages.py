@@ -118,6 +118,7 @@ def test_the_report_says_which_interpreter_and_process_did_each_stage(site):
     decode, run, encode = two.stage_report
     assert decode[1:] == encode[1:]
     assert run.version.startswith("3.6.")
+    assert "/.clustrix/envs/" in decode.executable
     # The nearest to the client's, which this machine's own may be, is never a newer one.
     version = tuple(map(int, decode.version.split(".")[:2]))
     assert version <= sys.version_info[:2]
