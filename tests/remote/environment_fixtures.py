@@ -66,6 +66,15 @@ def wait_for(condition, seconds=30):
         time.sleep(0.02)
 
 
+def is_running(pid):
+    """Neither gone nor a zombie that nobody has waited for yet."""
+    try:
+        with open("/proc/%d/stat" % pid) as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def processes_under(directory):
     """Command lines of all processes that name this directory."""
     found = []

@@ -16,7 +16,7 @@ from clustrix_remote.builds import ClientGoneError
 from clustrix_remote.claims import current_claim
 from clustrix_remote.environments import Recipe, ensure_environment
 
-from environment_fixtures import ALPHA, BETA, UV, contents, processes_under, settings, wait_for
+from environment_fixtures import ALPHA, BETA, UV, contents, is_running, processes_under, settings, wait_for
 from made_wheels import lock_of, make_wheel
 
 LOCK = Recipe(lock=lock_of(ALPHA, BETA))
@@ -262,12 +262,3 @@ def test_a_full_disk_is_said_in_words_and_leaves_nothing_in_the_way(client, inde
     assert "is full, or your quota is used up" in first["error"]
     assert first["tree"] == ["build.log", "failed.json"]
     assert os.path.basename(second["python"]) == "python"
-
-
-def is_running(pid):
-    """Neither gone nor a zombie that nobody has waited for yet."""
-    try:
-        with open("/proc/%d/stat" % pid) as stream:
-            return stream.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
