@@ -55,6 +55,10 @@ async def start_accounting(
     await daemons.output(
         programs.install_database, *options, "--skip-test-db", "--auth-root-authentication-method=normal"
     )
+    # slurmdbd makes it itself where it is missing, over a connection that failed for that: with the client library of MariaDB
+    # 11.8.9 such a one takes no answer any more.
+    (directory / "etc" / "database.sql").write_text("CREATE DATABASE IF NOT EXISTS slurm_acct_db;\n", encoding="utf-8")
+    options.append(f"--init-file={seen_as}/etc/database.sql")
     name = f"{seen_as}/run/database.socket"
     daemons.start(LOGIN, [programs.database, *options, f"--socket={name}", f"--pid-file={seen_as}/run/database.pid"])
     await daemons.until_there(directory / "run" / "database.socket", "MariaDB did not come up")

@@ -143,8 +143,8 @@ def test_a_cancelled_future_was_not_run_when_it_was_cancelled_in_time(configured
         wait_for(slurm, f"! squeue -h -n {future.job_id} -t PD,R,CG | grep -q .")
 
 
-def test_a_module_that_is_not_there_ends_the_job_in_words(configured):
-    with pytest.raises(clustrix.JobFailedError, match="nosuch/1"):
+def test_a_module_that_is_not_there_is_refused_before_anything_is_queued(configured):
+    with pytest.raises(clustrix.EnvironmentSetupError, match="nosuch/1"):
         cluster(modules=["nosuch/1"], python="3.6")(workload.doubled)(1)
 
 
