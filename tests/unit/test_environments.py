@@ -5,9 +5,9 @@ import sys
 
 import environment_workload
 import pytest
+from pointed_at import pointed_at
 
 import clustrix
-import clustrix.config
 import simcluster
 from clustrix import cluster
 from clustrix.executor import executor_for
@@ -27,21 +27,8 @@ def site():
 def configured(site, tmp_path, monkeypatch):
     """``@cluster`` runs on ``site`` with nothing there yet, and with cache and journal of the test's own."""
     site.run("rm -rf ~/.clustrix ~/.config", check=True)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    clustrix.configure(
-        cluster_host=site.ssh.host,
-        cluster_port=site.ssh.port,
-        username=site.ssh.username,
-        key_file=str(site.ssh.key_file),
-        known_hosts_file=str(site.ssh.known_hosts_file),
-        local_cache_dir=str(tmp_path / "cache"),
-        default_cores=1,
-        default_memory="100MB",
-        default_time="00:05:00",
-    )
-    yield
-    leave()
-    clustrix.config.reset_config()
+    with pointed_at(site, tmp_path, monkeypatch):
+        yield
 
 
 def leave():

@@ -5,12 +5,11 @@ import shlex
 
 import pytest
 import site_workload
+from pointed_at import pointed_at
 
 import clustrix
-import clustrix.config
 import simcluster
 from clustrix import cluster
-from clustrix.executor import executor_for
 
 OLD = {"python": "3.6"}
 
@@ -24,21 +23,8 @@ def site():
 @pytest.fixture(autouse=True)
 def configured(site, tmp_path, monkeypatch):
     """``@cluster`` runs on ``site``, with cache and journal of the test's own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    clustrix.configure(
-        cluster_host=site.ssh.host,
-        cluster_port=site.ssh.port,
-        username=site.ssh.username,
-        key_file=str(site.ssh.key_file),
-        known_hosts_file=str(site.ssh.known_hosts_file),
-        local_cache_dir=str(tmp_path / "cache"),
-        default_cores=1,
-        default_memory="100MB",
-        default_time="00:05:00",
-    )
-    yield
-    executor_for(clustrix.get_config()).shutdown()
-    clustrix.config.reset_config()
+    with pointed_at(site, tmp_path, monkeypatch):
+        yield
 
 
 def refused(site, match, **options):

@@ -7,12 +7,11 @@ import traceback
 import pytest
 import workload
 import workload_modern
+from pointed_at import pointed_at
 
 import clustrix
-import clustrix.config
 import simcluster
 from clustrix import cluster
-from clustrix.executor import executor_for
 from clustrix.future import StageReport
 
 SETTINGS = [True, False, "auto"]
@@ -27,21 +26,8 @@ def site():
 @pytest.fixture(autouse=True)
 def configured(site, tmp_path, monkeypatch):
     """``@cluster`` runs on ``site``, with cache and journal of the test's own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    clustrix.configure(
-        cluster_host=site.ssh.host,
-        cluster_port=site.ssh.port,
-        username=site.ssh.username,
-        key_file=str(site.ssh.key_file),
-        known_hosts_file=str(site.ssh.known_hosts_file),
-        local_cache_dir=str(tmp_path / "cache"),
-        default_cores=1,
-        default_memory="300MB",
-        default_time="00:05:00",
-    )
-    yield
-    executor_for(clustrix.get_config()).shutdown()
-    clustrix.config.reset_config()
+    with pointed_at(site, tmp_path, monkeypatch, memory="300MB"):
+        yield
 
 
 def submitted(function, *args, setting, python="3.6", **options):
