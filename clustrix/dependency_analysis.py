@@ -8,6 +8,7 @@ import warnings
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.closure import Closure, reach
@@ -24,11 +25,10 @@ from clustrix.local_modules import (
 )
 from clustrix.module_text import DefinitionNode, ModuleText, literal_or_none, read_module_text, segment_text
 from clustrix.scopes import names_read
-from clustrix.source import Source, find_source, objects_inside, plain_function, unwrap_cluster
+from clustrix.source import Source, find_source, objects_inside, plain_function, submitted, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import FunctionType
 
 __all__ = [
     "DependencyAnalyzer",
@@ -109,9 +109,9 @@ class DependencyAnalyzer:
 
     def analyze_function(self, func: Callable[..., Any]) -> DependencyGraph:
         """See analyze_function_dependencies. Names that nothing defines are an UndefinedNameWarning."""
-        function = plain_function(func)
-        place = _importable_as(function)
-        graph = _of_main(function) if place is None else _of_module(function, *place)
+        value = submitted(func)
+        place = _importable_as(value) if isinstance(value, FunctionType) else None
+        graph = _of_main(value) if place is None else _of_module(value, *place)
         graph.working_directory = str(Path(self.working_directory or Path.cwd()))
         graph.data_files = _data_files(graph)
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
@@ -127,17 +127,22 @@ class _Unit:
     tree: ast.Module
 
 
-def _of_main(function: FunctionType) -> DependencyGraph:
-    closure = reach(function)
+def _of_main(value: Any) -> DependencyGraph:
+    closure, function = reach(value), plain_function(value)
     for name in sorted(closure.undefined):
         warnings.warn(
-            f"{closure.source.name}() reads {name!r}, which is not defined here: the job will raise NameError",
+            f"{function.__name__}() reads {name!r}, which is not defined here: the job will raise NameError",
             UndefinedNameWarning,
             stacklevel=_stack_level(),
         )
-    entry = closure.definitions.get(closure.source.name)
-    definitions = [entry, *_other_definitions(closure)] if entry else list(closure.definitions.values())
-    graph = DependencyGraph(function.__name__, entry.text if entry else closure.source.text)
+    source = closure.source
+    definitions = sorted(
+        (item for item in closure.definitions.values() if not item.is_rebuilt),
+        key=lambda item: (not item.is_of(source), item.name),
+    )
+    is_own = bool(definitions) and definitions[0].is_of(source)
+    text = definitions[0].text if is_own and definitions[0].name == closure.entry_name else ""
+    graph = DependencyGraph(function.__name__, text or (source.text if source is not None else ""))
     graph.entry = {"kind": "main", "name": closure.entry_name}
     graph.closure = closure
     graph.is_unchanged = closure.is_unchanged
@@ -145,9 +150,14 @@ def _of_main(function: FunctionType) -> DependencyGraph:
     units = [_Unit(item.text, ast.parse(item.text)) for item in definitions]
     constants = {name: value[0] for name, text in closure.constants.items() if (value := _literal(text))}
     outside = [item for name in sorted(closure.imports) for item in closure.imports[name]]
-    local = {name: _shown_path(closure.source.module) for name, item in closure.definitions.items() if item.source}
+    local = {}
+    for name, item in closure.definitions.items():
+        if item.source is not None:
+            local.update(dict.fromkeys((name, item.source.name), _shown_path(item.source.module)))
+            graph.source_files.add(item.source.path)
     _describe(graph, units, constants, outside, local)
-    graph.source_files.add(closure.source.path)
+    if source is not None:
+        graph.source_files.add(source.path)
     return graph
 
 
@@ -180,10 +190,12 @@ def _of_module(function: FunctionType, module: str, qualname: str) -> Dependency
 def _requires_dependencies(graph: DependencyGraph) -> bool:
     """Whether more comes along than the function itself, or the module that it is imported from."""
     own = graph.entry.get("module", "")
-    name = graph.closure.source.name if graph.closure is not None else graph.function_name
+    name = graph.function_name
     calls = any(not (call.defined_in_scope and call.function_name == name) for call in graph.local_function_calls)
     modules = any(module != own and not own.startswith(f"{module}.") for module in graph.local_modules)
-    defined = graph.closure is not None and any(item.source for item in _other_definitions(graph.closure))
+    defined = graph.closure is not None and any(
+        item.source is not None and not item.is_of(graph.closure.source) for item in graph.closure.definitions.values()
+    )
     return calls or modules or defined or bool(graph.data_files)
 
 
@@ -253,17 +265,13 @@ def _importable_as(function: FunctionType) -> tuple[str, str] | None:
 
 def _reached_in_module(source: Source) -> list[DefinitionNode]:
     """The function, and what it reaches of its own file's definitions, by name."""
-    reached: list[DefinitionNode] = [source.node]
+    reached: list[DefinitionNode] = [] if isinstance(source.node, ast.Lambda) else [source.node]
     seen = {source.name} if source.is_top_level else set()
     for node in reached:
         for name in sorted(names_read(node).all - seen):
             seen.add(name)
             reached += source.module.definitions.get(name, [])[-1:]
     return reached
-
-
-def _other_definitions(closure: Closure) -> list[Any]:
-    return [closure.definitions[name] for name in sorted(closure.definitions) if name != closure.source.name]
 
 
 def _imports_outside(module: ModuleText) -> list[ast.stmt]:

@@ -449,14 +449,14 @@ def _refuse_two_environments(options: JobOptions, config: ClusterConfig) -> None
 
 def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
     kinds = {
-        "a coroutine function": inspect.iscoroutinefunction,
         "a generator function": inspect.isgeneratorfunction,
         "an async generator function": inspect.isasyncgenfunction,
     }
     for kind, is_kind in kinds.items():
         if is_kind(function):
+            name = getattr(function, "__qualname__", repr(function))
             raise errors.PackagingError(
-                f"{function.__qualname__} is {kind}, whose value can't leave the job: call it in a function that returns plain data"
+                f"{name} is {kind}, whose value can't leave the job: call it in a function that returns plain data, such as list({name}(...))"
             )
 
 

@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.dependency_analysis import DependencyAnalyzer, DependencyGraph
@@ -20,11 +21,10 @@ from clustrix.errors import PackagingError
 from clustrix.main_file import definition_order, render_main_file
 from clustrix.package_store import Member, package_path, store, touch
 from clustrix.requirements import requirements_for
-from clustrix.source import plain_function
+from clustrix.source import plain_function, submitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import FunctionType
 
 __all__ = [
     "LARGEST_DATA_FILE",
@@ -107,13 +107,15 @@ class FilePackager:
 
         :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
         """
-        function = plain_function(func)
+        function = submitted(func)
         debug = os.environ.get("CLUSTRIX_DEBUG_PACKAGING") == "1"
-        key = (function, context.working_directory)
-        contents = _remembered(key)
+        # A partial or a bound method is mostly a new object each time, and may hold large values.
+        key = (function, context.working_directory) if isinstance(function, FunctionType) else None
+        contents = _remembered(key) if key else None
         if contents is None:
             contents = _pack(function, context.working_directory)
-            _remember(key, contents)
+            if key:
+                _remember(key, contents)
             if debug:
                 _log_decisions(contents)
         cache_dir = _field(context.cluster_config, "local_cache_dir")
@@ -159,7 +161,7 @@ def _remember(key: tuple[FunctionType, str], contents: _Contents) -> None:
             _memory.popitem(last=False)
 
 
-def _pack(function: FunctionType, working_directory: str) -> _Contents:
+def _pack(function: Any, working_directory: str) -> _Contents:
     graph = DependencyAnalyzer(working_directory).analyze_function(function)
     members = _module_members(graph) + _data_members(graph)
     order: list[str] = []
@@ -168,7 +170,7 @@ def _pack(function: FunctionType, working_directory: str) -> _Contents:
         members.append(_member("main.py", render_main_file(graph.closure).encode()))
     entry = _member("entry", _json(graph.entry))
     package_id = _digest(_json(sorted((item.name, item.digest) for item in [*members, entry])))[:16]
-    metadata = _metadata(package_id, function, graph, order)
+    metadata = _metadata(package_id, plain_function(function), graph, order)
     described = _member("metadata.json", _json(metadata))
     modules = graph.modules
     return _Contents(

@@ -28,6 +28,7 @@ __all__ = [
     "nested_codes",
     "read_module_text",
     "segment_text",
+    "string_continuations",
     "top_level_statements",
 ]
 
@@ -82,6 +83,10 @@ class ModuleText:
         nodes = (node for node in every_statement(self.tree.body) if isinstance(node, DefinitionNode))
         return {(node.name, first_line_of(node)): node for node in nodes}
 
+    @cached_property
+    def lambdas(self) -> list[ast.Lambda]:
+        return [node for node in ast.walk(self.tree) if isinstance(node, ast.Lambda)]
+
     def codes(self, name: str) -> Iterator[CodeType]:
         """The code objects called ``name``, wherever they are nested."""
         return (code for code in nested_codes(self.code) if code.co_name == name)
@@ -115,7 +120,7 @@ def segment_text(module: ModuleText, node: ast.stmt) -> str:
     lines = module.lines[first - 1 : last]
     margin = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     if margin:
-        inside_strings = _string_continuations(node)
+        inside_strings = string_continuations(node)
         lines = [
             line
             if number in inside_strings
@@ -204,7 +209,7 @@ def _cell_text(path: str, flags: int) -> ModuleText | None:
     return found
 
 
-def _string_continuations(node: ast.AST) -> set[int]:
+def string_continuations(node: ast.AST) -> set[int]:
     """Lines that begin within a string: their leading blanks belong to its value."""
     lines: set[int] = set()
     for part in ast.walk(node):
