@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import builtins
 import keyword
-import linecache
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from clustrix.captured_values import globals_in, is_mutable, literal_source
 from clustrix.code_proof import future_features
+from clustrix.console import all_cells
 from clustrix.errors import PackagingError
 from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locate
-from clustrix.module_text import ModuleText, read_module_text, segment_text
+from clustrix.module_text import ModuleText, segment_text
 from clustrix.rebuilt_values import Rebuilder, cells_of
 from clustrix.scopes import NamesRead, names_read
 from clustrix.source import (
@@ -374,11 +374,12 @@ class _Search:
         if not is_declared and not (isinstance(value, type | FunctionType) and self._is_here(value)):
             return False
         found = [(text, node) for text in self.texts for node in text.assignments.get(name, ())]
-        if len(found) != 1:
+        if isinstance(value, FunctionType):
+            own = own_source(value).node
+            found = [(text, node) for text, node in found if node.value is own]
+        if not found or len({segment_text(text, node) for text, node in found}) > 1:  # a cell may have run twice
             return False
-        text, node = found[0]
-        if isinstance(value, FunctionType) and own_source(value).node is not node.value:
-            return False
+        text, node = found[-1]
         statement = Definition(name, segment_text(text, node), names_read(node))
         self._define(statement, {})
         return True
@@ -555,6 +556,4 @@ def _texts_around(module: ModuleText) -> tuple[ModuleText, ...]:
     """The file itself; for a notebook cell all cells that there are, in the order they were run."""
     if module.is_file:
         return (module,)
-    cells = [path for path, entry in list(linecache.cache.items()) if len(entry) == 4 and entry[1] is None]
-    texts = [read_module_text(path, module.flags) for path in cells]
-    return (*(text for text in texts if text is not None and text is not module and not text.is_file), module)
+    return (*(text for text in all_cells(module.flags) if text is not module), module)

@@ -29,6 +29,7 @@ __all__ = [
     "read_module_text",
     "segment_text",
     "string_continuations",
+    "text_of_console",
     "top_level_statements",
 ]
 
@@ -99,7 +100,7 @@ def read_module_text(path: str, flags: int = 0) -> ModuleText | None:
     except (OSError, ValueError):
         return _cell_text(path, flags)
     stamp = (status.st_mtime_ns, status.st_size)
-    known = _texts.get((path, flags))
+    known = _texts.get((path, flags, ""))
     if known is not None and known.stamp == stamp:
         return known
     try:
@@ -108,7 +109,7 @@ def read_module_text(path: str, flags: int = 0) -> ModuleText | None:
     except (OSError, SyntaxError, ValueError, UnicodeDecodeError) as error:
         raise PackagingError(f"{path} can't be read as Python source: {error}. Restore the file.") from error
     found = ModuleText(path, text, tree, flags, is_file=True, stamp=stamp)
-    _texts[path, flags] = found
+    _texts[path, flags, ""] = found
     return found
 
 
@@ -190,22 +191,26 @@ def is_type_checking(test: ast.expr) -> bool:
     return dotted_name(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING")
 
 
-_texts: dict[tuple[str, int], ModuleText] = {}
+_texts: dict[tuple[str, int, str], ModuleText] = {}  # by path, flags, and for what no file holds its text
 
 
 def _cell_text(path: str, flags: int) -> ModuleText | None:
     text = "".join(linecache.getlines(path))
-    if not text:
-        return None
-    known = _texts.get((path, flags))
-    if known is not None and known.text == text:
+    return text_of_console(path, text, flags) if text else None
+
+
+def text_of_console(path: str, text: str, flags: int) -> ModuleText | None:
+    """A text that no file holds; None if it is no Python: a cell with magics isn't what was compiled, and proves nothing."""
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    known = _texts.get((path, flags, text))
+    if known is not None:
         return known
     try:
         tree = ast.parse(text, path)
-    except SyntaxError:
-        return None  # a cell with magics: it is not what Python compiled, so it proves nothing
+    except (SyntaxError, ValueError):
+        return None
     found = ModuleText(path, text, tree, flags, is_file=False, stamp=(0, len(text)))
-    _texts[path, flags] = found
+    _texts[path, flags, text] = found
     return found
 
 

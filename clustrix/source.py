@@ -18,11 +18,13 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.code_proof import future_flags, same_code
+from clustrix.console import console_texts, where_it_may_be
 from clustrix.errors import PackagingError
 from clustrix.module_text import (
     DefinitionNode,
     ModuleText,
     dotted_name,
+    every_statement,
     first_line_of,
     literal_or_none,
     nested_codes,
@@ -235,10 +237,15 @@ def objects_inside(value: Any, depth: int = 3) -> Iterator[Any]:
 
 
 def _proven(function: FunctionType) -> Source | None:
+    for text in reversed(_texts_of(function)):
+        source = _proven_in(function, text)
+        if source is not None:
+            return source
+    return None
+
+
+def _proven_in(function: FunctionType, text: ModuleText) -> Source | None:
     code = function.__code__
-    text = _text_of(function)
-    if text is None:
-        return None
     if code.co_name == "<lambda>":
         return _proven_lambda(function, text)
     matches = [candidate for candidate in text.codes(code.co_name) if same_code(candidate, code)]
@@ -287,13 +294,14 @@ def _with_pytests_asserts(function: FunctionType, text: ModuleText) -> CodeType:
     return code
 
 
-def _text_of(function: FunctionType) -> ModuleText | None:
-    """The text that the function was compiled from; a script's relative name is looked up where Python started."""
+def _texts_of(function: FunctionType) -> list[ModuleText]:
+    """The texts that may be the one it was compiled from; a script's relative name is looked up where Python started."""
     path, flags = function.__code__.co_filename, future_flags(function.__code__)
     module_file = function.__globals__.get("__file__")
     if isinstance(module_file, str) and not Path(path).is_absolute() and Path(module_file).name == Path(path).name:
         path = module_file
-    return read_module_text(path, flags)
+    text = read_module_text(path, flags)
+    return [text] if text is not None else console_texts(path, flags)
 
 
 def _decorated_definition(function: FunctionType) -> Source | None:
@@ -330,10 +338,13 @@ def _source(text: ModuleText, node: DefinitionNode) -> Source:
 def _no_proof(function: FunctionType) -> PackagingError:
     code, name = function.__code__, function.__qualname__
     where = f"{code.co_filename}, line {code.co_firstlineno}"
-    if _text_of(function) is None:
+    if not _texts_of(function):
         return PackagingError(
-            f"function {name!r} has no source ({where} is not a file or a notebook cell). "
-            "Put it into a file and import it."
+            f"function {name!r} has no source ({where} is not a file or a notebook cell). {where_it_may_be(code.co_filename)}"
+        )
+    if code.co_filename.startswith("<"):
+        return PackagingError(
+            f"function {name!r} ({where}) is in none of the texts that are kept of this session. Put it into a file and import it."
         )
     return PackagingError(
         f"function {name!r} is not what {where} says now: the file was edited after it was loaded. "
@@ -367,12 +378,15 @@ def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
     assigned = {
         name.id for part in node.body for name in ast.walk(part) if isinstance(name, ast.Name) and _is_stored(name)
     }
+    defined = assigned | {part.name for part in every_statement(node.body) if isinstance(part, DefinitionNode)}
     for attribute, value in vars(cls).items():
         functions = [getattr(value, name, None) for name in ("__func__", "fget", "fset", "fdel")]
         for function in (value, *functions):
             if not isinstance(function, FunctionType) or function.__code__.co_filename != text.path:
                 continue
             code = function.__code__
+            if code.co_filename == "<string>" and attribute not in defined:
+                continue  # what dataclasses and the like generate has the name of what -c runs
             is_own = function.__qualname__.startswith(f"{cls.__qualname__}.")
             if not is_own and attribute in assigned:
                 continue
