@@ -9,11 +9,13 @@ import select
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packed_script import PACK, ROOT, Packed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAM = """\
 from dataclasses import dataclass
