@@ -333,6 +333,8 @@ class _Search:
         qualname: Any = getattr(value, "__qualname__", None)
         if not isinstance(module, str) or not isinstance(qualname, str) or self._is_here(value):
             return False
+        if module == self.module_name:  # a library's wrapper around a definition of this file
+            return False
         if getattr(sys.modules.get(module), qualname, None) is not value:
             return False
         public = "clustrix" if module.startswith("clustrix.") else module
@@ -366,6 +368,8 @@ class _Search:
         function = next((item for item in here if item.__code__.co_name == source.name), here[0])
         self._define(self._definition(source), cells_of(function))
         self._alias(name, source.name, value)
+        if hasattr(value, "registry") and hasattr(value, "dispatch"):
+            self.rebuilder.register(name, value)
         return True
 
     def _as_assignment(self, name: str, value: Any) -> bool:

@@ -18,7 +18,7 @@ from clustrix.captured_values import is_mutable, literal_source
 from clustrix.local_modules import Import
 from clustrix.made_functions import DEFAULT, Lifted, factory_text, lifted
 from clustrix.scopes import NamesRead, names_read
-from clustrix.source import Source, find_source, own_source, unwrap_cluster
+from clustrix.source import Source, decorated_definition, find_source, own_source, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,6 +100,19 @@ class Rebuilder:
         if text != name:
             self._statement(name, f"{name} = {text}\n")
 
+    def register(self, name: str, function: Any) -> None:
+        """What a functools.singledispatch function does for which class: the registrations are in no definition."""
+        calls = [
+            f"{name}.register({self.expression(cls, cls.__name__)}, {self.expression(chosen, f'{cls.__name__}_of_{name}')})"
+            for cls, chosen in sorted(function.registry.items(), key=lambda item: item[0].__qualname__)
+            if cls is not object
+        ]
+        if calls:
+            place = self._free_name(f"registered_with_{name}")
+            self._statement(place, f"{place} = [{', '.join(calls)}]\n")
+        registry = dict(function.registry)
+        self.main.watch(lambda: dict(function.registry) == registry)
+
     def entry(self, function: Any) -> str:
         """The name of the callable that a job calls: bound arguments travel beside the package, as a call's do."""
         name = "_clustrix_entry"
@@ -140,7 +153,7 @@ class Rebuilder:
         for attribute in attributes:
             known = getattr(known, attribute, None)
         if unwrap_cluster(getattr(known, "__func__", known)) is not value:
-            return True
+            return decorated_definition(value) is None
         is_here = value.__globals__ is self.main.globals
         return is_here and find_source(value).name != [root, *attributes][-1]
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Source",
+    "decorated_definition",
     "find_class_source",
     "find_source",
     "is_importable",
@@ -90,7 +91,7 @@ def find_source(func: Any) -> Source:
     :raises PackagingError: built-in, not a function, without source, or edited since it was loaded
     """
     function = plain_function(func)
-    return _decorated_definition(function) or own_source(function)
+    return decorated_definition(function) or own_source(function)
 
 
 def own_source(function: FunctionType) -> Source:
@@ -304,7 +305,7 @@ def _texts_of(function: FunctionType) -> list[ModuleText]:
     return [text] if text is not None else console_texts(path, flags)
 
 
-def _decorated_definition(function: FunctionType) -> Source | None:
+def decorated_definition(function: FunctionType) -> Source | None:
     """The decorated definition by whose name the function's module knows it: then a decorator put it there."""
     for inner in objects_inside(function):
         if inner is function or not isinstance(inner, FunctionType) or not is_known_by_name(function, inner):
