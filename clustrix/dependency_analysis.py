@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clustrix.closure import Closure, reach
 from clustrix.errors import PackagingError
 from clustrix.file_access import FileReference, FilesystemCall, file_references_in, filesystem_calls_in
+from clustrix.inclusion import included
 from clustrix.local_modules import (
     Import,
     ModuleSet,
@@ -102,18 +103,25 @@ def analyze_function_dependencies(func: Callable[..., Any]) -> DependencyGraph:
 
 
 class DependencyAnalyzer:
-    """Analyses functions; relative data files are looked for in ``working_directory`` (default: the current one)."""
+    """Analyses functions; relative data files are looked for in ``working_directory`` (default: the current one).
 
-    def __init__(self, working_directory: str | None = None) -> None:
+    ``include`` are modules and files that the functions need although nothing in them says so.
+    """
+
+    def __init__(self, working_directory: str | None = None, include: Iterable[str] = ()) -> None:
         self.working_directory = working_directory
+        self.include = tuple(include)
 
     def analyze_function(self, func: Callable[..., Any]) -> DependencyGraph:
         """See analyze_function_dependencies. Names that nothing defines are an UndefinedNameWarning."""
         value = submitted(func)
         place = _importable_as(value) if isinstance(value, FunctionType) else None
-        graph = _of_main(value) if place is None else _of_module(value, *place)
-        graph.working_directory = str(Path(self.working_directory or Path.cwd()))
-        graph.data_files = _data_files(graph)
+        root = Path(self.working_directory or Path.cwd())
+        wanted = [included(item, root) for item in self.include]
+        modules = [Import(name) for item in wanted for name in item.modules]
+        graph = _of_main(value, modules) if place is None else _of_module(value, *place, modules)
+        graph.working_directory = str(root)
+        graph.data_files = _data_files(graph) | {name for item in wanted for name in item.files}
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
         graph.requires_dependencies = _requires_dependencies(graph)
         return graph
@@ -127,7 +135,7 @@ class _Unit:
     tree: ast.Module
 
 
-def _of_main(value: Any) -> DependencyGraph:
+def _of_main(value: Any, more: list[Import]) -> DependencyGraph:
     closure, function = reach(value), plain_function(value)
     for name in sorted(closure.undefined):
         warnings.warn(
@@ -146,7 +154,7 @@ def _of_main(value: Any) -> DependencyGraph:
     graph.entry = {"kind": "main", "name": closure.entry_name}
     graph.closure = closure
     graph.is_unchanged = closure.is_unchanged
-    graph.modules = modules_reached([*closure.all_imports(), *closure.binding_imports])
+    graph.modules = modules_reached([*closure.all_imports(), *closure.binding_imports, *more])
     units = [_Unit(item.text, ast.parse(item.text)) for item in definitions]
     constants = {name: value[0] for name, text in closure.constants.items() if (value := _literal(text))}
     outside = [item for name in sorted(closure.imports) for item in closure.imports[name]]
@@ -161,18 +169,18 @@ def _of_main(value: Any) -> DependencyGraph:
     return graph
 
 
-def _of_module(function: FunctionType, module: str, qualname: str) -> DependencyGraph:
+def _of_module(function: FunctionType, module: str, qualname: str, more: list[Import]) -> DependencyGraph:
     """A function that the job imports: its module comes along whole, unless it is a distribution's."""
     entry = {"kind": "module", "module": module, "name": qualname}
     place = locate(module)
     if place is None:
         graph = DependencyGraph(function.__name__, _source_if_any(function), entry=entry)
-        graph.modules = modules_reached([Import(module)])
+        graph.modules = modules_reached([Import(module), *more])
         graph.external_dependencies = _distributions(graph.modules.external)
     else:
         source = find_source(function)
         graph = DependencyGraph(function.__name__, source.text, entry=entry)
-        graph.modules = modules_reached([Import(module)])
+        graph.modules = modules_reached([Import(module), *more])
         reached = _reached_in_module(source)
         units = [_Unit(text, ast.parse(text)) for text in (segment_text(source.module, node) for node in reached)]
         package = module if place.relative_path.endswith("/__init__.py") else module.rpartition(".")[0]

@@ -128,7 +128,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         started = time.perf_counter()
         config = options.applied_to(config)
         _refuse_two_environments(options, config)
-        package = package_function_for_execution(function, config)
+        package = package_function_for_execution(function, config, include=options.include or ())
         packaged = time.perf_counter()
         requirements, constraints = _requirements(options, package)
         wish = (options.python, config.conda_env_name, config.python_executable, requirements, constraints)

@@ -24,7 +24,7 @@ from clustrix.requirements import requirements_for
 from clustrix.source import plain_function, submitted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
     "LARGEST_DATA_FILE",
@@ -74,15 +74,18 @@ def package_function_for_execution(
     cluster_config: Any,
     func_args: tuple[Any, ...] = (),
     func_kwargs: Mapping[str, Any] | None = None,
+    *,
+    include: Iterable[str] = (),
 ) -> PackageInfo:
-    """Pack a function; nothing is connected to.
+    """Pack a function; nothing is connected to. ``include``: modules, and files below the working directory, that come along, too.
 
     Of the configuration ``local_work_dir``, ``local_cache_dir`` and ``environment_variables`` are read; all its fields
     but the secret ones enter ``config_hash``.
 
     :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
     """
-    return FilePackager().package_function(func, create_execution_context(cluster_config, func_args, func_kwargs))
+    context = create_execution_context(cluster_config, func_args, func_kwargs)
+    return FilePackager(include).package_function(func, context)
 
 
 def create_execution_context(
@@ -100,7 +103,13 @@ def create_execution_context(
 
 
 class FilePackager:
-    """Packs functions. What was packed is remembered by the process, and valid while nothing it depends on changed."""
+    """Packs functions. What was packed is remembered by the process, and valid while nothing it depends on changed.
+
+    ``include`` are modules and files that come along though nothing mentions them.
+    """
+
+    def __init__(self, include: Iterable[str] = ()) -> None:
+        self.include = tuple(include)
 
     def package_function(self, func: Callable[..., Any], context: ExecutionContext) -> PackageInfo:
         """The package of a function, written if the store doesn't have it.
@@ -110,10 +119,10 @@ class FilePackager:
         function = submitted(func)
         debug = os.environ.get("CLUSTRIX_DEBUG_PACKAGING") == "1"
         # A partial or a bound method is mostly a new object each time, and may hold large values.
-        key = (function, context.working_directory) if isinstance(function, FunctionType) else None
+        key = (function, context.working_directory, self.include) if isinstance(function, FunctionType) else None
         contents = _remembered(key) if key else None
         if contents is None:
-            contents = _pack(function, context.working_directory)
+            contents = _pack(function, context.working_directory, self.include)
             if key:
                 _remember(key, contents)
             if debug:
@@ -141,11 +150,12 @@ class _Contents:
         return self.graph.is_unchanged() and all(_stamp(path) == stamp for path, stamp in self.stamps.items())
 
 
-_memory: OrderedDict[tuple[FunctionType, str], _Contents] = OrderedDict()
+_Key = tuple[FunctionType, str, tuple[str, ...]]
+_memory: OrderedDict[_Key, _Contents] = OrderedDict()
 _memory_lock = threading.Lock()
 
 
-def _remembered(key: tuple[FunctionType, str]) -> _Contents | None:
+def _remembered(key: _Key) -> _Contents | None:
     with _memory_lock:
         contents = _memory.get(key)
         if contents is not None:
@@ -153,7 +163,7 @@ def _remembered(key: tuple[FunctionType, str]) -> _Contents | None:
     return contents if contents is not None and contents.is_current() else None
 
 
-def _remember(key: tuple[FunctionType, str], contents: _Contents) -> None:
+def _remember(key: _Key, contents: _Contents) -> None:
     with _memory_lock:
         _memory[key] = contents
         _memory.move_to_end(key)
@@ -161,8 +171,8 @@ def _remember(key: tuple[FunctionType, str], contents: _Contents) -> None:
             _memory.popitem(last=False)
 
 
-def _pack(function: Any, working_directory: str) -> _Contents:
-    graph = DependencyAnalyzer(working_directory).analyze_function(function)
+def _pack(function: Any, working_directory: str, include: tuple[str, ...]) -> _Contents:
+    graph = DependencyAnalyzer(working_directory, include).analyze_function(function)
     members = _module_members(graph) + _data_members(graph)
     order: list[str] = []
     if graph.closure is not None:
@@ -264,7 +274,11 @@ def _data_members(graph: DependencyGraph) -> list[Member]:
 def _stamps(graph: DependencyGraph) -> dict[str, tuple[int, int] | None]:
     """The state of each file that the package was made from, and of those that would belong to it if they existed."""
     root = Path(graph.working_directory)
-    paths = [*graph.source_files, *(str(root / item.path) for item in graph.file_references if item.is_relative)]
+    paths = [
+        *graph.source_files,
+        *(str(root / name) for name in graph.data_files),
+        *(str(root / item.path) for item in graph.file_references if item.is_relative),
+    ]
     return {path: _stamp(path) for path in paths}
 
 
