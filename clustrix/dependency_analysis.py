@@ -114,6 +114,17 @@ class DependencyAnalyzer:
 
     def analyze_function(self, func: Callable[..., Any]) -> DependencyGraph:
         """See analyze_function_dependencies. Names that nothing defines are an UndefinedNameWarning."""
+        try:
+            return self._analyze(func)
+        except RecursionError as error:
+            name = getattr(func, "__qualname__", repr(func))
+            raise PackagingError(
+                f"function {name!r} can't be packed: its source, or that of something it reaches, is nested too deeply "
+                f"(more than {sys.getrecursionlimit()} levels, see sys.setrecursionlimit). Write the expression or "
+                "the chain of elif as a loop over data."
+            ) from error
+
+    def _analyze(self, func: Callable[..., Any]) -> DependencyGraph:
         value = submitted(func)
         place = _importable_as(value) if isinstance(value, FunctionType) else None
         root = Path(self.working_directory or Path.cwd())

@@ -261,13 +261,20 @@ def _data_members(graph: DependencyGraph) -> list[Member]:
     members = []
     for name in sorted(graph.data_files):
         path = Path(graph.working_directory) / name
-        size = path.stat().st_size
-        if size > LARGEST_DATA_FILE:
-            raise PackagingError(
-                f"function {graph.function_name!r} reads {name!r}, which has {size} bytes; at most {LARGEST_DATA_FILE} are "
-                "packed. Put it on the cluster and give its path there as an argument."
-            )
-        members.append(Member(f"data/{name}", _digest(path.read_bytes()), path=str(path)))
+        reads = f"function {graph.function_name!r} reads {name!r}, which"
+        try:
+            name.encode()
+            size = path.stat().st_size
+            if size > LARGEST_DATA_FILE:
+                raise PackagingError(
+                    f"{reads} has {size} bytes; at most {LARGEST_DATA_FILE} are packed. Put it on the cluster and give its "
+                    "path there as an argument."
+                )
+            members.append(Member(f"data/{name}", _digest(path.read_bytes()), path=str(path)))
+        except OSError as error:
+            raise PackagingError(f"{reads} can't be read here: {error}. Restore it, or make it readable.") from error
+        except UnicodeEncodeError as error:
+            raise PackagingError(f"{reads} has a name that is not Unicode. Rename it.") from error
     return members
 
 

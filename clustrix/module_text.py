@@ -106,7 +106,7 @@ def read_module_text(path: str, flags: int = 0) -> ModuleText | None:
     try:
         text = importlib.util.decode_source(Path(path).read_bytes())
         tree = ast.parse(text, path)
-    except (OSError, SyntaxError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, SyntaxError, ValueError, UnicodeDecodeError, RecursionError, MemoryError) as error:
         raise PackagingError(f"{path} can't be read as Python source: {error}. Restore the file.") from error
     found = ModuleText(path, text, tree, flags, is_file=True, stamp=stamp)
     _texts[path, flags, ""] = found
@@ -207,7 +207,7 @@ def text_of_console(path: str, text: str, flags: int) -> ModuleText | None:
         return known
     try:
         tree = ast.parse(text, path)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     found = ModuleText(path, text, tree, flags, is_file=False, stamp=(0, len(text)))
     _texts[path, flags, text] = found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import keyword
 import sys
 from dataclasses import dataclass
 from types import FunctionType, MethodType
@@ -213,7 +214,7 @@ class Rebuilder:
             arguments = [self._bound(item, f"{number}_of_{hint}", bind) for number, item in enumerate(value.args)]
             arguments += [
                 f"{name}={self._bound(item, f'{name}_of_{hint}', bind)}"
-                if name.isidentifier()
+                if name.isidentifier() and not keyword.iskeyword(name)
                 else f"**{{{name!r}: {self._bound(item, f'argument_of_{hint}', bind)}}}"
                 for name, item in value.keywords.items()
             ]
@@ -416,7 +417,9 @@ class Rebuilder:
             lines.append(f"{name}.__name__ = {function.__name__!r}\n")
             lines.append(f"{name}.__doc__ = {function.__doc__!r}\n")
         for attribute, value in vars(function).items():
-            lines.append(f"{name}.{attribute} = {self.expression(value, f'{attribute}_of_{name}')}\n")
+            text = self.expression(value, f"{attribute}_of_{name}")
+            is_word = attribute.isidentifier() and not keyword.iskeyword(attribute)
+            lines.append(f"{name}.{attribute} = {text}\n" if is_word else f"vars({name})[{attribute!r}] = {text}\n")
         if lines:
             place = self._free_name(f"attributes_of_{name}")
             self._statement(place, "".join(lines) + f"{place} = {name}\n")
