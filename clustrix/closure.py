@@ -194,7 +194,7 @@ class _Search:
             name = next((name for name, known in self.values.items() if known is value), None)
             return name if name is not None and _is_object(value) else None
         qualname = str(getattr(value, "__qualname__", ""))
-        if isinstance(value, type | FunctionType | BuiltinFunctionType) and self._is_here(value):
+        if not isinstance(value, ModuleType) and (self._is_here(value) or value.__module__ == self.module_name):
             return self._name_here(value, qualname, wanted)
         if isinstance(value, FunctionType) and self.rebuilder.is_made(value):
             return None
@@ -220,7 +220,6 @@ class _Search:
 
     def _name_here(self, value: Any, qualname: str, wanted: str) -> str | None:
         """Of the file's own: a module-level definition by its name, a class within a function by its own or ``wanted``."""
-        root = qualname.partition(".")[0]
         if isinstance(value, type) and "<locals>" in qualname:
             name = value.__name__
             if self.values.setdefault(name, value) is not value:
@@ -233,7 +232,10 @@ class _Search:
                 self._resolve(wanted, {}, "it")
                 return wanted
             return known
-        self._resolve(root, {}, "a captured value")
+        if isinstance(value, FunctionType):  # a decorator's wrapper goes by the name of what it wraps
+            known_by = [item for item in objects_inside(value) if isinstance(item, FunctionType)]
+            qualname = next((item.__qualname__ for item in known_by if is_known_by_name(value, item)), qualname)
+        self._resolve(qualname.partition(".")[0], {}, "a captured value")
         return qualname
 
     def define(self, name: str, text: str, names: NamesRead, source: Source | None, *, is_rebuilt: bool) -> None:

@@ -97,6 +97,11 @@ FACTORIES = {
         "        return wrapper\n    return deco\ndef make():\n    @plus(100)\n    def h(x): return x\n    return h\n"),
         "make()", 4, 104,
     ),
+    "decorated ones in a list, without wraps and by a library": (
+        ("import contextlib\ndef twice(g):\n    def wrapper(x): return g(g(x))\n    return wrapper\n@twice\ndef inc(x): return x + 1\n"
+        "@contextlib.contextmanager\ndef ctx(x): yield x * 2\nBOTH = [inc, ctx, lambda x: x]\n"
+        "def f(x):\n    with BOTH[1](x) as y: return [BOTH[0](y), BOTH[2](x)]\n"), "f", 4, [10, 4],
+    ),
     "a cache": (("import functools\ndef make(n):\n    @functools.lru_cache(maxsize=8)\n    def g(x): return x + n\n"
                 "    return lambda x: g(x) + g(x)\n"), "make(1)", 4, 10),
     "attributes": ("def f(x): return x + f.step\nf.step = 3\ndef make():\n    def g(x): return x + g.step\n    g.step = 3\n    return g\n",
