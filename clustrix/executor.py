@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import concurrent.futures
 import contextlib
 import dataclasses
-import inspect
 import logging
 import os
-import secrets
 import sys
 import threading
 import time
@@ -18,21 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clustrix import errors
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
-from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.future import ClusterFuture, StageReport
 from clustrix.journal import Entry, Journal, state_directory
-from clustrix.local_modules import locate
-from clustrix.requirements import explicit_constraints, explicit_requirements
-from clustrix.resources import JobOptions, resources_for
-from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
+from clustrix.resources import JobOptions
+from clustrix.serialization import Outcome, open_result
 from clustrix.session import PythonWish, Session
+from clustrix.submission import EncodedValues, prepare
 from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from clustrix.dependency_analysis import DependencyGraph
 
 __all__ = ["ClusterExecutor", "attach", "executor_for"]
 
@@ -73,8 +66,7 @@ class _Parts(NamedTuple):
 
     spec: dict[str, Any]
     supplies: Supplies
-    arguments: bytes
-    bindings: bytes
+    values: EncodedValues
     python_wish: PythonWish
 
 
@@ -124,24 +116,14 @@ class ClusterExecutor(concurrent.futures.Executor):
         """As ``submit``, with the job's options, and a configuration that may differ from the executor's in all but where."""
         if self._is_shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        _refuse_what_never_returns(function)
         started = time.perf_counter()
-        config = options.applied_to(config)
-        _refuse_two_environments(options, config)
-        package = package_function_for_execution(function, config)
+        call = prepare(function, options, config)
         packaged = time.perf_counter()
-        requirements, constraints = _requirements(options, package)
-        wish = (options.python, config.conda_env_name, config.python_executable, requirements, constraints)
-        reader = self._session.python_versions.get(wish)
-        classes: set[type] = set()
-        arguments, bindings = dump_arguments(args, kwargs, reader, classes), dump_bindings(package.bindings, reader)
-        _refuse_what_is_not_packed(classes, package)
+        values = call.encode(args, kwargs, self._session.python_versions.get(call.python_wish))
         encoded = time.perf_counter()
         self._session.connect()
         connected = time.perf_counter()
-        entry = _new_entry(package, config)
-        spec = _spec(entry, package, options, config, self._journal.client)
-        spec.update(requirements=requirements, constraints=constraints)
+        entry = call.new_entry()
         future = ClusterFuture(entry.job_id, self)
         future.timings = {
             "package": packaged - started,
@@ -150,8 +132,9 @@ class ClusterExecutor(concurrent.futures.Executor):
         }
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
-        supplies = Supplies(package.package_path, requirements, constraints, config.local_cache_dir, _show_progress)
-        parts = _Parts(spec, supplies, arguments, bindings, wish)
+        cache = call.config.local_cache_dir
+        supplies = Supplies(call.package.package_path, call.requirements, call.constraints, cache, _show_progress)
+        parts = _Parts(call.spec(entry, self._journal.client), supplies, values, call.python_wish)
         self._receivers.start()
         self._submitters.submit(self._send, job, parts)
         return future
@@ -266,8 +249,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         try:
             answer = self._session.request(
                 "submit",
-                {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.arguments)},
-                parts.arguments + parts.bindings,
+                {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.values.arguments)},
+                parts.values.arguments + parts.values.bindings,
                 pieces=parts.supplies,
                 on_progress=_show_progress,
             )
@@ -371,108 +354,6 @@ def attach(job_id: str) -> ClusterFuture:
     same_host = current.cluster_host == entry.config.get("cluster_host")
     config = ClusterConfig(**entry.config, password=current.password if same_host else None)
     return executor_for(config).attach(job_id)
-
-
-def _new_entry(package: PackageInfo, config: ClusterConfig) -> Entry:
-    job_id = "cx" + base64.b32encode(secrets.token_bytes(8)).decode().lower()[:12]
-    return Entry(
-        job_id=job_id,
-        key=secrets.token_hex(32),
-        package=package.package_id,
-        function=package.function_name,
-        config=_without_variables(config),
-        created=time.time(),
-    )
-
-
-def _spec(
-    entry: Entry, package: PackageInfo, options: JobOptions, config: ClusterConfig, client: str
-) -> dict[str, Any]:
-    """The job as the agent and the runner read it."""
-    return {
-        "job_id": entry.job_id,
-        "client": client,
-        "attempt": entry.attempt,
-        "task": 0,
-        "package": package.package_id,
-        "entry": package.metadata["entry"],
-        "client_python": list(sys.version_info[:3]),
-        "scheduler": config.cluster_type,
-        "resources": resources_for(options, config),
-        "modules": list(config.module_loads),
-        "pre_execution_commands": list(config.pre_execution_commands),
-        "environment_variables": dict(config.environment_variables),
-        "work_dir": config.remote_work_dir,
-        "python": options.python,
-        "python_executable": config.python_executable,
-        "provision_python": config.provision_python,
-        "environment": config.conda_env_name,
-        "imports": sorted(_imports_needed(package.dependencies)),
-        "package_manager": config.package_manager,
-        "setup_timeout": config.venv_setup_timeout,
-        "use_two_venv": config.use_two_venv,
-        "config": _without_variables(config),
-    }
-
-
-def _imports_needed(graph: DependencyGraph) -> set[str]:
-    """The external modules without which the function can't run.
-
-    A module comes along whole: what its other functions would import is not among them.
-    """
-    made = {item.module for item in graph.imports}
-    reached = graph.modules
-    return {name for name in reached.external - reached.optional if name in made or name not in reached.deferred}
-
-
-def _requirements(options: JobOptions, package: PackageInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the job's environment holds, and what limits the versions of what these need in turn, sorted."""
-    if options.requirements is None:
-        return tuple(sorted(package.requirements)), ()
-    return explicit_requirements(options.requirements), tuple(sorted(explicit_constraints(options.requirements)))
-
-
-def _without_variables(config: ClusterConfig) -> dict[str, Any]:
-    """The configuration as it is kept in files: variables may be tokens, and go where the job needs them only."""
-    return {name: value for name, value in config.public_dict().items() if name != "environment_variables"}
-
-
-def _refuse_two_environments(options: JobOptions, config: ClusterConfig) -> None:
-    if config.conda_env_name is not None:
-        for name, value in (("requirements", options.requirements), ("python_executable", config.python_executable)):
-            if value is not None:
-                raise errors.ConfigurationError(
-                    f"{name}={value!r} can't be had in the existing environment {config.conda_env_name!r}, which is used as it is: "
-                    f"leave out {name}, or environment= and conda_env_name"
-                )
-
-
-def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
-    kinds = {
-        "a coroutine function": inspect.iscoroutinefunction,
-        "a generator function": inspect.isgeneratorfunction,
-        "an async generator function": inspect.isasyncgenfunction,
-    }
-    for kind, is_kind in kinds.items():
-        if is_kind(function):
-            raise errors.PackagingError(
-                f"{function.__qualname__} is {kind}, whose value can't leave the job: call it in a function that returns plain data"
-            )
-
-
-def _refuse_what_is_not_packed(classes: set[type], package: PackageInfo) -> None:
-    """The job can only read instances of classes that it has: those of libraries, and those in the package."""
-    packed = package.metadata["execution_info"]
-    for cls in classes:
-        if cls.__module__ == "__main__":
-            is_there = cls.__qualname__.partition(".")[0] in packed["definition_order"]
-        else:
-            is_there = cls.__module__ in packed["modules"] or locate(cls.__module__) is None
-        if not is_there:
-            raise errors.SerializationError(
-                f"the arguments hold a {cls.__qualname__} of {cls.__module__}, which {package.function_name} does not mention, "
-                "so it is not sent along: name the class in the function, as in an annotation or an isinstance()"
-            )
 
 
 def _show_progress(line: str) -> None:
