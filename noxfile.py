@@ -19,8 +19,11 @@ CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # The far side runs on all of these; the client's tests exercise it on the newer ones too.
 CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
-# It runs on the other Pythons, too, in the sessions below, and under the tests of clustrix.
+# What takes minutes and depends little on the Python that runs it. In CI, which has little time, the newest client runs all
+# and the oldest what is clustrix's; with CI_FULL set, and elsewhere, everything runs everywhere.
+IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
+ON_CLUSTERS = ["test_environments.py", "test_lock.py", "test_site_settings.py", "test_two_stages.py"]
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
 LONG = [
     "test_agent.py",
@@ -54,21 +57,25 @@ def _install_project(session: nox.Session, *groups: str) -> None:
 
 @nox.session(python=CLIENT_PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The unit tests, on every client Python; those of simcluster alone by the oldest and the newest."""
+    """The unit tests, on every client Python; in CI the long ones by the oldest and the newest."""
     _install_project(session, "test")
     session.install("numpy")
-    is_at_an_end = session.python in {CLIENT_PYTHONS[0], CLIENT_PYTHONS[-1]}
-    chosen = [] if is_at_an_end else [f"--ignore-glob=*/{name}" for name in OF_SIMCLUSTER]
-    session.run("pytest", *PARALLEL, "tests/unit", *chosen, *session.posargs)
+    session.run("pytest", *PARALLEL, "tests/unit", *_left_out(str(session.python)), *session.posargs)
+
+
+def _left_out(python: str) -> list[str]:
+    if not IS_SHORT or python == CLIENT_PYTHONS[-1]:
+        return []
+    names = OF_SIMCLUSTER if python == CLIENT_PYTHONS[0] else OF_SIMCLUSTER + ON_CLUSTERS
+    return [f"--ignore-glob=*/{name}" for name in names]
 
 
 @nox.session(python=CLUSTER_PYTHONS + CLIENT_PYTHONS)
 def remote(session: nox.Session) -> None:
-    """The far side's own tests, on every cluster Python, with nothing of the client installed."""
+    """The far side's own tests, on every cluster Python, with nothing of the client installed; in CI the long ones by the ends."""
     session.install("-r", "tests/remote/requirements.txt")
     session.run("python", "-m", "compileall", "-q", "-f", "clustrix/remote")
-    # These are about processes and files, take minutes, and are run by the oldest and the newest.
-    chosen = [] if session.python in AT_BOTH_ENDS else [f"--ignore-glob={name}" for name in LONG]
+    chosen = [f"--ignore-glob={name}" for name in LONG] if IS_SHORT and session.python not in AT_BOTH_ENDS else []
     with session.chdir("tests/remote"):
         # Its own uv is the one that the tests of environments build with.
         session.run("python", "-m", "pytest", "-n", "auto", *chosen, *session.posargs, env={"UV": nox.virtualenv.UV})
