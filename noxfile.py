@@ -107,6 +107,13 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session(python=RECORDED)
+def matrix(session: nox.Session) -> None:
+    """What works from which client Python to which of the cluster's; a part with -- --client 3.12 --cluster 3.6,3.12; -- --to docs records the whole."""
+    _install_project(session, "matrix")
+    session.run("python", "tests/matrix/run.py", *session.posargs)
+
+
+@nox.session(python=RECORDED)
 def conformance(session: nox.Session) -> None:
     """The same scenarios on every Slurm, recorded sessions of PBS and Grid Engine; -- --record keeps the answers of the one in containers, -- --table writes the pages."""
     _install_project(session, "test")
