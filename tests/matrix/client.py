@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -99,8 +100,11 @@ def _why_wrong(case: UseCase, python: str, future: ClusterFuture, error: BaseExc
 
 
 def _shortened(error: BaseException | None) -> str:
-    # As on any other computer, for the record is kept.
-    return f"{type(error).__name__}: {error}".replace(f"{HERE}{os.sep}", "")[:LONGEST_REASON] if error else ""
+    if error is None:
+        return ""
+    # As on any other computer and in any other process, for the record is kept.
+    text = f"{type(error).__name__}: {error}".replace(f"{HERE}{os.sep}", "")
+    return re.sub(r" at 0x[0-9a-f]+", "", text)[:LONGEST_REASON]
 
 
 def _shown(value: Any) -> str:

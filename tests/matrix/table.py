@@ -43,6 +43,13 @@ def print_reasons(cells: Iterable[Cell]) -> None:
             reason = reason.replace(cell.job, "JOB")
         found.setdefault((cell.use_case, cell.verdict, reason), []).append(cell)
     for (use_case, verdict, reason), same in found.items():
-        pairs = ", ".join(f"{cell.client} -> {cell.cluster}" for cell in same)
         job = f" (job {same[0].job})" if same[0].job else ""
-        print(f"  {use_case}, {verdict}: {pairs}{job}\n    {reason}")
+        print(f"  {use_case}, {verdict} from {_pairs(same)}{job}\n    {reason}")
+
+
+def _pairs(cells: Iterable[Cell]) -> str:
+    """As "3.10 to 3.6 3.7, 3.11 to 3.6"."""
+    clusters: dict[str, list[str]] = {}
+    for cell in cells:
+        clusters.setdefault(cell.client, []).append(cell.cluster)
+    return ", ".join(f"{client} to {' '.join(found)}" for client, found in clusters.items())
