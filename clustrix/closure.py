@@ -34,7 +34,7 @@ from clustrix.source import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["Closure", "Definition", "reach"]
 
@@ -85,12 +85,12 @@ class Closure:
         return all(check() for check in self.checks)
 
 
-def reach(func: Any) -> Closure:
-    """The closure of a function that the job can't import from a module.
+def reach(func: Any, classes: Iterable[type] = ()) -> Closure:
+    """The closure of a function that the job can't import from a module, with ``classes`` that only its arguments need.
 
     :raises PackagingError: something that it reaches can't come along; the message names it
     """
-    return _Search(plain_function(func)).run()
+    return _Search(plain_function(func)).run(classes)
 
 
 class _Search:
@@ -111,7 +111,7 @@ class _Search:
         self.pending: list[tuple[Definition, Mapping[str, Any]]] = []
         self.statements = [item for text in self.texts for item in imports_in(text.tree, self.package, as_main=True)]
 
-    def run(self) -> Closure:
+    def run(self, classes: Iterable[type]) -> Closure:
         closure, function = self.closure, self.function
         outer, _, method = self.owner.__qualname__.rpartition(".")
         if method and outer and "<locals>" not in outer and closure.source.name == method:
@@ -120,6 +120,11 @@ class _Search:
         else:
             self.values[closure.source.name] = function
             self._define(self._definition(closure.source, is_entry=True), _cells(self.owner))
+        for cls in classes:
+            if cls.__module__ != "__main__":
+                self.closure.binding_imports.append(Import(cls.__module__, is_optional=True))
+            elif self.module_name == "__main__":
+                self._resolve(cls.__qualname__.partition(".")[0], {}, "the arguments")
         while self.pending:
             definition, cells = self.pending.pop(0)
             for name in sorted(self._wanted(definition)):

@@ -107,11 +107,14 @@ class DependencyAnalyzer:
     def __init__(self, working_directory: str | None = None) -> None:
         self.working_directory = working_directory
 
-    def analyze_function(self, func: Callable[..., Any]) -> DependencyGraph:
-        """See analyze_function_dependencies. Names that nothing defines are an UndefinedNameWarning."""
+    def analyze_function(self, func: Callable[..., Any], classes: Iterable[type] = ()) -> DependencyGraph:
+        """See analyze_function_dependencies; ``classes`` are those which only the arguments of a call need.
+
+        Names that nothing defines are an UndefinedNameWarning.
+        """
         function = plain_function(func)
         place = _importable_as(function)
-        graph = _of_main(function) if place is None else _of_module(function, *place)
+        graph = _of_main(function, classes) if place is None else _of_module(function, *place, classes)
         graph.working_directory = str(Path(self.working_directory or Path.cwd()))
         graph.data_files = _data_files(graph)
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
@@ -127,8 +130,8 @@ class _Unit:
     tree: ast.Module
 
 
-def _of_main(function: FunctionType) -> DependencyGraph:
-    closure = reach(function)
+def _of_main(function: FunctionType, classes: Iterable[type]) -> DependencyGraph:
+    closure = reach(function, classes)
     for name in sorted(closure.undefined):
         warnings.warn(
             f"{closure.source.name}() reads {name!r}, which is not defined here: the job will raise NameError",
@@ -151,18 +154,19 @@ def _of_main(function: FunctionType) -> DependencyGraph:
     return graph
 
 
-def _of_module(function: FunctionType, module: str, qualname: str) -> DependencyGraph:
+def _of_module(function: FunctionType, module: str, qualname: str, classes: Iterable[type]) -> DependencyGraph:
     """A function that the job imports: its module comes along whole, unless it is a distribution's."""
     entry = {"kind": "module", "module": module, "name": qualname}
     place = locate(module)
+    of_classes = [Import(cls.__module__, is_optional=True) for cls in classes if cls.__module__ != "__main__"]
     if place is None:
         graph = DependencyGraph(function.__name__, _source_if_any(function), entry=entry)
-        graph.modules = modules_reached([Import(module)])
+        graph.modules = modules_reached([Import(module), *of_classes])
         graph.external_dependencies = _distributions(graph.modules.external)
     else:
         source = find_source(function)
         graph = DependencyGraph(function.__name__, source.text, entry=entry)
-        graph.modules = modules_reached([Import(module)])
+        graph.modules = modules_reached([Import(module), *of_classes])
         reached = _reached_in_module(source)
         units = [_Unit(text, ast.parse(text)) for text in (segment_text(source.module, node) for node in reached)]
         package = module if place.relative_path.endswith("/__init__.py") else module.rpartition(".")[0]

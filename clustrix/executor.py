@@ -20,7 +20,7 @@ from clustrix.journal import Entry, Journal, state_directory
 from clustrix.resources import JobOptions
 from clustrix.serialization import Outcome, open_result
 from clustrix.session import PythonWish, Session
-from clustrix.submission import EncodedValues, prepare
+from clustrix.submission import EncodedValues, encode_call, prepare
 from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
 
@@ -119,7 +119,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         started = time.perf_counter()
         call = prepare(function, options, config)
         packaged = time.perf_counter()
-        values = call.encode(args, kwargs, self._session.python_versions.get(call.python_wish))
+        call, values = encode_call(call, args, kwargs, self._session.python_versions)
         encoded = time.perf_counter()
         self._session.connect()
         connected = time.perf_counter()

@@ -23,8 +23,10 @@ from clustrix.requirements import requirements_for
 from clustrix.source import plain_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import FunctionType
+
+    _Key = tuple[FunctionType, str, tuple[type, ...]]
 
 __all__ = [
     "LARGEST_DATA_FILE",
@@ -74,15 +76,18 @@ def package_function_for_execution(
     cluster_config: Any,
     func_args: tuple[Any, ...] = (),
     func_kwargs: Mapping[str, Any] | None = None,
+    *,
+    classes: Iterable[type] = (),
 ) -> PackageInfo:
-    """Pack a function; nothing is connected to.
+    """Pack a function, and ``classes`` that only the arguments of its calls need; nothing is connected to.
 
     Of the configuration ``local_work_dir``, ``local_cache_dir`` and ``environment_variables`` are read; all its fields
     but the secret ones enter ``config_hash``.
 
     :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
     """
-    return FilePackager().package_function(func, create_execution_context(cluster_config, func_args, func_kwargs))
+    context = create_execution_context(cluster_config, func_args, func_kwargs)
+    return FilePackager().package_function(func, context, classes)
 
 
 def create_execution_context(
@@ -102,17 +107,20 @@ def create_execution_context(
 class FilePackager:
     """Packs functions. What was packed is remembered by the process, and valid while nothing it depends on changed."""
 
-    def package_function(self, func: Callable[..., Any], context: ExecutionContext) -> PackageInfo:
-        """The package of a function, written if the store doesn't have it.
+    def package_function(
+        self, func: Callable[..., Any], context: ExecutionContext, classes: Iterable[type] = ()
+    ) -> PackageInfo:
+        """The package of a function, written if the store doesn't have it; see package_function_for_execution.
 
         :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
         """
         function = plain_function(func)
         debug = os.environ.get("CLUSTRIX_DEBUG_PACKAGING") == "1"
-        key = (function, context.working_directory)
+        more = tuple(sorted(classes, key=lambda cls: (cls.__module__, cls.__qualname__)))
+        key = (function, context.working_directory, more)
         contents = _remembered(key)
         if contents is None:
-            contents = _pack(function, context.working_directory)
+            contents = _pack(function, context.working_directory, more)
             _remember(key, contents)
             if debug:
                 _log_decisions(contents)
@@ -139,11 +147,11 @@ class _Contents:
         return self.graph.is_unchanged() and all(_stamp(path) == stamp for path, stamp in self.stamps.items())
 
 
-_memory: OrderedDict[tuple[FunctionType, str], _Contents] = OrderedDict()
+_memory: OrderedDict[_Key, _Contents] = OrderedDict()
 _memory_lock = threading.Lock()
 
 
-def _remembered(key: tuple[FunctionType, str]) -> _Contents | None:
+def _remembered(key: _Key) -> _Contents | None:
     with _memory_lock:
         contents = _memory.get(key)
         if contents is not None:
@@ -151,7 +159,7 @@ def _remembered(key: tuple[FunctionType, str]) -> _Contents | None:
     return contents if contents is not None and contents.is_current() else None
 
 
-def _remember(key: tuple[FunctionType, str], contents: _Contents) -> None:
+def _remember(key: _Key, contents: _Contents) -> None:
     with _memory_lock:
         _memory[key] = contents
         _memory.move_to_end(key)
@@ -159,8 +167,8 @@ def _remember(key: tuple[FunctionType, str], contents: _Contents) -> None:
             _memory.popitem(last=False)
 
 
-def _pack(function: FunctionType, working_directory: str) -> _Contents:
-    graph = DependencyAnalyzer(working_directory).analyze_function(function)
+def _pack(function: FunctionType, working_directory: str, classes: tuple[type, ...]) -> _Contents:
+    graph = DependencyAnalyzer(working_directory).analyze_function(function, classes)
     members = _module_members(graph) + _data_members(graph)
     order: list[str] = []
     if graph.closure is not None:

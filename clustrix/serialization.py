@@ -82,7 +82,7 @@ def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
 def _unreadable(head: dict[str, Any], reason: str) -> str:
     return (
         f"the arguments of job {head['job_id']} can't be read by Python {head.get('python')} there: {reason}. "
-        "A class or function of your script has to be named in the function, or it is not sent along; "
+        "A function of your script has to be named in the function that runs, or it is not sent along; "
         "libraries have to be there in a version that reads what yours wrote. Plain data always arrives"
     )
 

@@ -13,32 +13,37 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clustrix import errors
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.journal import Entry
-from clustrix.local_modules import locate
+from clustrix.local_modules import is_standard_library, locate
 from clustrix.requirements import explicit_constraints, explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import dump_arguments, dump_bindings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from clustrix.config import ClusterConfig
     from clustrix.dependency_analysis import DependencyGraph
     from clustrix.session import PythonWish
 
-__all__ = ["EncodedValues", "PreparedCall", "prepare"]
+__all__ = ["EncodedValues", "PreparedCall", "encode_call", "prepare"]
 
 
 class EncodedValues(NamedTuple):
-    """The call's arguments, and the captured values that travel beside the package (empty if there are none)."""
+    """The call's arguments, and the captured values that travel beside the package (empty if there are none).
+
+    ``classes`` are those which the arguments have instances of.
+    """
 
     arguments: bytes
     bindings: bytes
+    classes: frozenset[type] = frozenset()
 
 
 @dataclass(frozen=True)
 class PreparedCall:
     """A function as it would be sent; ``config`` has the options' values in it. Nothing of it came from the cluster."""
 
+    function: Callable[..., Any]
     package: PackageInfo
     options: JobOptions
     config: ClusterConfig
@@ -56,14 +61,29 @@ class PreparedCall:
     ) -> EncodedValues:
         """The values of one call, for a reader of Python version ``reader`` (None: not known yet, then for any).
 
-        :raises SerializationError: a value can't be sent, or is an instance of a class that is not
+        :raises SerializationError: a value can't be sent
         """
         classes: set[type] = set()
-        values = EncodedValues(
-            dump_arguments(args, kwargs, reader, classes), dump_bindings(self.package.bindings, reader)
-        )
-        _refuse_what_is_not_packed(classes, self.package)
-        return values
+        arguments = dump_arguments(args, kwargs, reader, classes)
+        return EncodedValues(arguments, dump_bindings(self.package.bindings, reader), frozenset(classes))
+
+    def with_classes(self, classes: Iterable[type]) -> PreparedCall:
+        """The call with ``classes`` of its arguments, and what they need; itself where it has all of that.
+
+        :raises PackagingError: a class can't be packed
+        :raises SerializationError: a class of a script can't go where the function goes
+        """
+        lacking = [cls for cls in classes if not _has(self.package, cls)]
+        if not lacking:
+            return self
+        package = package_function_for_execution(self.function, self.config, classes=lacking)
+        for cls in lacking:
+            if cls.__module__ == "__main__" and not _has(package, cls):
+                raise errors.SerializationError(
+                    f"the arguments hold a {cls.__qualname__} of {cls.__module__}, and {package.function_name} is imported "
+                    "from a module: put the class into a module, too, or call the function from one of the script"
+                )
+        return PreparedCall(self.function, package, self.options, self.config, *_requirements(self.options, package))
 
     def new_entry(self) -> Entry:
         """The journal's entry of a new job, with its id and its key."""
@@ -118,7 +138,26 @@ def prepare(function: Callable[..., Any], options: JobOptions, config: ClusterCo
     config = options.applied_to(config)
     _refuse_two_environments(options, config)
     package = package_function_for_execution(function, config)
-    return PreparedCall(package, options, config, *_requirements(options, package))
+    return PreparedCall(function, package, options, config, *_requirements(options, package))
+
+
+def encode_call(
+    call: PreparedCall,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    readers: Mapping[PythonWish, tuple[int, int]],
+) -> tuple[PreparedCall, EncodedValues]:
+    """The call with the classes that its arguments need, and its values; ``readers`` are the Python versions known by now.
+
+    :raises PackagingError: a class can't be packed
+    :raises SerializationError: a value can't be sent
+    """
+    values = call.encode(args, kwargs, readers.get(call.python_wish))
+    whole = call.with_classes(values.classes)
+    # What is required decides which Python reads, and that how it is written.
+    if whole is not call:
+        values = whole.encode(args, kwargs, readers.get(whole.python_wish))
+    return whole, values
 
 
 def _imports_needed(graph: DependencyGraph) -> set[str]:
@@ -166,16 +205,13 @@ def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
             )
 
 
-def _refuse_what_is_not_packed(classes: set[type], package: PackageInfo) -> None:
-    """The job can only read instances of classes that it has: those of libraries, and those in the package."""
-    packed = package.metadata["execution_info"]
-    for cls in classes:
-        if cls.__module__ == "__main__":
-            is_there = cls.__qualname__.partition(".")[0] in packed["definition_order"]
-        else:
-            is_there = cls.__module__ in packed["modules"] or locate(cls.__module__) is None
-        if not is_there:
-            raise errors.SerializationError(
-                f"the arguments hold a {cls.__qualname__} of {cls.__module__}, which {package.function_name} does not mention, "
-                "so it is not sent along: name the class in the function, as in an annotation or an isinstance()"
-            )
+def _has(package: PackageInfo, cls: type) -> bool:
+    """Whether the job has the class: of the standard library, of a library that the function imports, or in the package."""
+    packed, module = package.metadata["execution_info"], cls.__module__
+    if module == "__main__":
+        return cls.__qualname__.partition(".")[0] in packed["definition_order"]
+    if is_standard_library(module) or module.partition(".")[0] == "clustrix" or module in packed["modules"]:
+        return True
+    top = module.partition(".")[0]
+    is_imported = any(name.partition(".")[0] == top for name in package.dependencies.modules.external)
+    return is_imported and locate(module) is None
