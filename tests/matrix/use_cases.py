@@ -324,7 +324,8 @@ def in_processes(method, numbers):
 
 
 def account_of(number):
-    return Account("ada", geometry.Box(number, number).area())
+    owner = WORD.findall("ada, countess")[0]
+    return Account(owner, geometry.Box(number, number).area())
 
 
 def process_of(number):
