@@ -24,6 +24,8 @@ RECORDED = "3.12"
 IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
 ON_CLUSTERS = ["test_environments.py", "test_lock.py", "test_site_settings.py", "test_two_stages.py"]
+# These compare other Pythons with each other, whichever runs them.
+OF_OTHERS = ["test_pandas_pairs.py"]
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
 LONG = [
     "test_agent.py",
@@ -66,7 +68,7 @@ def tests(session: nox.Session) -> None:
 def _left_out(python: str) -> list[str]:
     if not IS_SHORT or python == CLIENT_PYTHONS[-1]:
         return []
-    names = OF_SIMCLUSTER if python == CLIENT_PYTHONS[0] else OF_SIMCLUSTER + ON_CLUSTERS
+    names = OF_SIMCLUSTER + OF_OTHERS + ([] if python == CLIENT_PYTHONS[0] else ON_CLUSTERS)
     return [f"--ignore-glob=*/{name}" for name in names]
 
 

@@ -1,9 +1,9 @@
 """What is sent as its state, because its own pickle can't be read across numpy 1 and 2: random sources, polynomials."""
 
 import importlib
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
-__all__ = ["REBUILDERS", "taker_apart"]
+__all__ = ["REBUILDERS", "parts", "taker_apart"]
 
 State = Dict[str, Any]
 
@@ -30,6 +30,14 @@ def taker_apart(cls: type) -> Optional[Tuple[str, Callable[[Any], State]]]:
     if cls.__name__ == "SeedSequence":
         return "seed_sequence", _seed_sequence
     return None
+
+
+def parts(value: Any) -> Iterator[Tuple[str, Any]]:
+    """The items of an array of any objects, with the index of each."""
+    cls = type(value)
+    if cls.__name__ == "ndarray" and cls.__module__ == "numpy" and value.dtype.kind == "O":
+        for place in _numpy().ndindex(value.shape):
+            yield "[{}]".format(", ".join(map(str, place))), value[place]
 
 
 def _random_state(random_state: Any) -> State:
@@ -66,6 +74,10 @@ def _polynomial(polynomial: Any) -> State:
         "arrays": (polynomial.coef, polynomial.domain, polynomial.window),
         "symbol": getattr(polynomial, "symbol", "x"),  # 1.24+
     }
+
+
+def _numpy() -> Any:
+    return importlib.import_module("numpy")
 
 
 def _numpy_random() -> Any:

@@ -16,7 +16,7 @@ import sys
 from types import FunctionType, ModuleType
 from typing import Any, Callable, Dict, NamedTuple, Optional, Set, Tuple, Union
 
-from . import numpy_states, renames
+from . import numpy_states, pandas_rebuilders, pandas_states, renames
 
 __all__ = ["PSEUDO_MODULE", "Reducers", "Refusal", "Settings", "read", "token", "write"]
 
@@ -61,7 +61,8 @@ def token(name: str) -> Callable[..., Any]:
 
 
 MAIN_GLOBAL = token("main_global")
-NUMPY_TOKENS = {name: token(name) for name in numpy_states.REBUILDERS}
+REBUILDERS: Dict[str, Callable[[Any], Any]] = dict(numpy_states.REBUILDERS, **pandas_rebuilders.REBUILDERS)
+STATE_TOKENS = {name: token(name) for name in REBUILDERS}
 
 # What the standard library and numpy gained after 3.6, by module or by module and class.
 NEEDS: Dict[Tuple[str, str], Tuple[int, int]] = {
@@ -92,10 +93,10 @@ class Reducers(Dict[type, Reducer]):
     def _find(self, cls: type) -> Reducer:
         if issubclass(cls, BaseException):
             return self._reduce_exception
-        taken_apart = numpy_states.taker_apart(cls)
+        taken_apart = numpy_states.taker_apart(cls) or pandas_states.taker_apart(cls)
         if taken_apart is not None:
             name, state = taken_apart
-            return lambda value: (NUMPY_TOKENS[name], (state(value),))
+            return lambda value: (STATE_TOKENS[name], (state(value),))
         return copyreg.dispatch_table.get(cls, self._plain)
 
     def _refuse_what_target_lacks(self, cls: type) -> None:
@@ -151,8 +152,8 @@ class _Reader(pickle.Unpickler):
             return look_up(module, name, self._main_module)
         if name == "main_global":
             return self._main_global
-        if name in numpy_states.REBUILDERS:
-            return numpy_states.REBUILDERS[name]
+        if name in REBUILDERS:
+            return REBUILDERS[name]
         if name in self._ours:
             return self._ours[name]
         raise pickle.UnpicklingError("a newer clustrix wrote this: {!r} is not known here".format(name))
