@@ -21,6 +21,7 @@ from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locat
 from clustrix.module_text import ModuleText, read_module_text, segment_text
 from clustrix.scopes import NamesRead, names_read
 from clustrix.source import (
+    NoSourceError,
     Source,
     find_class_source,
     find_source,
@@ -208,7 +209,7 @@ class _Search:
         if source is None:
             if self._as_assignment(name, value):
                 return True
-            raise self._error(
+            raise NoSourceError(
                 f"class {value.__qualname__!r} has no source here. Define it at module level or import it."
             )
         self._define(self._definition(source), _class_cells(value))
@@ -265,6 +266,8 @@ class _Search:
         return True
 
     def _bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        if isinstance(value, FunctionType):
+            find_source(value)  # raises where there is none: then all travels as bytecode
         refers_to = globals_in(value)
         kind = type(value)
         self.closure.bindings.add(name)

@@ -24,11 +24,13 @@ from clustrix.local_modules import (
 )
 from clustrix.module_text import DefinitionNode, ModuleText, literal_or_none, read_module_text, segment_text
 from clustrix.scopes import names_read
-from clustrix.source import Source, find_source, objects_inside, plain_function, unwrap_cluster
+from clustrix.source import NoSourceError, Source, find_source, objects_inside, plain_function, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FunctionType
+
+    from clustrix.bytecode import Bytecode
 
 __all__ = [
     "DependencyAnalyzer",
@@ -92,6 +94,7 @@ class DependencyGraph:
     entry: dict[str, str] = field(default_factory=dict)
     modules: ModuleSet = field(default_factory=ModuleSet, repr=False)
     closure: Closure | None = field(default=None, repr=False)
+    bytecode: Bytecode | None = field(default=None, repr=False)
     working_directory: str = ""
     is_unchanged: Callable[[], bool] = field(default=bool, repr=False)
 
@@ -114,7 +117,10 @@ class DependencyAnalyzer:
         """
         function = plain_function(func)
         place = _importable_as(function)
-        graph = _of_main(function, classes) if place is None else _of_module(function, *place, classes)
+        try:
+            graph = _of_main(function, classes) if place is None else _of_module(function, *place, classes)
+        except NoSourceError:
+            graph = _of_bytecode(function)
         graph.working_directory = str(Path(self.working_directory or Path.cwd()))
         graph.data_files = _data_files(graph)
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
@@ -181,6 +187,18 @@ def _of_module(function: FunctionType, module: str, qualname: str, classes: Iter
     return graph
 
 
+def _of_bytecode(function: FunctionType) -> DependencyGraph:
+    """A function that is, or reaches, one without source. It is pickled anew each time, for its globals are in the bytes."""
+    from clustrix.bytecode import MAGIC, pickle_function  # noqa: PLC0415 - cloudpickle is seldom needed
+
+    entry = {"kind": "bytecode", "name": function.__qualname__, "magic": MAGIC}
+    graph = DependencyGraph(function.__name__, "", entry=entry)
+    graph.bytecode = pickle_function(function)
+    graph.modules = modules_reached(graph.bytecode.imports)
+    _describe(graph, [], {}, graph.bytecode.imports, {})
+    return graph
+
+
 def _requires_dependencies(graph: DependencyGraph) -> bool:
     """Whether more comes along than the function itself, or the module that it is imported from."""
     own = graph.entry.get("module", "")
@@ -188,6 +206,8 @@ def _requires_dependencies(graph: DependencyGraph) -> bool:
     calls = any(not (call.defined_in_scope and call.function_name == name) for call in graph.local_function_calls)
     modules = any(module != own and not own.startswith(f"{module}.") for module in graph.local_modules)
     defined = graph.closure is not None and any(item.source for item in _other_definitions(graph.closure))
+    if graph.bytecode is not None:
+        defined = not graph.bytecode.is_alone
     return calls or modules or defined or bool(graph.data_files)
 
 

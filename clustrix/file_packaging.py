@@ -174,6 +174,11 @@ def _pack(function: FunctionType, working_directory: str, classes: tuple[type, .
     if graph.closure is not None:
         order = definition_order(graph.closure)
         members.append(_member("main.py", render_main_file(graph.closure).encode()))
+    if graph.bytecode is not None:
+        from clustrix.bytecode import cloudpickle_files  # noqa: PLC0415 - cloudpickle is seldom needed
+
+        members.append(_member("function.pickle", graph.bytecode.data))
+        members += [_member(f"tools/{name}", content) for name, content in cloudpickle_files().items()]
     entry = _member("entry", _json(graph.entry))
     package_id = _digest(_json(sorted((item.name, item.digest) for item in [*members, entry])))[:16]
     metadata = _metadata(package_id, function, graph, order)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "NoSourceError",
     "Source",
     "find_class_source",
     "find_source",
@@ -47,6 +48,10 @@ __all__ = [
 
 _OWN_PACKAGE = "clustrix"
 _ITERABLE_COROUTINE = inspect.CO_ITERABLE_COROUTINE  # types.coroutine sets it afterwards
+
+
+class NoSourceError(PackagingError):
+    """There is no text that the function could have been made of; its bytecode is all there is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,13 +301,13 @@ def _source(text: ModuleText, node: DefinitionNode) -> Source:
 def _no_proof(function: FunctionType) -> PackagingError:
     code, name = function.__code__, function.__qualname__
     where = f"{code.co_filename}, line {code.co_firstlineno}"
-    if code.co_name == "<lambda>":
-        return PackagingError(f"the lambda at {where} can't be packed: lambdas are not supported yet. Use def.")
     if _text_of(function) is None:
-        return PackagingError(
+        return NoSourceError(
             f"function {name!r} has no source ({where} is not a file or a notebook cell). "
             "Put it into a file and import it."
         )
+    if code.co_name == "<lambda>":
+        return PackagingError(f"the lambda at {where} can't be packed: lambdas are not supported yet. Use def.")
     return PackagingError(
         f"function {name!r} is not what {where} says now: the file was edited after it was loaded. "
         "Start Python again, or reload the module."

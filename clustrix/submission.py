@@ -54,7 +54,7 @@ class PreparedCall:
     def python_wish(self) -> PythonWish:
         config = self.config
         python = (self.options.python, config.conda_env_name, config.python_executable)
-        return (*python, self.requirements, self.constraints)
+        return (*python, self.requirements, self.constraints, self.package.metadata["entry"].get("magic"))
 
     def encode(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], reader: tuple[int, int] | None = None
@@ -138,6 +138,7 @@ def prepare(function: Callable[..., Any], options: JobOptions, config: ClusterCo
     config = options.applied_to(config)
     _refuse_two_environments(options, config)
     package = package_function_for_execution(function, config)
+    _refuse_other_bytecode(options, package)
     return PreparedCall(function, package, options, config, *_requirements(options, package))
 
 
@@ -190,6 +191,17 @@ def _refuse_two_environments(options: JobOptions, config: ClusterConfig) -> None
                     f"{name}={value!r} can't be had in the existing environment {config.conda_env_name!r}, which is used as it is: "
                     f"leave out {name}, or environment= and conda_env_name"
                 )
+
+
+def _refuse_other_bytecode(options: JobOptions, package: PackageInfo) -> None:
+    own = sys.version_info[:2]
+    if package.metadata["entry"]["kind"] == "bytecode" and options.python is not None:
+        wanted = tuple(int(part) for part in options.python.split("."))[:2]
+        if wanted != own:
+            raise errors.PackagingError(
+                f"{package.function_name} has no source here, so it travels as bytecode of Python {own[0]}.{own[1]}, which Python "
+                f"{options.python} can't run: put it into a file and import it, or leave out python={options.python!r}"
+            )
 
 
 def _refuse_what_never_returns(function: Callable[..., Any]) -> None:

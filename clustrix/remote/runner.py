@@ -12,7 +12,7 @@ import time
 import types
 from typing import Any, Callable, Dict, List, Tuple, Union
 
-from . import wire
+from . import bytecode, wire
 from .paths import JobPaths, write_aside
 from .stage_process import this_process
 from .stages import SerializationProcess, StageError, ThisProcess, serialization_stage
@@ -124,6 +124,8 @@ def _load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> 
     # The agent's own directory comes last of ours: a module of the user's may be called run_job, too.
     sys.path[:1] = [os.path.join(package, "modules"), os.path.join(here, "front"), sys.path[0]]
     sys.argv = [spec["entry"]["name"]]
+    if spec["entry"]["kind"] == "bytecode":
+        return bytecode.load_function(package, source.text, spec["entry"])
     if source.path is not None:
         found: Any = _run_main_file(source.path, source.text)
     else:

@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import platform
 import shutil
@@ -83,6 +84,7 @@ def test_an_interpreter_is_described_as_it_would_describe_itself(site):
     assert described.machine == platform.machine()
     assert described.libc == os.confstr("CS_GNU_LIBC_VERSION").replace(" ", "-")
     assert described.has_venv
+    assert described.magic == importlib.util.MAGIC_NUMBER.hex()
     assert not described.is_virtual
 
 

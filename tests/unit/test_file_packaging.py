@@ -408,7 +408,6 @@ def test_a_data_file_that_is_too_large_is_an_error_with_its_name_and_size(tmp_pa
         ("f = [].append\n", "built-in"),
         ("class C:\n    def m(self): return 1\nf = C().m\n", "bound method"),
         ("class C:\n    def __call__(self): return 1\nf = C()\n", "not a function"),
-        ("exec('def f(): return 1')\n", "has no source"),
         (
             "def make(n):\n    def inner(): return n\n    return inner\nthree = make(3)\ndef f(): return three()\n",
             "'three'",
