@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clustrix import errors
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
+from clustrix.downlevel import rewriter_id
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.future import ClusterFuture, StageReport
 from clustrix.journal import Entry, Journal, state_directory
@@ -395,6 +396,7 @@ def _spec(
         "attempt": entry.attempt,
         "task": 0,
         "package": package.package_id,
+        "rewriter": rewriter_id(),
         "entry": package.metadata["entry"],
         "client_python": list(sys.version_info[:3]),
         "scheduler": config.cluster_type,

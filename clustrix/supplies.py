@@ -1,4 +1,4 @@
-"""What the agent asks for while it takes a job: the package, a lock for one of its Pythons, wheels, and what installs them."""
+"""What the agent asks for while it takes a job: the package, files of it rewritten, a lock for one of its Pythons, wheels, and what installs them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clustrix.errors import ClustrixError, EnvironmentSetupError
 from clustrix.lock import Lock, NoSolutionError, differences, find_uv, make_lock, was_shown
+from clustrix.overlays import overlay
 from clustrix.platforms import Target, uv_platform
 from clustrix.wheels import fetch_tools, fetch_wheels
 
@@ -20,7 +21,7 @@ __all__ = ["Supplies"]
 class Supplies:
     """Called with the name of a piece and the head in which the agent asks for it; gives the piece's bytes.
 
-    The pieces are ``package``; ``lock``, see `clustrix.remote.job_environment`; ``wheels``, the [name, sha256] of what the
+    The pieces are ``package``; ``overlay``, see `clustrix.remote.overlays`; ``lock``, see `clustrix.remote.job_environment`; ``wheels``, the [name, sha256] of what the
     lock holds, as JSON; and ``wheel <sha256>``. ``say`` gets lines for the user.
     """
 
@@ -43,6 +44,8 @@ class Supplies:
     def __call__(self, piece: str, asked: dict[str, Any]) -> bytes:
         if piece == "package":
             return Path(self._package).read_bytes()
+        if piece == "overlay":
+            return overlay(self._package, asked["version"], asked["files"])
         if piece == "lock":
             return json.dumps(self._locked(asked["candidates"])).encode()
         if piece == "wheels":

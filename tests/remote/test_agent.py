@@ -115,6 +115,7 @@ def spec(interpreter, tmp_path):
         "job_id": "cxaaaaaaaaaaaa",
         "client": "me",
         "package": "p1",
+        "rewriter": "r1",
         "scheduler": "slurm",
         "python": None,
         "python_executable": interpreter.path,
