@@ -5,9 +5,9 @@ import sys
 import traceback
 from pathlib import Path
 
-import downlevel_matching
 import downlevel_workload
 import pytest
+import workload_matching
 from pointed_at import pointed_at
 
 import clustrix
@@ -102,13 +102,13 @@ def test_a_traceback_shows_the_users_lines():
 
 def test_what_has_no_equal_is_refused_with_line_feature_and_the_pythons_that_would_do(site):
     with pytest.raises(clustrix.UnsupportedSyntaxError) as refused:
-        under_36(downlevel_matching.matching)([1])
+        under_36(workload_matching.matching)([1])
     words = str(refused.value)
     assert "Python 3.6." in words
-    assert "modules/downlevel_matching.py, line 5: match statement. It takes Python 3.10." in words
+    assert "modules/workload_matching.py, line 5: match statement. It takes Python 3.10." in words
     assert " 3.12." in words.partition("there are ")[2]
     assert site.run("ls ~/.clustrix/jobs ~/.clustrix/overlays").stdout.count("cx") == 0
-    assert cluster(python="3.12")(downlevel_matching.matching)([1]) == 1
+    assert cluster(python="3.12")(workload_matching.matching)([1]) == 1
 
 
 def test_a_script_runs_and_its_spawned_processes_find_the_rewritten_main_file(site, tmp_path):
