@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clustrix.advice import advice
 from clustrix.errors import ClustrixError, EnvironmentSetupError
 from clustrix.lock import Lock, NoSolutionError, differences, find_uv, make_lock, was_shown
 from clustrix.overlays import overlay
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = ["Supplies"]
+
+_log = logging.getLogger("clustrix")
 
 
 class Supplies:
@@ -55,6 +59,16 @@ class Supplies:
         if kind != "wheel" or sha256 not in self._files:
             raise ClustrixError(f"the agent asks for {piece!r}, which this version of clustrix does not have")
         return self._files[sha256].read_bytes()
+
+    def advise(self, version: tuple[int, int]) -> None:
+        """Say, once, what of the standard library the job's Python may lack."""
+        try:
+            words = advice(self._package, version, self._cache)
+        except Exception as error:  # noqa: BLE001 - the job is queued, and advice is no part of it
+            _log.info("there is no advice on %s: %s", self._package, error)
+            return
+        if words:
+            self._say(words)
 
     def _locked(self, candidates: list[dict[str, Any]]) -> dict[str, Any]:
         """The first interpreter that can have what is required, and the lock for it; an empty lock where none can be made."""

@@ -1,5 +1,6 @@
 """What the jobs of test_downlevel_jobs.py run: what Python 3.6 can't read, or can read and not evaluate."""
 
+import math
 import sys
 
 from downlevel_package import steps
@@ -15,3 +16,7 @@ def through_a_package(numbers):
 
 def failing_in_a_package(numbers):
     return steps.quotient(numbers)
+
+
+def product(numbers):
+    return math.prod(numbers)

@@ -5,6 +5,7 @@ import sys
 import traceback
 from pathlib import Path
 
+import downlevel_dataclass
 import downlevel_workload
 import pytest
 import workload_matching
@@ -89,6 +90,19 @@ def test_what_python_36_can_not_read_is_rewritten_once_and_reported_once(capfd, 
 @pytest.mark.parametrize("setting", [True, False])
 def test_what_it_can_read_and_not_evaluate_is_rewritten_in_one_stage_and_in_two(setting):
     assert under_36(downlevel_workload.annotated, use_two_venv=setting)([1]) == [1, 6]
+
+
+def test_what_the_old_library_may_lack_is_a_warning_with_its_line(capfd):
+    with pytest.raises(AttributeError):
+        under_36(downlevel_workload.product)([2, 3])
+    clustrix.executor.executor_for(clustrix.get_config()).shutdown()
+    assert "may lack math.prod (modules/downlevel_workload.py, line 22; from 3.8 on)" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("python", ["3.6", "3.12"])
+def test_dataclasses_are_there_under_python_36_too(python):
+    expected = "Box(sizes=[3], lid=None)"
+    assert cluster(python=python)(downlevel_dataclass.boxed)(3) == (expected, int(python[2:]))
 
 
 def test_a_traceback_shows_the_users_lines():
