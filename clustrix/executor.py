@@ -263,6 +263,8 @@ class ClusterExecutor(concurrent.futures.Executor):
             if answer["python"]:
                 self._session.python_versions[parts.python_wish] = (answer["python"][0], answer["python"][1])
             self._note_submitted(job, answer)
+            if answer["python"]:
+                parts.supplies.advise(self._session.python_versions[parts.python_wish])
 
     def _note_submitted(self, job: _Job, answer: dict[str, Any]) -> None:
         job.future.scheduler_id = answer["scheduler_id"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors
+from clustrix.downlevel import rewriter_id
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.journal import Entry
 from clustrix.local_modules import is_standard_library, locate
@@ -106,6 +107,7 @@ class PreparedCall:
             "attempt": entry.attempt,
             "task": 0,
             "package": self.package.package_id,
+            "rewriter": rewriter_id(),
             "entry": self.package.metadata["entry"],
             "client_python": list(sys.version_info[:3]),
             "scheduler": config.cluster_type,

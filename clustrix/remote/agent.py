@@ -10,7 +10,18 @@ import time
 import traceback
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple
 
-from . import builds, environments, existing_environments, interpreters, inventory, jobs, packages, watch, wheels
+from . import (
+    builds,
+    environments,
+    existing_environments,
+    interpreters,
+    inventory,
+    jobs,
+    overlays,
+    packages,
+    watch,
+    wheels,
+)
 from .environment_modules import UnknownModuleError
 from .frames import FrameError
 from .job_environment import job_environment
@@ -38,7 +49,7 @@ _ERRORS = (
     (wheels.WheelError, "EnvironmentSetupError"),
     (inventory.EnvironmentInUseError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
-    (packages.SyntaxRefusedError, "UnsupportedSyntaxError"),
+    (overlays.SyntaxRefusedError, "UnsupportedSyntaxError"),
     (_CancelledError, "JobCancelledError"),
     (SchedulerError, "SubmissionError"),
     (ValueError, "SubmissionError"),
@@ -182,6 +193,7 @@ class Agent:
             self._notes,
             spec,
             report=report,
+            ask=request.ask_for,
             environment_on=lambda candidates: job_environment(
                 self._state, spec, candidates, report=report, ask=request.ask_for, gone=self._gone
             ),

@@ -211,9 +211,9 @@ def inspect_interpreter(path: str) -> Optional[Interpreter]:
     return found if found and found.implementation == "CPython" else None
 
 
-def listing() -> str:
-    """The Pythons of the cluster in words."""
-    found = sorted(survey(), key=lambda item: item.version)
+def listing(at_least: Tuple[int, ...] = ()) -> str:
+    """The Pythons of the cluster in words, those of version ``at_least`` and newer."""
+    found = sorted((item for item in survey() if item.version >= at_least), key=lambda item: item.version)
     return ", ".join("%s (%s, %s)" % (item.version_text, item.path, item.in_words.split(" ", 2)[2]) for item in found)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set
 
-from . import existing_environments, interpreters, packages
+from . import existing_environments, interpreters, overlays, packages
 from .environment_modules import refuse_unknown_modules
 from .job_environment import JobEnvironment
 from .notes import Notes
@@ -17,12 +17,14 @@ class JobPython(NamedTuple):
     """The program that runs the job, the interpreter it is of, and the text of the job's activation file, if any.
 
     ``tools`` is the Python of the tools environment, where the job has two stages and an environment of ours.
+    ``package_dir`` is where the job finds its package, as that Python can compile it.
     """
 
     program: str
     interpreter: interpreters.Interpreter
     activation: str = ""
     tools: Optional[str] = None
+    package_dir: str = ""
 
 
 def job_python(
@@ -31,9 +33,11 @@ def job_python(
     spec: Dict[str, Any],
     *,
     report: Callable[[str], None],
+    ask: Callable[..., bytes],
     environment_on: Callable[[Sequence[interpreters.Interpreter]], JobEnvironment],
 ) -> JobPython:
-    """The Python of the job that ``spec`` describes: ``environment_on`` gives our own environment on one of some interpreters.
+    """The Python of the job that ``spec`` describes: ``environment_on`` gives our own environment on one of some interpreters,
+    ``ask`` a piece that the client has.
 
     Raises UnknownModuleError, EnvironmentUnusableError, InterpreterNotFoundError, SyntaxRefusedError, PackageError for
     bytecode that no Python there has, and what ``environment_on`` raises.
@@ -45,15 +49,9 @@ def job_python(
     else:
         own = environment_on(_candidates(spec, report))
         found = JobPython(own.python, own.interpreter, tools=own.tools)
-    try:
-        command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
-        packages.check_syntax(state, spec["package"], command, found.interpreter.version_text)
-    except packages.SyntaxRefusedError as error:
-        raise packages.SyntaxRefusedError(
-            "Python %s on the cluster rejects the function's package: %s. Write it for that Python, or ask for a newer one "
-            "with @cluster(python=...); there are: %s" % (found.interpreter.version_text, error, interpreters.listing())
-        ) from None
-    return found
+    command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
+    directory = overlays.runnable(state, spec, command, found.interpreter, report=report, ask=ask)
+    return found._replace(package_dir=directory)
 
 
 _reported: Set[str] = set()

@@ -2,6 +2,7 @@
 
 agents/<digest>/     this code, unpacked once per content
 packages/<id>/       packages, unpacked once per content
+overlays/<id>-.../   packages with files rewritten for one Python, by its version and who rewrote them
 envs/<key>/          environments; ``current`` points to the one that was built whole
 decisions/<digest>   which environment was decided on for equal wishes: a cache
 wheels/<sha256>/     wheels that a client sent, each under its own name
@@ -103,6 +104,9 @@ class StatePaths(NamedTuple):
     def package(self, package_id: str) -> str:
         return os.path.join(self.root, "packages", check_name(package_id))
 
+    def overlay(self, package_id: str, version: str, rewriter: str) -> str:
+        return os.path.join(self.root, "overlays", check_name("%s-%s-%s" % (package_id, version, rewriter)))
+
     def environment(self, key: str) -> str:
         return os.path.join(self.root, "envs", check_name(key))
 
@@ -151,7 +155,7 @@ def open_state_dir(path: str) -> StatePaths:
             "the state directory %s is open to others (mode %o): run 'chmod 700 %s' on the cluster if its content is yours"
             % (root, stat.S_IMODE(info.st_mode), root)
         )
-    for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels", "decisions"):
+    for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels", "decisions", "overlays"):
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     return StatePaths(root)
 

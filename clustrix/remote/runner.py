@@ -13,6 +13,7 @@ import types
 from typing import Any, Callable, Dict, List, Tuple, Union
 
 from . import bytecode, wire
+from .original_lines import show_original_lines
 from .paths import JobPaths, write_aside
 from .stage_process import this_process
 from .stages import SerializationProcess, StageError, ThisProcess, serialization_stage
@@ -119,6 +120,8 @@ def _load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> 
     """The function, with everything it needs importable: its modules first, then our ``clustrix``, then the environment."""
     source = serialization.function(spec["package_dir"], spec["entry"])
     package, here = spec["package_dir"], os.path.dirname(os.path.abspath(__file__))
+    if package != spec["original_dir"]:
+        show_original_lines(package, spec["original_dir"])
     os.environ["CLUSTRIX_JOB_DIR"] = job.root
     os.environ["CLUSTRIX_JOB_ID"] = spec["job_id"]
     # The agent's own directory comes last of ours: a module of the user's may be called run_job, too.

@@ -117,6 +117,7 @@ def spec(interpreter, tmp_path):
         "client": "me",
         "package": "p1",
         "entry": {"kind": "main", "name": "x"},
+        "rewriter": "r1",
         "scheduler": "slurm",
         "python": None,
         "python_executable": interpreter.path,

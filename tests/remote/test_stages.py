@@ -120,6 +120,7 @@ class Jobs:
             "task": 0,
             "package": "p",
             "package_dir": self.package,
+            "original_dir": self.package,
             "done_dir": os.path.join(job, "done"),
             "entry": {"kind": "main", "name": function},
             "client_python": client,
