@@ -17,14 +17,29 @@ from .paths import StatePaths, remove_tree
 from .schedulers import scheduler
 from .wheels import MAY_BE_NEEDED, prune_wheels
 
-__all__ = ["EnvironmentInUseError", "environments", "libraries", "measured", "note_use", "remove_environment", "room"]
+__all__ = [
+    "EnvironmentInUseError",
+    "NoEnvironmentError",
+    "environment",
+    "environments",
+    "libraries",
+    "measured",
+    "note_use",
+    "remove_environment",
+    "room",
+]
 
 USE_IS_NOTED_EVERY = 3600  # seconds
+LOG_TAIL = 1 << 16  # bytes
 SUBMITTED_WITHIN = 600.0  # seconds after it was prepared: what has no number then was never submitted
 
 
 class EnvironmentInUseError(ValueError):
     """The environment can't be removed now; the message names who needs it."""
+
+
+class NoEnvironmentError(ValueError):
+    """There is none with that key."""
 
 
 def environments(state: StatePaths) -> List[Dict[str, Any]]:
@@ -37,6 +52,19 @@ def environments(state: StatePaths) -> List[Dict[str, Any]]:
     root = os.path.join(state.root, "envs")
     found = [_describe(os.path.join(root, key)) for key in sorted(os.listdir(root)) if not key.startswith(".")]
     return sorted(found, key=lambda item: -item.get("used", 0.0))
+
+
+def environment(state: StatePaths, key: str) -> Dict[str, Any]:
+    """One of them, as in ``environments``, with the end of its build's ``log``. Raises NoEnvironmentError."""
+    directory = state.environment(key)
+    if not os.path.isdir(directory):
+        raise NoEnvironmentError("there is no environment %s on the cluster" % key)
+    item = _describe(directory)
+    item["log"] = ""
+    with contextlib.suppress(OSError), open(os.path.join(directory, "build.log"), "rb") as log:
+        log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL))
+        item["log"] = log.read().decode("utf-8", "replace")
+    return item
 
 
 def room(state: StatePaths) -> Dict[str, Any]:
@@ -61,7 +89,7 @@ def remove_environment(state: StatePaths, key: str) -> None:
     """
     directory = state.environment(key)
     if not os.path.isdir(directory):
-        raise ValueError("there is no environment %s on the cluster" % key)
+        raise NoEnvironmentError("there is no environment %s on the cluster" % key)
     there = current_claim(directory)
     token = there.token() if there else ""
     claim = None if _is_building(directory) else make_claim(directory, there, token)
