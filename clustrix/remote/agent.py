@@ -25,7 +25,7 @@ from . import (
 from .environment_modules import UnknownModuleError
 from .frames import FrameError
 from .job_environment import job_environment
-from .job_python import job_python
+from .job_python import job_python, python_candidates
 from .notes import Notes
 from .paths import StateDirError, StatePaths
 from .schedulers import SchedulerError, scheduler
@@ -48,6 +48,7 @@ _ERRORS = (
     (builds.ClientGoneError, "EnvironmentSetupError"),
     (wheels.WheelError, "EnvironmentSetupError"),
     (inventory.EnvironmentInUseError, "EnvironmentSetupError"),
+    (inventory.NoEnvironmentError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
     (overlays.SyntaxRefusedError, "UnsupportedSyntaxError"),
     (_CancelledError, "JobCancelledError"),
@@ -102,6 +103,8 @@ class Agent:
             "acknowledge": self._acknowledge,
             "interpreters": self._interpreters,
             "environments": self._environments,
+            "environment": self._environment,
+            "build": self._build,
             "remove_environment": self._remove_environment,
         }
 
@@ -204,6 +207,20 @@ class Agent:
 
     def _environments(self, request: _Request) -> Dict[str, Any]:  # noqa: ARG002 - every operation is called so
         return {"environments": inventory.environments(self._state), "room": inventory.room(self._state)}
+
+    def _environment(self, request: _Request) -> Dict[str, Any]:
+        return inventory.environment(self._state, request.head["key"])
+
+    def _build(self, request: _Request) -> Dict[str, Any]:
+        """The environment that a job of these wishes would get, without a job."""
+
+        def report(line: str) -> None:
+            request.say(progress=line)
+
+        spec = dict(request.head["spec"], entry={"kind": "none"})  # no function's bytecode limits the choice
+        candidates = python_candidates(spec, report)
+        job_environment(self._state, spec, candidates, report=report, ask=request.ask_for, gone=self._gone)
+        return inventory.environment(self._state, spec["environments"][0])
 
     def _remove_environment(self, request: _Request) -> Dict[str, Any]:
         inventory.remove_environment(self._state, request.head["key"])

@@ -120,18 +120,29 @@ def keep_notes(notes: Notes) -> None:
 def survey(is_fresh: bool = False) -> List[Interpreter]:
     """Every Python of 3.6 or newer, virtual environments apart, in the order of ``places``. ``is_fresh`` looks again."""
     with _known.guard:
-        if _known.survey is None or is_fresh:
-            first: Dict[str, Place] = {}
-            for place in places(_known.notes, is_fresh):
-                first.setdefault(_behind(place.path), place)
-            with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-                answers = list(pool.map(lambda pair: _inspect(pair[0], pair[1], is_fresh), first.items()))
-            found: Dict[str, Interpreter] = {}
-            for item in answers:
-                if item is not None and not item.is_virtual:
-                    found.setdefault(item.path, item)
-            _known.survey = list(found.values())
+        if is_fresh:
+            _known.survey = _look(is_fresh)
+        elif _known.survey is None and _known.notes.get("survey", "made"):
+            _known.survey = _look()
+        elif _known.survey is None:
+            # Ten agents that start on a cluster that nobody has looked at yet would each ask every program.
+            with _known.notes.turn():
+                _known.survey = _look()
+                _known.notes.put("survey", {"made": True})
         return _known.survey
+
+
+def _look(is_fresh: bool = False) -> List[Interpreter]:
+    first: Dict[str, Place] = {}
+    for place in places(_known.notes, is_fresh):
+        first.setdefault(_behind(place.path), place)
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        answers = list(pool.map(lambda pair: _inspect(pair[0], pair[1], is_fresh), first.items()))
+    found: Dict[str, Interpreter] = {}
+    for item in answers:
+        if item is not None and not item.is_virtual:
+            found.setdefault(item.path, item)
+    return list(found.values())
 
 
 def candidates(python: Optional[str], python_executable: Optional[str], client: Tuple[int, ...]) -> List[Interpreter]:

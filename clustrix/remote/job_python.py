@@ -10,7 +10,7 @@ from .paths import StatePaths
 from .provisioning import choose_or_provision
 from .script import with_modules
 
-__all__ = ["JobPython", "job_python"]
+__all__ = ["JobPython", "job_python", "python_candidates"]
 
 
 class JobPython(NamedTuple):
@@ -47,7 +47,7 @@ def job_python(
         found = _existing(spec, report)
         _with_its_bytecode(spec["entry"], [found.interpreter])
     else:
-        own = environment_on(_candidates(spec, report))
+        own = environment_on(python_candidates(spec, report))
         found = JobPython(own.python, own.interpreter, tools=own.tools)
     command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
     directory = overlays.runnable(state, spec, command, found.interpreter, report=report, ask=ask)
@@ -57,8 +57,8 @@ def job_python(
 _reported: Set[str] = set()
 
 
-def _candidates(spec: Dict[str, Any], report: Callable[[str], None]) -> List[interpreters.Interpreter]:
-    """The interpreters that may run the job, the chosen one first."""
+def python_candidates(spec: Dict[str, Any], report: Callable[[str], None]) -> List[interpreters.Interpreter]:
+    """The interpreters that may run the job, the chosen one first. Raises InterpreterNotFoundError and PackageError."""
     client = tuple(spec["client_python"])
     python = spec["python"]
     if not (python or spec["python_executable"]) and spec["entry"]["kind"] == "bytecode":

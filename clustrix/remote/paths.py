@@ -10,6 +10,7 @@ jobs/<job_id>/       spec.json, key, args, bindings, environment, activation, sc
 done/<client>/       one mark for each job that ended, renamed into place by the job itself
 placed/              which content was put where in the user's directories, by digest of the path
 notes.json           what was found out about the cluster's Pythons and modules
+looking/             claim-<n>/ while an agent finds that out for the first time
 """
 
 import contextlib

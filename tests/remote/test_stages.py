@@ -90,6 +90,7 @@ def other_python():
         asked = subprocess.run([path, "-V"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         if asked.stdout.decode().startswith("Python " + version + "."):
             return path
+    assert "CI" not in os.environ, "there is no Python %s on this machine" % version
     pytest.skip("there is no Python %s on this machine" % version)
 
 
@@ -166,6 +167,7 @@ def test_every_case_of_the_wire_comes_back_the_same_by_one_stage_and_by_two(whos
     subprocess.check_call([client, WIRE_CASES, FAR_SIDE, "call", str(calls)])
     chosen = [case for case in calls.glob("*.4") if case.name.startswith("numpy") or whose != "this"]
     if not chosen:
+        assert "CI" not in os.environ, "this Python has no numpy"
         pytest.skip("this Python has no numpy")
     verdicts = []
     for stages in (None, other):
