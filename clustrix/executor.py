@@ -201,13 +201,16 @@ class ClusterExecutor(concurrent.futures.Executor):
     def awaited(self) -> list[str]:
         return [job_id for job_id, job in list(self._jobs.items()) if job.is_submitted]
 
-    def on_ended(self, head: dict[str, Any], body: bytes) -> None:
+    def on_ended(self, head: dict[str, Any], body: bytes | bytearray) -> None:
         job = self._jobs.get(head["job"])
         # A result that comes while the interpreter ends is nobody's yet: it stays on the cluster, for attach.
         if job is None or self._is_leaving:
             return
         job.future.output = (head["stdout"], head["stderr"])
         self._receivers.submit(self._deliver, job, head, body)
+
+    def on_progress(self, line: str) -> None:
+        _show_progress(line)
 
     def on_lost(self, error: errors.ClusterConnectionError) -> None:
         for job in [job for job in list(self._jobs.values()) if job.is_submitted]:
@@ -250,7 +253,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             answer = self._session.request(
                 "submit",
                 {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.values.arguments)},
-                parts.values.arguments + parts.values.bindings,
+                (parts.values.arguments, parts.values.bindings),
                 pieces=parts.supplies,
                 on_progress=_show_progress,
             )
@@ -283,7 +286,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         if job.is_submitted:
             self._end(job)
 
-    def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes) -> None:
+    def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes | bytearray) -> None:
         entry = job.entry
         # A quick job's end can be heard before the answer to its submission.
         job.wait_until_submitted()

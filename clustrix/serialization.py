@@ -43,10 +43,10 @@ def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -
     return _dump(dict(bindings), root="globals()", reader=reader, names={}, what="a variable that the function uses")
 
 
-def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
+def open_result(sealed: bytes | bytearray, key: bytes, expected: dict[str, Any]) -> Outcome:
     """Check that ``sealed`` is the job's own result and decode it; ``expected`` are job_id, attempt, task and package.
 
-    Raises ResultLostError for bytes that are not authentic, and SerializationError for a value that can't be read here.
+    Large arrays stay where they are in ``sealed``, if that is a bytearray. Raises ResultLostError for bytes that are not authentic, and SerializationError for a value that can't be read here.
     """
     try:
         head, body = wire.unseal(key, sealed, expected)

@@ -61,16 +61,16 @@ _ERRORS = (
 class _Request:
     """One request under way: what came with it, and how its thread answers."""
 
-    def __init__(self, agent: "Agent", head: Dict[str, Any], body: bytes) -> None:
+    def __init__(self, agent: "Agent", head: Dict[str, Any], body: Any) -> None:
         self.head = head
         self.body = body
-        self.pieces: "queue.Queue[Tuple[Dict[str, Any], bytes]]" = queue.Queue()
+        self.pieces: "queue.Queue[Tuple[Dict[str, Any], Any]]" = queue.Queue()
         self._agent = agent
 
     def say(self, **fields: Any) -> None:
         self._agent.stream.send(dict(fields, id=self.head["id"]))
 
-    def ask_for(self, piece: str, **about: Any) -> bytes:
+    def ask_for(self, piece: str, **about: Any) -> Any:
         """Have the client send a missing piece in this request's own conversation; ``about`` it may need to know."""
         self.say(need=piece, **about)
         head, body = self.pieces.get()

@@ -19,9 +19,19 @@ import re
 import shutil
 import stat
 import tempfile
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, Iterator, NamedTuple
 
-__all__ = ["JobPaths", "StateDirError", "StatePaths", "check_name", "open_state_dir", "remove_tree", "write_aside"]
+__all__ = [
+    "JobPaths",
+    "StateDirError",
+    "StatePaths",
+    "aside",
+    "check_name",
+    "open_state_dir",
+    "read_whole",
+    "remove_tree",
+    "write_aside",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -161,17 +171,32 @@ def open_state_dir(path: str) -> StatePaths:
     return StatePaths(root)
 
 
-def write_aside(path: str, *parts: Any) -> None:
-    """Write ``parts`` to ``path`` so that a reader sees the whole file or none: aside (0600), then renamed."""
-    handle, aside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+@contextlib.contextmanager
+def aside(path: str) -> Iterator[BinaryIO]:
+    """A file to write to, so that a reader of ``path`` sees the whole file or none: aside (0600), then renamed."""
+    handle, name = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "wb") as stream:
-            for part in parts:
-                stream.write(part)
-        os.rename(aside, path)
+            yield stream
+        os.rename(name, path)
     except BaseException:
-        os.unlink(aside)
+        os.unlink(name)
         raise
+
+
+def write_aside(path: str, *parts: Any) -> None:
+    """Write ``parts`` to ``path`` so that a reader sees the whole file or none."""
+    with aside(path) as stream:
+        for part in parts:
+            stream.write(part)
+
+
+def read_whole(path: str) -> bytearray:
+    """The content of a file, in memory that large arrays can stay in."""
+    with open(path, "rb") as stream:
+        content = bytearray(os.fstat(stream.fileno()).st_size)
+        del content[stream.readinto(content) :]
+        return content
 
 
 def remove_tree(path: str) -> None:

@@ -5,7 +5,7 @@ On the client this package is `clustrix.remote.wire`; on the cluster it has anot
 
 from .culprit import WireError
 from .exceptions import RemoteErrorBase, RemoteTraceback, describe_exception, rebuild_exception
-from .pickler import dumps, loads
+from .pickler import dump_pieces, dumps, loads
 from .plain_values import rewrite
 from .reducers import Settings
 from .seal import SealError, seal, unseal
@@ -17,6 +17,7 @@ __all__ = [
     "Settings",
     "WireError",
     "describe_exception",
+    "dump_pieces",
     "dumps",
     "loads",
     "rebuild_exception",
