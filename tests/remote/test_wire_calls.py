@@ -49,7 +49,7 @@ def test_a_member_that_would_be_written_elsewhere_is_refused(tmp_path):
 
 def test_a_main_file_that_raises_is_a_reason_and_leaves_no_module():
     before = set(sys.modules)
-    with pytest.raises(wire.WireError, match="the function f: .*ZeroDivisionError"):
+    with pytest.raises(wire.WireError, match=r"the function f: .*ZeroDivisionError"):
         wire.loads(call({"main.py": "1 / 0\n"}, package_id="p5"))
     assert not [name for name in set(sys.modules) - before if name.startswith("clustrix_function")]
 
