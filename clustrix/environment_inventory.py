@@ -145,8 +145,11 @@ class EnvironmentInventory:
 class _NoJobs:
     """Listens on a connection over which no job is awaited."""
 
-    def on_ended(self, head: dict[str, Any], body: bytes) -> None:
+    def on_ended(self, head: dict[str, Any], body: bytes | bytearray) -> None:
         """Nothing ends."""
+
+    def on_progress(self, line: str) -> None:
+        _say(line)
 
     def on_lost(self, error: ClusterConnectionError) -> None:
         """Whoever asks next hears of it."""

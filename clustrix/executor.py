@@ -95,15 +95,20 @@ class ClusterExecutor(concurrent.futures.Executor):
         What can fail before anything is sent is raised here: PackagingError, SerializationError, ConfigurationError, and
         for the first job, which connects, ClusterConnectionError and its kin.
         """
-        options = getattr(fn, "job_options", None) or JobOptions()
-        overrides = getattr(fn, "config_overrides", {})
-        elsewhere = sorted(set(overrides) & set(_WHERE))
-        if elsewhere:
-            raise errors.ConfigurationError(
-                f"{fn!r} was decorated with {elsewhere[0]}=..., and this executor has its own: call the function, or leave that out"
-            )
-        config = dataclasses.replace(self._config, **overrides) if overrides else self._config
-        return self.submit_job(getattr(fn, "undecorated", fn), args, kwargs, options, config)
+        function, options, config = self._described(fn)
+        return self.submit_job(function, args, kwargs, options, config)
+
+    def job_script(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
+        """The script that ``submit`` would have the scheduler run, with words for what only the cluster knows. Nothing is sent.
+
+        Raises what ``submit`` would before it connects.
+        """
+        from clustrix.explain import render_job_script  # noqa: PLC0415 - it needs much that no submission does
+
+        function, options, config = self._described(fn)
+        call = prepare(function, options, config)
+        call.encode(args, kwargs)
+        return render_job_script(call)
 
     def submit_job(
         self,
@@ -176,6 +181,18 @@ class ClusterExecutor(concurrent.futures.Executor):
             self._receivers.drain()
             self._session.disconnect()
             forget_exit(self._leave)
+
+    def _described(self, fn: Callable[..., Any]) -> tuple[Callable[..., Any], JobOptions, ClusterConfig]:
+        """The function, and what a ``@cluster`` in front of it says of its jobs."""
+        options = getattr(fn, "job_options", None) or JobOptions()
+        overrides = getattr(fn, "config_overrides", {})
+        elsewhere = sorted(set(overrides) & set(_WHERE))
+        if elsewhere:
+            raise errors.ConfigurationError(
+                f"{fn!r} was decorated with {elsewhere[0]}=..., and this executor has its own: call the function, or leave that out"
+            )
+        config = dataclasses.replace(self._config, **overrides) if overrides else self._config
+        return getattr(fn, "undecorated", fn), options, config
 
     # What a future asks for.
 

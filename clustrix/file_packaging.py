@@ -122,8 +122,8 @@ class FilePackager:
         if contents is None:
             contents = _pack(function, context.working_directory, more)
             _remember(key, contents)
-            if debug:
-                _log_decisions(contents)
+        if debug:
+            _log_decisions(contents)
         cache_dir = _field(context.cluster_config, "local_cache_dir")
         path = package_path(contents.package_id, str(cache_dir) if cache_dir else None)
         size = touch(path)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors
+from clustrix.argument_classes import package_with_classes
 from clustrix.downlevel import rewriter_id
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.journal import Entry
-from clustrix.local_modules import is_standard_library, locate
 from clustrix.requirements import explicit_constraints, explicit_requirements
 from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import dump_arguments, dump_bindings
@@ -74,16 +74,9 @@ class PreparedCall:
         :raises PackagingError: a class can't be packed
         :raises SerializationError: a class of a script can't go where the function goes
         """
-        lacking = [cls for cls in classes if not _has(self.package, cls)]
-        if not lacking:
+        package = package_with_classes(self.function, self.config, self.package, classes)
+        if package is self.package:
             return self
-        package = package_function_for_execution(self.function, self.config, classes=lacking)
-        for cls in lacking:
-            if cls.__module__ == "__main__" and not _has(package, cls):
-                raise errors.SerializationError(
-                    f"the arguments hold a {cls.__qualname__} of {cls.__module__}, and {package.function_name} is imported "
-                    "from a module: put the class into a module, too, or call the function from one of the script"
-                )
         return PreparedCall(self.function, package, self.options, self.config, *_requirements(self.options, package))
 
     def new_entry(self) -> Entry:
@@ -217,15 +210,3 @@ def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
             raise errors.PackagingError(
                 f"{function.__qualname__} is {kind}, whose value can't leave the job: call it in a function that returns plain data"
             )
-
-
-def _has(package: PackageInfo, cls: type) -> bool:
-    """Whether the job has the class: of the standard library, of a library that the function imports, or in the package."""
-    packed, module = package.metadata["execution_info"], cls.__module__
-    if module == "__main__":
-        return cls.__qualname__.partition(".")[0] in packed["definition_order"]
-    if is_standard_library(module) or module.partition(".")[0] == "clustrix" or module in packed["modules"]:
-        return True
-    top = module.partition(".")[0]
-    is_imported = any(name.partition(".")[0] == top for name in package.dependencies.modules.external)
-    return is_imported and locate(module) is None

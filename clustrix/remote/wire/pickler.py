@@ -3,6 +3,7 @@
 from typing import Any, Dict, List, Optional, Set, Tuple, Type
 
 from . import container, reducers
+from .calls import rebuild_call
 from .container import Bytes
 from .culprit import WireError, locate
 from .exceptions import RemoteErrorBase, rebuild_exception, reduce_exception
@@ -69,10 +70,14 @@ def loads(data: Any, main_module: str = "__main__", unknown_base: Type[BaseExcep
     Large arrays stay where they are if `data` can be written to (a bytearray, or a view of one), else they are copied.
 
     What the pickle calls `__main__` is looked up in `main_module`. Exceptions whose class is unknown here become
-    subclasses of `unknown_base`. Only for data from a source that is trusted: a pickle can run anything.
+    subclasses of `unknown_base`. A `Call` becomes (function, args, kwargs), or a WireError that says why not. Only for
+    data from a source that is trusted: a pickle can run anything.
     """
 
     def rebuild(record: Dict[str, Any]) -> BaseException:
         return rebuild_exception(record, unknown_base, main_module)
 
-    return reducers.read(data, main_module, {"exception": rebuild})
+    def call(record: Dict[str, Any]) -> Any:
+        return rebuild_call(record, lambda inner, main: loads(inner, main, unknown_base))
+
+    return reducers.read(data, main_module, {"exception": rebuild, "call": call})
