@@ -80,8 +80,8 @@ class PreparedCall:
         for cls in lacking:
             if cls.__module__ == "__main__" and not _has(package, cls):
                 raise errors.SerializationError(
-                    f"the arguments hold a {cls.__qualname__} of {cls.__module__}, and {package.function_name} is imported "
-                    "from a module: put the class into a module, too, or call the function from one of the script"
+                    f"the arguments hold a {cls.__qualname__} of {cls.__module__}, and {package.function_name} is not "
+                    "packed as a part of that script: put the class into a module, or call the function from one of the script"
                 )
         return PreparedCall(self.function, package, self.options, self.config, *_requirements(self.options, package))
 
