@@ -134,7 +134,7 @@ def test_an_instance_of_a_scripts_class_is_refused_where_the_function_is_a_modul
     )
     answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert (
-        "SerializationError: the arguments hold a Shape of __main__, and area is imported from a module"
+        "SerializationError: the arguments hold a Shape of __main__, and area is not packed as a part of that script"
         in answer.stderr
     )
 
