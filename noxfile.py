@@ -19,8 +19,13 @@ CLIENT_PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # The far side runs on all of these; the client's tests exercise it on the newer ones too.
 CLUSTER_PYTHONS = ["3.6", "3.7", "3.8", "3.9"]
 RECORDED = "3.12"
-# It runs on the other Pythons, too, in the sessions below, and under the tests of clustrix.
+# What takes minutes and depends little on the Python that runs it. In CI, which has little time, the newest client runs all
+# and the oldest what is clustrix's; with CI_FULL set, and elsewhere, everything runs everywhere.
+IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
+ON_CLUSTERS = ["test_environments.py", "test_lock.py", "test_site_settings.py", "test_two_stages.py"]
+# These compare other Pythons with each other, whichever runs them.
+OF_OTHERS = ["test_pandas_pairs.py"]
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
 LONG = [
     "test_agent.py",
@@ -54,21 +59,25 @@ def _install_project(session: nox.Session, *groups: str) -> None:
 
 @nox.session(python=CLIENT_PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The unit tests, on every client Python; those of simcluster alone by the oldest and the newest."""
+    """The unit tests, on every client Python; in CI the long ones by the oldest and the newest."""
     _install_project(session, "test")
     session.install("numpy")
-    is_at_an_end = session.python in {CLIENT_PYTHONS[0], CLIENT_PYTHONS[-1]}
-    chosen = [] if is_at_an_end else [f"--ignore-glob=*/{name}" for name in OF_SIMCLUSTER]
-    session.run("pytest", *PARALLEL, "tests/unit", *chosen, *session.posargs)
+    session.run("pytest", *PARALLEL, "tests/unit", *_left_out(str(session.python)), *session.posargs)
+
+
+def _left_out(python: str) -> list[str]:
+    if not IS_SHORT or python == CLIENT_PYTHONS[-1]:
+        return []
+    names = OF_SIMCLUSTER + OF_OTHERS + ([] if python == CLIENT_PYTHONS[0] else ON_CLUSTERS)
+    return [f"--ignore-glob=*/{name}" for name in names]
 
 
 @nox.session(python=CLUSTER_PYTHONS + CLIENT_PYTHONS)
 def remote(session: nox.Session) -> None:
-    """The far side's own tests, on every cluster Python, with nothing of the client installed."""
+    """The far side's own tests, on every cluster Python, with nothing of the client installed; in CI the long ones by the ends."""
     session.install("-r", "tests/remote/requirements.txt")
     session.run("python", "-m", "compileall", "-q", "-f", "clustrix/remote")
-    # These are about processes and files, take minutes, and are run by the oldest and the newest.
-    chosen = [] if session.python in AT_BOTH_ENDS else [f"--ignore-glob={name}" for name in LONG]
+    chosen = [f"--ignore-glob={name}" for name in LONG] if IS_SHORT and session.python not in AT_BOTH_ENDS else []
     with session.chdir("tests/remote"):
         # Its own uv is the one that the tests of environments build with.
         session.run("python", "-m", "pytest", "-n", "auto", *chosen, *session.posargs, env={"UV": nox.virtualenv.UV})
@@ -97,6 +106,13 @@ def peers(session: nox.Session) -> None:
     """Other people's programs, as released, on emulated clusters; on a real Slurm with SIMCLUSTER_BACKEND=docker."""
     _install_project(session, "test")
     session.run("pytest", "-n2", "tests/peers", *session.posargs)
+
+
+@nox.session(python=RECORDED)
+def matrix(session: nox.Session) -> None:
+    """What works from which client Python to which of the cluster's; a part with -- --client 3.12 --cluster 3.6,3.12; -- --to docs records the whole."""
+    _install_project(session, "matrix")
+    session.run("python", "tests/matrix/run.py", *session.posargs)
 
 
 @nox.session(python=RECORDED)

@@ -24,6 +24,7 @@ from clustrix.module_text import ModuleText, segment_text
 from clustrix.rebuilt_values import Rebuilder, cells_of
 from clustrix.scopes import NamesRead, names_read
 from clustrix.source import (
+    NoSourceError,
     Source,
     find_class_source,
     find_source,
@@ -39,7 +40,7 @@ from clustrix.source import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["Closure", "Definition", "reach"]
 
@@ -107,12 +108,12 @@ class Closure:
         return all(check() for check in self.checks)
 
 
-def reach(func: Any) -> Closure:
-    """The closure of a callable that the job can't import from a module.
+def reach(func: Any, classes: Iterable[type] = ()) -> Closure:
+    """The closure of a callable that the job can't import from a module, with ``classes`` that only its arguments need.
 
     :raises PackagingError: something that it reaches can't come along; the message names it
     """
-    return _Search(submitted(func)).run()
+    return _Search(submitted(func)).run(classes)
 
 
 class _Search:
@@ -143,9 +144,14 @@ class _Search:
         self.generated: set[str] = set()  # names that the rebuilder has given
         self.rebuilder = Rebuilder(self)
 
-    def run(self) -> Closure:
+    def run(self, classes: Iterable[type]) -> Closure:
         closure = self.closure
         closure.entry_name = self._entry()
+        for cls in classes:
+            if cls.__module__ != "__main__":
+                self.closure.binding_imports.append(Import(cls.__module__, is_optional=True))
+            elif self.module_name == "__main__":
+                self._resolve(cls.__qualname__.partition(".")[0], {}, "the arguments")
         while self.pending:
             definition, cells = self.pending.pop(0)
             for name in sorted(self._wanted(definition)):
@@ -350,7 +356,7 @@ class _Search:
         if source is None:
             if self._as_assignment(name, value):
                 return True
-            raise self.error(
+            raise NoSourceError(
                 f"class {value.__qualname__!r} has no source here. Define it at module level or import it."
             )
         self._define(self._definition(source), _class_cells(value))
@@ -391,6 +397,8 @@ class _Search:
         return True
 
     def _bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        if isinstance(value, FunctionType):
+            find_source(value)  # raises where there is none: then all travels as bytecode
         refers_to = globals_in(value)
         kind = type(value)
         self.closure.bindings.add(name)

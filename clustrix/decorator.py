@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clustrix.executor import ClusterExecutor
+    from clustrix.explain import Report
     from clustrix.future import ClusterFuture
 
 __all__ = ["ClusterFunction", "cluster"]
@@ -47,6 +48,13 @@ class ClusterFunction:
     def local(self, *args: Any, **kwargs: Any) -> Any:
         """Run the undecorated function here."""
         return self.undecorated(*args, **kwargs)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Report:
+        """What a call would do: where it would run, what would be sent, its environment, its job script. Nothing is sent or connected to."""
+        from clustrix.explain import explain  # noqa: PLC0415 - as below
+
+        config = self._config()
+        return explain(self.undecorated, args, kwargs, self.job_options, config, runs_here=_runs_here(config))
 
     def options(self, **overrides: Any) -> ClusterFunction:
         """A copy with other resources: ``f.options(cores=8)(x)``."""

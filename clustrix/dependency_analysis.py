@@ -26,10 +26,20 @@ from clustrix.local_modules import (
 )
 from clustrix.module_text import DefinitionNode, ModuleText, literal_or_none, read_module_text, segment_text
 from clustrix.scopes import names_read
-from clustrix.source import Source, find_source, objects_inside, plain_function, submitted, unwrap_cluster
+from clustrix.source import (
+    NoSourceError,
+    Source,
+    find_source,
+    objects_inside,
+    plain_function,
+    submitted,
+    unwrap_cluster,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from clustrix.bytecode import Bytecode
 
 __all__ = [
     "DependencyAnalyzer",
@@ -93,6 +103,7 @@ class DependencyGraph:
     entry: dict[str, str] = field(default_factory=dict)
     modules: ModuleSet = field(default_factory=ModuleSet, repr=False)
     closure: Closure | None = field(default=None, repr=False)
+    bytecode: Bytecode | None = field(default=None, repr=False)
     working_directory: str = ""
     is_unchanged: Callable[[], bool] = field(default=bool, repr=False)
 
@@ -112,10 +123,13 @@ class DependencyAnalyzer:
         self.working_directory = working_directory
         self.include = tuple(include)
 
-    def analyze_function(self, func: Callable[..., Any]) -> DependencyGraph:
-        """See analyze_function_dependencies. Names that nothing defines are an UndefinedNameWarning."""
+    def analyze_function(self, func: Callable[..., Any], classes: Iterable[type] = ()) -> DependencyGraph:
+        """See analyze_function_dependencies; ``classes`` are those which only the arguments of a call need.
+
+        Names that nothing defines are an UndefinedNameWarning.
+        """
         try:
-            return self._analyze(func)
+            return self._analyze(func, classes)
         except RecursionError as error:
             name = getattr(func, "__qualname__", repr(func))
             raise PackagingError(
@@ -124,13 +138,16 @@ class DependencyAnalyzer:
                 "the chain of elif as a loop over data."
             ) from error
 
-    def _analyze(self, func: Callable[..., Any]) -> DependencyGraph:
+    def _analyze(self, func: Callable[..., Any], classes: Iterable[type]) -> DependencyGraph:
         value = submitted(func)
         place = _importable_as(value) if isinstance(value, FunctionType) else None
         root = Path(self.working_directory or Path.cwd())
         wanted = [included(item, root) for item in self.include]
-        modules = [Import(name) for item in wanted for name in item.modules]
-        graph = _of_main(value, modules) if place is None else _of_module(value, *place, modules)
+        more = [Import(name) for item in wanted for name in item.modules]
+        try:
+            graph = _of_main(value, classes, more) if place is None else _of_module(value, *place, classes, more)
+        except NoSourceError:
+            graph = _of_bytecode(value, more)
         graph.working_directory = str(root)
         graph.data_files = _data_files(graph) | {name for item in wanted for name in item.files}
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
@@ -146,8 +163,8 @@ class _Unit:
     tree: ast.Module
 
 
-def _of_main(value: Any, more: list[Import]) -> DependencyGraph:
-    closure, function = reach(value), plain_function(value)
+def _of_main(value: Any, classes: Iterable[type], more: list[Import]) -> DependencyGraph:
+    closure, function = reach(value, classes), plain_function(value)
     for name in sorted(closure.undefined):
         warnings.warn(
             f"{function.__name__}() reads {name!r}, which is not defined here: the job will raise NameError",
@@ -180,18 +197,21 @@ def _of_main(value: Any, more: list[Import]) -> DependencyGraph:
     return graph
 
 
-def _of_module(function: FunctionType, module: str, qualname: str, more: list[Import]) -> DependencyGraph:
+def _of_module(
+    function: FunctionType, module: str, qualname: str, classes: Iterable[type], more: list[Import]
+) -> DependencyGraph:
     """A function that the job imports: its module comes along whole, unless it is a distribution's."""
     entry = {"kind": "module", "module": module, "name": qualname}
     place = locate(module)
+    of_classes = [Import(cls.__module__, is_optional=True) for cls in classes if cls.__module__ != "__main__"]
     if place is None:
         graph = DependencyGraph(function.__name__, _source_if_any(function), entry=entry)
-        graph.modules = modules_reached([Import(module), *more])
+        graph.modules = modules_reached([Import(module), *of_classes, *more])
         graph.external_dependencies = _distributions(graph.modules.external)
     else:
         source = find_source(function)
         graph = DependencyGraph(function.__name__, source.text, entry=entry)
-        graph.modules = modules_reached([Import(module), *more])
+        graph.modules = modules_reached([Import(module), *of_classes, *more])
         reached = _reached_in_module(source)
         units = [_Unit(text, ast.parse(text)) for text in (segment_text(source.module, node) for node in reached)]
         package = module if place.relative_path.endswith("/__init__.py") else module.rpartition(".")[0]
@@ -206,6 +226,19 @@ def _of_module(function: FunctionType, module: str, qualname: str, more: list[Im
     return graph
 
 
+def _of_bytecode(value: Any, more: list[Import]) -> DependencyGraph:
+    """A function that is, or reaches, one without source. It is pickled anew each time, for its globals are in the bytes."""
+    from clustrix.bytecode import MAGIC, pickle_function  # noqa: PLC0415 - cloudpickle is seldom needed
+
+    function = plain_function(value)
+    entry = {"kind": "bytecode", "name": function.__qualname__, "magic": MAGIC}
+    graph = DependencyGraph(function.__name__, "", entry=entry)
+    graph.bytecode = pickle_function(value)
+    graph.modules = modules_reached([*graph.bytecode.imports, *more])
+    _describe(graph, [], {}, graph.bytecode.imports, {})
+    return graph
+
+
 def _requires_dependencies(graph: DependencyGraph) -> bool:
     """Whether more comes along than the function itself, or the module that it is imported from."""
     own = graph.entry.get("module", "")
@@ -215,6 +248,8 @@ def _requires_dependencies(graph: DependencyGraph) -> bool:
     defined = graph.closure is not None and any(
         item.source is not None and not item.is_of(graph.closure.source) for item in graph.closure.definitions.values()
     )
+    if graph.bytecode is not None:
+        defined = not graph.bytecode.is_alone
     return calls or modules or defined or bool(graph.data_files)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import concurrent.futures
 import contextlib
 import dataclasses
-import inspect
 import logging
 import os
-import secrets
 import sys
 import threading
 import time
@@ -18,21 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clustrix import errors
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
-from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.future import ClusterFuture, StageReport
 from clustrix.journal import Entry, Journal, state_directory
-from clustrix.local_modules import locate
-from clustrix.requirements import explicit_constraints, explicit_requirements
-from clustrix.resources import JobOptions, resources_for
-from clustrix.serialization import Outcome, dump_arguments, dump_bindings, open_result
+from clustrix.resources import JobOptions
+from clustrix.serialization import Outcome, open_result
 from clustrix.session import PythonWish, Session
+from clustrix.submission import EncodedValues, encode_call, prepare
 from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from clustrix.dependency_analysis import DependencyGraph
 
 __all__ = ["ClusterExecutor", "attach", "executor_for"]
 
@@ -73,8 +66,7 @@ class _Parts(NamedTuple):
 
     spec: dict[str, Any]
     supplies: Supplies
-    arguments: bytes
-    bindings: bytes
+    values: EncodedValues
     python_wish: PythonWish
 
 
@@ -103,15 +95,20 @@ class ClusterExecutor(concurrent.futures.Executor):
         What can fail before anything is sent is raised here: PackagingError, SerializationError, ConfigurationError, and
         for the first job, which connects, ClusterConnectionError and its kin.
         """
-        options = getattr(fn, "job_options", None) or JobOptions()
-        overrides = getattr(fn, "config_overrides", {})
-        elsewhere = sorted(set(overrides) & set(_WHERE))
-        if elsewhere:
-            raise errors.ConfigurationError(
-                f"{fn!r} was decorated with {elsewhere[0]}=..., and this executor has its own: call the function, or leave that out"
-            )
-        config = dataclasses.replace(self._config, **overrides) if overrides else self._config
-        return self.submit_job(getattr(fn, "undecorated", fn), args, kwargs, options, config)
+        function, options, config = self._described(fn)
+        return self.submit_job(function, args, kwargs, options, config)
+
+    def job_script(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
+        """The script that ``submit`` would have the scheduler run, with words for what only the cluster knows. Nothing is sent.
+
+        Raises what ``submit`` would before it connects.
+        """
+        from clustrix.explain import render_job_script  # noqa: PLC0415 - it needs much that no submission does
+
+        function, options, config = self._described(fn)
+        call = prepare(function, options, config)
+        call.encode(args, kwargs)
+        return render_job_script(call)
 
     def submit_job(
         self,
@@ -124,24 +121,14 @@ class ClusterExecutor(concurrent.futures.Executor):
         """As ``submit``, with the job's options, and a configuration that may differ from the executor's in all but where."""
         if self._is_shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        _refuse_what_never_returns(function)
         started = time.perf_counter()
-        config = options.applied_to(config)
-        _refuse_two_environments(options, config)
-        package = package_function_for_execution(function, config, include=options.include or ())
+        call = prepare(function, options, config)
         packaged = time.perf_counter()
-        requirements, constraints = _requirements(options, package)
-        wish = (options.python, config.conda_env_name, config.python_executable, requirements, constraints)
-        reader = self._session.python_versions.get(wish)
-        classes: set[type] = set()
-        arguments, bindings = dump_arguments(args, kwargs, reader, classes), dump_bindings(package.bindings, reader)
-        _refuse_what_is_not_packed(classes, package)
+        call, values = encode_call(call, args, kwargs, self._session.python_versions)
         encoded = time.perf_counter()
         self._session.connect()
         connected = time.perf_counter()
-        entry = _new_entry(package, config)
-        spec = _spec(entry, package, options, config, self._journal.client)
-        spec.update(requirements=requirements, constraints=constraints)
+        entry = call.new_entry()
         future = ClusterFuture(entry.job_id, self)
         future.timings = {
             "package": packaged - started,
@@ -150,8 +137,9 @@ class ClusterExecutor(concurrent.futures.Executor):
         }
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
-        supplies = Supplies(package.package_path, requirements, constraints, config.local_cache_dir, _show_progress)
-        parts = _Parts(spec, supplies, arguments, bindings, wish)
+        cache = call.config.local_cache_dir
+        supplies = Supplies(call.package.package_path, call.requirements, call.constraints, cache, _show_progress)
+        parts = _Parts(call.spec(entry, self._journal.client), supplies, values, call.python_wish)
         self._receivers.start()
         self._submitters.submit(self._send, job, parts)
         return future
@@ -194,6 +182,18 @@ class ClusterExecutor(concurrent.futures.Executor):
             self._session.disconnect()
             forget_exit(self._leave)
 
+    def _described(self, fn: Callable[..., Any]) -> tuple[Callable[..., Any], JobOptions, ClusterConfig]:
+        """The function, and what a ``@cluster`` in front of it says of its jobs."""
+        options = getattr(fn, "job_options", None) or JobOptions()
+        overrides = getattr(fn, "config_overrides", {})
+        elsewhere = sorted(set(overrides) & set(_WHERE))
+        if elsewhere:
+            raise errors.ConfigurationError(
+                f"{fn!r} was decorated with {elsewhere[0]}=..., and this executor has its own: call the function, or leave that out"
+            )
+        config = dataclasses.replace(self._config, **overrides) if overrides else self._config
+        return getattr(fn, "undecorated", fn), options, config
+
     # What a future asks for.
 
     def cancel_job(self, job_id: str) -> None:
@@ -218,13 +218,16 @@ class ClusterExecutor(concurrent.futures.Executor):
     def awaited(self) -> list[str]:
         return [job_id for job_id, job in list(self._jobs.items()) if job.is_submitted]
 
-    def on_ended(self, head: dict[str, Any], body: bytes) -> None:
+    def on_ended(self, head: dict[str, Any], body: bytes | bytearray) -> None:
         job = self._jobs.get(head["job"])
         # A result that comes while the interpreter ends is nobody's yet: it stays on the cluster, for attach.
         if job is None or self._is_leaving:
             return
         job.future.output = (head["stdout"], head["stderr"])
         self._receivers.submit(self._deliver, job, head, body)
+
+    def on_progress(self, line: str) -> None:
+        _show_progress(line)
 
     def on_lost(self, error: errors.ClusterConnectionError) -> None:
         for job in [job for job in list(self._jobs.values()) if job.is_submitted]:
@@ -266,8 +269,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         try:
             answer = self._session.request(
                 "submit",
-                {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.arguments)},
-                parts.arguments + parts.bindings,
+                {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.values.arguments)},
+                (parts.values.arguments, parts.values.bindings),
                 pieces=parts.supplies,
                 on_progress=_show_progress,
             )
@@ -280,6 +283,8 @@ class ClusterExecutor(concurrent.futures.Executor):
             if answer["python"]:
                 self._session.python_versions[parts.python_wish] = (answer["python"][0], answer["python"][1])
             self._note_submitted(job, answer)
+            if answer["python"]:
+                parts.supplies.advise(self._session.python_versions[parts.python_wish])
 
     def _note_submitted(self, job: _Job, answer: dict[str, Any]) -> None:
         job.future.scheduler_id = answer["scheduler_id"]
@@ -298,7 +303,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         if job.is_submitted:
             self._end(job)
 
-    def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes) -> None:
+    def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes | bytearray) -> None:
         entry = job.entry
         # A quick job's end can be heard before the answer to its submission.
         job.wait_until_submitted()
@@ -371,108 +376,6 @@ def attach(job_id: str) -> ClusterFuture:
     same_host = current.cluster_host == entry.config.get("cluster_host")
     config = ClusterConfig(**entry.config, password=current.password if same_host else None)
     return executor_for(config).attach(job_id)
-
-
-def _new_entry(package: PackageInfo, config: ClusterConfig) -> Entry:
-    job_id = "cx" + base64.b32encode(secrets.token_bytes(8)).decode().lower()[:12]
-    return Entry(
-        job_id=job_id,
-        key=secrets.token_hex(32),
-        package=package.package_id,
-        function=package.function_name,
-        config=_without_variables(config),
-        created=time.time(),
-    )
-
-
-def _spec(
-    entry: Entry, package: PackageInfo, options: JobOptions, config: ClusterConfig, client: str
-) -> dict[str, Any]:
-    """The job as the agent and the runner read it."""
-    return {
-        "job_id": entry.job_id,
-        "client": client,
-        "attempt": entry.attempt,
-        "task": 0,
-        "package": package.package_id,
-        "entry": package.metadata["entry"],
-        "client_python": list(sys.version_info[:3]),
-        "scheduler": config.cluster_type,
-        "resources": resources_for(options, config),
-        "modules": list(config.module_loads),
-        "pre_execution_commands": list(config.pre_execution_commands),
-        "environment_variables": dict(config.environment_variables),
-        "work_dir": config.remote_work_dir,
-        "python": options.python,
-        "python_executable": config.python_executable,
-        "provision_python": config.provision_python,
-        "environment": config.conda_env_name,
-        "imports": sorted(_imports_needed(package.dependencies)),
-        "package_manager": config.package_manager,
-        "setup_timeout": config.venv_setup_timeout,
-        "use_two_venv": config.use_two_venv,
-        "config": _without_variables(config),
-    }
-
-
-def _imports_needed(graph: DependencyGraph) -> set[str]:
-    """The external modules without which the function can't run.
-
-    A module comes along whole: what its other functions would import is not among them.
-    """
-    made = {item.module for item in graph.imports}
-    reached = graph.modules
-    return {name for name in reached.external - reached.optional if name in made or name not in reached.deferred}
-
-
-def _requirements(options: JobOptions, package: PackageInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the job's environment holds, and what limits the versions of what these need in turn, sorted."""
-    if options.requirements is None:
-        return tuple(sorted(package.requirements)), ()
-    return explicit_requirements(options.requirements), tuple(sorted(explicit_constraints(options.requirements)))
-
-
-def _without_variables(config: ClusterConfig) -> dict[str, Any]:
-    """The configuration as it is kept in files: variables may be tokens, and go where the job needs them only."""
-    return {name: value for name, value in config.public_dict().items() if name != "environment_variables"}
-
-
-def _refuse_two_environments(options: JobOptions, config: ClusterConfig) -> None:
-    if config.conda_env_name is not None:
-        for name, value in (("requirements", options.requirements), ("python_executable", config.python_executable)):
-            if value is not None:
-                raise errors.ConfigurationError(
-                    f"{name}={value!r} can't be had in the existing environment {config.conda_env_name!r}, which is used as it is: "
-                    f"leave out {name}, or environment= and conda_env_name"
-                )
-
-
-def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
-    kinds = {
-        "a generator function": inspect.isgeneratorfunction,
-        "an async generator function": inspect.isasyncgenfunction,
-    }
-    for kind, is_kind in kinds.items():
-        if is_kind(function):
-            name = getattr(function, "__qualname__", repr(function))
-            raise errors.PackagingError(
-                f"{name} is {kind}, whose value can't leave the job: call it in a function that returns plain data, such as list({name}(...))"
-            )
-
-
-def _refuse_what_is_not_packed(classes: set[type], package: PackageInfo) -> None:
-    """The job can only read instances of classes that it has: those of libraries, and those in the package."""
-    packed = package.metadata["execution_info"]
-    for cls in classes:
-        if cls.__module__ == "__main__":
-            is_there = cls.__qualname__.partition(".")[0] in packed["definition_order"]
-        else:
-            is_there = cls.__module__ in packed["modules"] or locate(cls.__module__) is None
-        if not is_there:
-            raise errors.SerializationError(
-                f"the arguments hold a {cls.__qualname__} of {cls.__module__}, which {package.function_name} does not mention, "
-                "so it is not sent along: name the class in the function, as in an annotation or an isinstance()"
-            )
 
 
 def _show_progress(line: str) -> None:

@@ -26,6 +26,8 @@ from clustrix.source import plain_function, submitted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    _Key = tuple[FunctionType, str, tuple[type, ...], tuple[str, ...]]
+
 __all__ = [
     "LARGEST_DATA_FILE",
     "ExecutionContext",
@@ -75,9 +77,12 @@ def package_function_for_execution(
     func_args: tuple[Any, ...] = (),
     func_kwargs: Mapping[str, Any] | None = None,
     *,
+    classes: Iterable[type] = (),
     include: Iterable[str] = (),
 ) -> PackageInfo:
-    """Pack a function; nothing is connected to. ``include``: modules, and files below the working directory, that come along, too.
+    """Pack a function, and ``classes`` that only the arguments of its calls need; nothing is connected to.
+
+    ``include`` are modules, and files below the working directory, that come along though nothing mentions them.
 
     Of the configuration ``local_work_dir``, ``local_cache_dir`` and ``environment_variables`` are read; all its fields
     but the secret ones enter ``config_hash``.
@@ -85,7 +90,7 @@ def package_function_for_execution(
     :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
     """
     context = create_execution_context(cluster_config, func_args, func_kwargs)
-    return FilePackager(include).package_function(func, context)
+    return FilePackager(include).package_function(func, context, classes)
 
 
 def create_execution_context(
@@ -111,22 +116,25 @@ class FilePackager:
     def __init__(self, include: Iterable[str] = ()) -> None:
         self.include = tuple(include)
 
-    def package_function(self, func: Callable[..., Any], context: ExecutionContext) -> PackageInfo:
-        """The package of a function, written if the store doesn't have it.
+    def package_function(
+        self, func: Callable[..., Any], context: ExecutionContext, classes: Iterable[type] = ()
+    ) -> PackageInfo:
+        """The package of a function, written if the store doesn't have it; see package_function_for_execution.
 
         :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
         """
         function = submitted(func)
         debug = os.environ.get("CLUSTRIX_DEBUG_PACKAGING") == "1"
+        more = tuple(sorted(classes, key=lambda cls: (cls.__module__, cls.__qualname__)))
         # A partial or a bound method is mostly a new object each time, and may hold large values.
-        key = (function, context.working_directory, self.include) if isinstance(function, FunctionType) else None
+        key = (function, context.working_directory, more, self.include) if isinstance(function, FunctionType) else None
         contents = _remembered(key) if key else None
         if contents is None:
-            contents = _pack(function, context.working_directory, self.include)
+            contents = _pack(function, context.working_directory, more, self.include)
             if key:
                 _remember(key, contents)
-            if debug:
-                _log_decisions(contents)
+        if debug:
+            _log_decisions(contents)
         cache_dir = _field(context.cluster_config, "local_cache_dir")
         path = package_path(contents.package_id, str(cache_dir) if cache_dir else None)
         size = touch(path)
@@ -150,7 +158,6 @@ class _Contents:
         return self.graph.is_unchanged() and all(_stamp(path) == stamp for path, stamp in self.stamps.items())
 
 
-_Key = tuple[FunctionType, str, tuple[str, ...]]
 _memory: OrderedDict[_Key, _Contents] = OrderedDict()
 _memory_lock = threading.Lock()
 
@@ -171,13 +178,18 @@ def _remember(key: _Key, contents: _Contents) -> None:
             _memory.popitem(last=False)
 
 
-def _pack(function: Any, working_directory: str, include: tuple[str, ...]) -> _Contents:
-    graph = DependencyAnalyzer(working_directory, include).analyze_function(function)
+def _pack(function: Any, working_directory: str, classes: tuple[type, ...], include: tuple[str, ...]) -> _Contents:
+    graph = DependencyAnalyzer(working_directory, include).analyze_function(function, classes)
     members = _module_members(graph) + _data_members(graph)
     order: list[str] = []
     if graph.closure is not None:
         order = definition_order(graph.closure)
         members.append(_member("main.py", render_main_file(graph.closure).encode()))
+    if graph.bytecode is not None:
+        from clustrix.bytecode import cloudpickle_files  # noqa: PLC0415 - cloudpickle is seldom needed
+
+        members.append(_member("function.pickle", graph.bytecode.data))
+        members += [_member(f"tools/{name}", content) for name, content in cloudpickle_files().items()]
     entry = _member("entry", _json(graph.entry))
     package_id = _digest(_json(sorted((item.name, item.digest) for item in [*members, entry])))[:16]
     metadata = _metadata(package_id, plain_function(function), graph, order)

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 from clustrix.captured_values import literal_source
 from clustrix.errors import PackagingError
 from clustrix.module_text import literal_or_none
+from clustrix.remote.wire.calls import LOAD_BINDINGS
 
 if TYPE_CHECKING:
     from clustrix.closure import Closure
 
 __all__ = ["definition_order", "render_main_file"]
-
-_LOAD_BINDINGS = """\
-from clustrix._job import load_bindings as _clustrix_load_bindings; _clustrix_load_bindings(globals())
-"""
 
 
 def render_main_file(closure: Closure) -> str:
@@ -34,7 +31,7 @@ def render_main_file(closure: Closure) -> str:
     text = "\n".join(block for block in blocks if block)
     text += "".join(f"\n\n{closure.definitions[name].text}" for name in order if name not in last)
     if closure.bindings:
-        text += "\n\n" + _LOAD_BINDINGS
+        text += "\n\n" + LOAD_BINDINGS
     text += "".join(f"\n\n{closure.definitions[name].text}" for name in order if name in last)
     return text.lstrip("\n")
 

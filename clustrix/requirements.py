@@ -49,12 +49,15 @@ _OTHERWISE_NAMED = {
     "zmq": "pyzmq",
 }
 
+# Modules of the standard library that 3.6 lacks, and a distribution has under the same name.
+_BACKPORTS = {"dataclasses": 'dataclasses; python_version < "3.7"'}
+
 
 def requirements_for(imports: Iterable[str], optional: Iterable[str] = ()) -> tuple[str, ...]:
     """PEP 508 requirements for names of imported modules, sorted: ``numpy<=2.1.0``.
 
     What the client doesn't have is required by its bare name; of ``optional`` ones (always imported within
-    ``try/except ImportError``) it is left out. The standard library and clustrix itself need nothing, and neither do
+    ``try/except ImportError``) it is left out. The standard library, but for what 3.6 lacks of it, and clustrix itself need nothing, and neither do
     distributions that are shipped as source. What these ask of others with extras (``pandas[parquet]``) is asked for with them;
     other extras leave no trace in an installation. A version's local part (``+cu121``) is left out: the same release of
     whatever index the client uses.
@@ -65,6 +68,8 @@ def requirements_for(imports: Iterable[str], optional: Iterable[str] = ()) -> tu
         top = name.partition(".")[0]
         if top in _OWN_PACKAGES:
             continue
+        if top in _BACKPORTS and name not in left_out:
+            found.add(_BACKPORTS[top])
         having = providers(top, name) if top not in sys.stdlib_module_names else ()
         if having:
             found.update(_bounded(item) for item in having if not item.is_shipped)

@@ -1,17 +1,30 @@
-"""Values on the wire, the client's half: arguments go out, sealed results come in."""
+"""Values on the wire, the client's half: arguments go out, sealed results come in; and functions as bytes, for whoever reads them."""
 
 from __future__ import annotations
 
+import importlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clustrix.argument_classes import package_with_classes
+from clustrix.config import get_config
 from clustrix.errors import JobFailedError, RemoteError, ResultLostError, SerializationError
+from clustrix.file_packaging import package_function_for_execution
 from clustrix.remote import wire
+from clustrix.source import unwrap_cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Outcome", "dump_arguments", "dump_bindings", "open_result"]
+__all__ = [
+    "Outcome",
+    "deserialize_function",
+    "dump_arguments",
+    "dump_bindings",
+    "open_result",
+    "serialize_function",
+]
 
 _ADVICE = "pass plain data, and make such objects inside the function"
 
@@ -23,6 +36,55 @@ class Outcome:
         self.head = head
         self.value = value
         self.exception = exception
+
+
+def serialize_function(
+    func: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+) -> bytes:
+    """A function with the arguments of a call, for ``deserialize_function`` on any client, or `clustrix.remote.wire.loads` on any cluster.
+
+    It travels as its package (see file_packaging): by source, or where there is none as bytecode, which only a Python with
+    this one's magic number reads.
+
+    :raises PackagingError: (a ValueError) the function, or something it needs, can't come along
+    :raises SerializationError: an argument can't; the message names it
+    """
+    config = get_config()
+    package = package_function_for_execution(func, config)
+    classes: set[type] = set()
+    arguments = dump_arguments(args, kwargs or {}, None, classes)
+    package = package_with_classes(func, config, package, classes)
+    entry = package.metadata["entry"]
+    cloudpickle = None
+    if entry["kind"] == "bytecode":
+        cloudpickle = str(importlib.import_module("cloudpickle").__version__)
+    call = wire.Call(
+        package=Path(package.package_path).read_bytes(),
+        entry=entry,
+        package_id=package.package_id,
+        arguments=arguments,
+        bindings=dump_bindings(package.bindings, None),
+        cloudpickle=cloudpickle,
+    )
+    return wire.dumps(call)
+
+
+def deserialize_function(data: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """(function, args, kwargs) of what ``serialize_function`` wrote. Only for data from a source that is trusted: it can run anything.
+
+    Modules of the user's that are here already are used if they equal those that came along. Data files that came along are
+    not put anywhere.
+
+    :raises SerializationError: this Python can't have the function or an argument; the message says why
+    """
+    try:
+        found = wire.loads(data, unknown_base=RemoteError)
+    except Exception as error:
+        raise SerializationError(f"Python {sys.version.split()[0]} can't read this function: {error}") from error
+    if not (isinstance(found, tuple) and len(found) == 3 and callable(found[0])):
+        raise SerializationError(f"this is a {type(found).__name__}, and nothing that serialize_function wrote")
+    function, args, kwargs = found
+    return unwrap_cluster(function), args, kwargs
 
 
 def dump_arguments(
@@ -43,10 +105,10 @@ def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -
     return _dump(dict(bindings), root="globals()", reader=reader, names={}, what="a variable that the function uses")
 
 
-def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
+def open_result(sealed: bytes | bytearray, key: bytes, expected: dict[str, Any]) -> Outcome:
     """Check that ``sealed`` is the job's own result and decode it; ``expected`` are job_id, attempt, task and package.
 
-    Raises ResultLostError for bytes that are not authentic, and SerializationError for a value that can't be read here.
+    Large arrays stay where they are in ``sealed``, if that is a bytearray. Raises ResultLostError for bytes that are not authentic, and SerializationError for a value that can't be read here.
     """
     try:
         head, body = wire.unseal(key, sealed, expected)
@@ -82,7 +144,7 @@ def open_result(sealed: bytes, key: bytes, expected: dict[str, Any]) -> Outcome:
 def _unreadable(head: dict[str, Any], reason: str) -> str:
     return (
         f"the arguments of job {head['job_id']} can't be read by Python {head.get('python')} there: {reason}. "
-        "A class or function of your script has to be named in the function, or it is not sent along; "
+        "A function of your script has to be named in the function that runs, or it is not sent along; "
         "libraries have to be there in a version that reads what yours wrote. Plain data always arrives"
     )
 

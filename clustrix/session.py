@@ -29,8 +29,11 @@ _log = logging.getLogger("clustrix")
 class Listener(Protocol):
     """Who wants to know what happens on the host."""
 
-    def on_ended(self, head: dict[str, Any], body: bytes) -> None:
+    def on_ended(self, head: dict[str, Any], body: bytes | bytearray) -> None:
         """A job ended; ``body`` is its sealed result if it has one."""
+
+    def on_progress(self, line: str) -> None:
+        """What the user may want to know while it takes its time."""
 
     def on_lost(self, error: errors.ClusterConnectionError) -> None:
         """The connection is lost for good: nothing more will be heard of the awaited jobs."""
@@ -71,6 +74,7 @@ class Session:
                         timeout=max(self._config.connect_timeout, LEAST_START),
                         on_event=self._listener.on_ended,
                         on_lost=self._on_lost,
+                        on_progress=self._listener.on_progress,
                     )
                     # What was awaited over an earlier connection is awaited over this one.
                     self._watch(self._channel, self._listener.awaited())
@@ -90,7 +94,7 @@ class Session:
                 self._guard.release()
 
     def request(
-        self, operation: str, head: dict[str, Any] | None = None, body: Any = b"", **more: Any
+        self, operation: str, head: dict[str, Any] | None = None, body: tuple[Any, ...] = (), **more: Any
     ) -> dict[str, Any]:
         """One request to the agent; see Channel.request."""
         return self._request(self.connect(), operation, head or {}, body, **more)
@@ -100,7 +104,7 @@ class Session:
         self._watch(self.connect(), job_ids)
 
     def _request(
-        self, channel: Channel, operation: str, head: dict[str, Any], body: Any = b"", **more: Any
+        self, channel: Channel, operation: str, head: dict[str, Any], body: tuple[Any, ...] = (), **more: Any
     ) -> dict[str, Any]:
         about_host = {"client": self._client(), "scheduler": self._config.cluster_type}
         return channel.request(operation, {**about_host, **head}, body, **more)

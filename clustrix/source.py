@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "NoSourceError",
     "Source",
     "decorated_definition",
     "find_class_source",
@@ -52,6 +53,10 @@ __all__ = [
 ]
 
 _OWN_PACKAGE = "clustrix"
+
+
+class NoSourceError(PackagingError):
+    """There is no text that the function could have been made of; its bytecode is all there is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,7 +345,7 @@ def _no_proof(function: FunctionType) -> PackagingError:
     code, name = function.__code__, function.__qualname__
     where = f"{code.co_filename}, line {code.co_firstlineno}"
     if not _texts_of(function):
-        return PackagingError(
+        return NoSourceError(
             f"function {name!r} has no source ({where} is not a file or a notebook cell). {where_it_may_be(code.co_filename)}"
         )
     if code.co_filename.startswith("<"):

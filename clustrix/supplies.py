@@ -1,13 +1,16 @@
-"""What the agent asks for while it takes a job: the package, a lock for one of its Pythons, wheels, and what installs them."""
+"""What the agent asks for while it takes a job: the package, files of it rewritten, a lock for one of its Pythons, wheels, and what installs them."""
 
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clustrix.advice import advice
 from clustrix.errors import ClustrixError, EnvironmentSetupError
 from clustrix.lock import Lock, NoSolutionError, differences, find_uv, make_lock, was_shown
+from clustrix.overlays import overlay
 from clustrix.platforms import Target, uv_platform
 from clustrix.wheels import fetch_tools, fetch_wheels
 
@@ -16,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Supplies"]
 
+_log = logging.getLogger("clustrix")
+
 
 class Supplies:
     """Called with the name of a piece and the head in which the agent asks for it; gives the piece's bytes.
 
-    The pieces are ``package``; ``lock``, see `clustrix.remote.job_environment`; ``wheels``, the [name, sha256] of what the
+    The pieces are ``package``; ``overlay``, see `clustrix.remote.overlays`; ``lock``, see `clustrix.remote.job_environment`; ``wheels``, the [name, sha256] of what the
     lock holds, as JSON; and ``wheel <sha256>``. ``say`` gets lines for the user.
     """
 
@@ -43,6 +48,8 @@ class Supplies:
     def __call__(self, piece: str, asked: dict[str, Any]) -> bytes:
         if piece == "package":
             return Path(self._package).read_bytes()
+        if piece == "overlay":
+            return overlay(self._package, asked["version"], asked["files"])
         if piece == "lock":
             return json.dumps(self._locked(asked["candidates"])).encode()
         if piece == "wheels":
@@ -52,6 +59,16 @@ class Supplies:
         if kind != "wheel" or sha256 not in self._files:
             raise ClustrixError(f"the agent asks for {piece!r}, which this version of clustrix does not have")
         return self._files[sha256].read_bytes()
+
+    def advise(self, version: tuple[int, int]) -> None:
+        """Say, once, what of the standard library the job's Python may lack."""
+        try:
+            words = advice(self._package, version, self._cache)
+        except Exception as error:  # noqa: BLE001 - the job is queued, and advice is no part of it
+            _log.info("there is no advice on %s: %s", self._package, error)
+            return
+        if words:
+            self._say(words)
 
     def _locked(self, candidates: list[dict[str, Any]]) -> dict[str, Any]:
         """The first interpreter that can have what is required, and the lock for it; an empty lock where none can be made."""

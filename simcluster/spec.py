@@ -95,6 +95,7 @@ class ClusterSpec:
     "24.11", PBS's "23.06"), None the backend's default. A GB is 1024 MB, as schedulers count. `partitions` takes names, mappings or `Partition`s.
     `accounting=None` is where it can be had: always, but on native only if slurmdbd and MariaDB are installed.
     `seed` is what `faults.chaos()` takes if it is given none. `hide` are paths of this machine that the cluster must not see either (emulated, native).
+    Without `internet` nothing gets from the cluster's machines to anywhere but each other; who is here still logs in (docker).
     """
 
     scheduler: str = "slurm"
@@ -108,6 +109,7 @@ class ClusterSpec:
     accounting: bool | None = None
     version: str | None = None
     hide: tuple[str, ...] = ()
+    internet: bool = True
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -131,6 +133,10 @@ class ClusterSpec:
             )
         if self.scheduler != "pbs" and any(each.state != "UP" or each.max_cpus for each in self.partitions):
             raise SpecError('partitions: state and max_cpus are for scheduler="pbs"')
+        if not self.internet and self.backend != "docker":
+            raise SpecError(
+                f'internet=False: backend="{self.backend}" is on this machine\'s own network; backend="docker" can'
+            )
         if self.backend == "native":
             self._check_native()
         elif self.accounting is None:

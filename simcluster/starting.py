@@ -31,6 +31,7 @@ def start(
     accounting: bool | None = None,
     version: str | None = None,
     hide: Iterable[str | Path] = (),
+    internet: bool = True,
     seed: int | None = None,
     keep: bool = False,
     name: str | None = None,
@@ -59,6 +60,7 @@ def start(
                 "accounting": accounting,
                 "version": version,
                 "hide": hide,
+                "internet": internet,
                 "seed": seed,
             }
         )

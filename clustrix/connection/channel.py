@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix import errors, remote
+from clustrix.connection.transfers import Transfer
 from clustrix.remote.script import UTF8_IF_UNSET
 from clustrix.remote.stream import Stream
 
@@ -68,19 +69,22 @@ class Channel:
         state_dir: str,
         *,
         timeout: float,
-        on_event: Callable[[dict[str, Any], bytes], None],
+        on_event: Callable[[dict[str, Any], bytes | bytearray], None],
         on_lost: Callable[[errors.ClusterConnectionError], None],
+        on_progress: Callable[[str], object] | None = None,
     ) -> None:
         self._host = host
         self._on_event = on_event
         self._on_lost = on_lost
+        self._on_progress = on_progress
+        self._transfers: dict[Any, Transfer] = {}
         self._ids = itertools.count(1)
         self._answers: dict[int, queue.SimpleQueue[dict[str, Any] | errors.ClusterConnectionError]] = {}
         self._lost: errors.ClusterConnectionError | None = None
         self._is_closing = False
         self._guard = threading.Lock()
         self._pipe, self.facts = _start_agent(connection, host, state_dir, timeout)
-        self._stream = Stream(self._pipe.read, self._pipe.write)
+        self._stream = Stream(self._pipe.read, self._pipe.write, self._on_part)
         threading.Thread(target=self._read_all, name="clustrix-channel", daemon=True).start()
 
     @property
@@ -91,11 +95,11 @@ class Channel:
         self,
         operation: str,
         head: dict[str, Any],
-        body: Any = b"",
+        body: tuple[Any, ...] = (),
         pieces: Callable[[str, dict[str, Any]], bytes] | None = None,
         on_progress: Callable[[str], object] | None = None,
     ) -> dict[str, Any]:
-        """Send one request and wait for its answer.
+        """Send one request and wait for its answer. ``body`` are bytes-like objects, sent as one; they must not change.
 
         ``pieces`` gives what the agent says that it needs, by its name and the head that asks for it. An error of the agent is raised as the
         class of clustrix.errors that it names; a lost connection as ClusterConnectionError.
@@ -107,13 +111,13 @@ class Channel:
                 raise self._lost
             self._answers[number] = answers
         try:
-            self._send({**head, "id": number, "op": operation}, body)
+            self._send({**head, "id": number, "op": operation}, *body, say=on_progress)
             while True:
                 answer = answers.get()
                 if isinstance(answer, errors.ClusterConnectionError):
                     raise answer
                 if "need" in answer:
-                    self._send_piece(number, answer, pieces)
+                    self._send_piece(number, answer, pieces, on_progress)
                 elif "progress" in answer:
                     if on_progress:
                         on_progress(answer["progress"])
@@ -132,7 +136,11 @@ class Channel:
         self._pipe.close()
 
     def _send_piece(
-        self, number: int, asked: dict[str, Any], pieces: Callable[[str, dict[str, Any]], bytes] | None
+        self,
+        number: int,
+        asked: dict[str, Any],
+        pieces: Callable[[str, dict[str, Any]], bytes] | None,
+        say: Callable[[str], object] | None,
     ) -> None:
         try:
             if pieces is None:
@@ -142,15 +150,24 @@ class Channel:
             body = pieces(asked["need"], asked)
         except BaseException:
             # The agent waits for it; it shall not wait for as long as the connection lasts.
-            self._send({"id": number, "piece": None}, b"")
+            self._send({"id": number, "piece": None})
             raise
-        self._send({"id": number, "piece": asked["need"]}, body)
+        self._send({"id": number, "piece": asked["need"]}, body, say=say)
 
-    def _send(self, head: dict[str, Any], body: Any) -> None:
+    def _send(self, head: dict[str, Any], *body: Any, say: Callable[[str], object] | None = None) -> None:
         try:
-            self._stream.send(head, body)
+            self._stream.send(head, *body, on_sent=Transfer("sending", say) if say else None)
         except BrokenPipeError as error:
             raise self._lost or errors.ClusterConnectionError(_LOST % (self._host, f": {error}")) from error
+
+    def _on_part(self, head: dict[str, Any], done: int, total: int) -> None:
+        if self._on_progress is not None and "event" in head:
+            told = self._transfers.setdefault(
+                head["id"], Transfer(f"receiving the result of {head['job']}:", self._on_progress)
+            )
+            told(done, total)
+            if done == total:
+                del self._transfers[head["id"]]
 
     def _read_all(self) -> None:
         cause: BaseException | None = None

@@ -10,11 +10,22 @@ import time
 import traceback
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple
 
-from . import builds, environments, existing_environments, interpreters, inventory, jobs, packages, watch, wheels
+from . import (
+    builds,
+    environments,
+    existing_environments,
+    interpreters,
+    inventory,
+    jobs,
+    overlays,
+    packages,
+    watch,
+    wheels,
+)
 from .environment_modules import UnknownModuleError
 from .frames import FrameError
 from .job_environment import job_environment
-from .job_python import job_python
+from .job_python import job_python, python_candidates
 from .notes import Notes
 from .paths import StateDirError, StatePaths
 from .schedulers import SchedulerError, scheduler
@@ -37,8 +48,9 @@ _ERRORS = (
     (builds.ClientGoneError, "EnvironmentSetupError"),
     (wheels.WheelError, "EnvironmentSetupError"),
     (inventory.EnvironmentInUseError, "EnvironmentSetupError"),
+    (inventory.NoEnvironmentError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
-    (packages.SyntaxRefusedError, "UnsupportedSyntaxError"),
+    (overlays.SyntaxRefusedError, "UnsupportedSyntaxError"),
     (_CancelledError, "JobCancelledError"),
     (SchedulerError, "SubmissionError"),
     (ValueError, "SubmissionError"),
@@ -49,16 +61,16 @@ _ERRORS = (
 class _Request:
     """One request under way: what came with it, and how its thread answers."""
 
-    def __init__(self, agent: "Agent", head: Dict[str, Any], body: bytes) -> None:
+    def __init__(self, agent: "Agent", head: Dict[str, Any], body: Any) -> None:
         self.head = head
         self.body = body
-        self.pieces: "queue.Queue[Tuple[Dict[str, Any], bytes]]" = queue.Queue()
+        self.pieces: "queue.Queue[Tuple[Dict[str, Any], Any]]" = queue.Queue()
         self._agent = agent
 
     def say(self, **fields: Any) -> None:
         self._agent.stream.send(dict(fields, id=self.head["id"]))
 
-    def ask_for(self, piece: str, **about: Any) -> bytes:
+    def ask_for(self, piece: str, **about: Any) -> Any:
         """Have the client send a missing piece in this request's own conversation; ``about`` it may need to know."""
         self.say(need=piece, **about)
         head, body = self.pieces.get()
@@ -91,6 +103,8 @@ class Agent:
             "acknowledge": self._acknowledge,
             "interpreters": self._interpreters,
             "environments": self._environments,
+            "environment": self._environment,
+            "build": self._build,
             "remove_environment": self._remove_environment,
         }
 
@@ -182,6 +196,7 @@ class Agent:
             self._notes,
             spec,
             report=report,
+            ask=request.ask_for,
             environment_on=lambda candidates: job_environment(
                 self._state, spec, candidates, report=report, ask=request.ask_for, gone=self._gone
             ),
@@ -192,6 +207,20 @@ class Agent:
 
     def _environments(self, request: _Request) -> Dict[str, Any]:  # noqa: ARG002 - every operation is called so
         return {"environments": inventory.environments(self._state), "room": inventory.room(self._state)}
+
+    def _environment(self, request: _Request) -> Dict[str, Any]:
+        return inventory.environment(self._state, request.head["key"])
+
+    def _build(self, request: _Request) -> Dict[str, Any]:
+        """The environment that a job of these wishes would get, without a job."""
+
+        def report(line: str) -> None:
+            request.say(progress=line)
+
+        spec = dict(request.head["spec"], entry={"kind": "none"})  # no function's bytecode limits the choice
+        candidates = python_candidates(spec, report)
+        job_environment(self._state, spec, candidates, report=report, ask=request.ask_for, gone=self._gone)
+        return inventory.environment(self._state, spec["environments"][0])
 
     def _remove_environment(self, request: _Request) -> Dict[str, Any]:
         inventory.remove_environment(self._state, request.head["key"])

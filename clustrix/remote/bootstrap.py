@@ -74,6 +74,8 @@ def _unpack(archive: bytes, digest: str, root: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as package:
             package.extractall(aside)
+        if os.path.isdir(root):  # of several agents that start at once one is faster
+            return
         compileall.compile_dir(aside, quiet=2)
         os.rename(aside, root)
     except OSError:

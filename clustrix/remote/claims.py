@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .paths import remove_tree, write_aside
 
-__all__ = ["DEAD_AFTER", "Claim", "Heartbeat", "Pulse", "current_claim", "make_claim", "note_holder", "release"]
+__all__ = ["BEAT", "DEAD_AFTER", "Claim", "Heartbeat", "Pulse", "current_claim", "make_claim", "note_holder", "release"]
 
 DEAD_AFTER = 15.0  # seconds
 BEAT = 1.0  # seconds

@@ -24,6 +24,7 @@ from .builds import BuildFailedError, Waiting, build
 from .claims import DEAD_AFTER
 from .installers import Installer
 from .interpreters import Interpreter
+from .notes import Notes
 from .paths import StatePaths
 from .wheels import Fetch, Wheel, fetch_wheels, offered_wheels
 
@@ -35,6 +36,10 @@ __all__ = [
     "environment_key",
     "environment_python",
 ]
+
+
+# Seconds in which an index that did not serve is left alone where the client has wheels: each try takes half a minute.
+INDEX_TRIED_AGAIN_AFTER = 900.0
 
 
 class EnvironmentBuildError(Exception):
@@ -107,7 +112,7 @@ def ensure_environment(
 
     The build is a process of its own, which goes on when this one ends; while another one builds, this one waits.
     ``report`` gets lines of progress, ``fetch`` has the client send a piece (see wheels.py). Packages come from the index
-    that the login node is set up for; when that does not serve and the client ``has_wheels``, from those.
+    that the login node is set up for; when that does not serve, or did not just now, and the client ``has_wheels``, from those.
 
     Raises EnvironmentBuildError, WheelError for a wheel that is not what it should be, and ClientGoneError when ``gone``
     is set meanwhile.
@@ -121,7 +126,9 @@ def ensure_environment(
     started = time.monotonic()
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        from_client = False
+        notes = Notes(state.notes)
+        failed = notes.get("index", "failed") or 0.0
+        from_client = settings.has_wheels and 0 <= time.time() - failed < INDEX_TRIED_AGAIN_AFTER
         while not os.path.exists(python):
             plan = functools.partial(
                 _plan, state, interpreter, recipe, settings, report=report, fetch=fetch, from_client=from_client
@@ -133,6 +140,7 @@ def ensure_environment(
                     raise
                 # A build from the client's wheels never fails so, but one of another's that this one waits for may.
                 from_client = True
+                notes.put("index", {"failed": time.time()})
     except BuildFailedError as error:
         raise EnvironmentBuildError(_in_words(state, directory, interpreter, error)) from None
     except OSError as error:

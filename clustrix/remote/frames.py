@@ -3,7 +3,7 @@
     frame := head_length:u32 body_length:u32 head:JSON(UTF-8) body:bytes      (lengths in network byte order)
 
 A message is one or more frames with the same ``id``: all but the last carry ``"more": true`` and only the first
-carries anything else in its head. Bodies are cut into frames of at most MAX_BODY bytes so that other messages overtake.
+carries anything else in its head, if there are more also the body's ``size``. Bodies are cut into frames of at most MAX_BODY bytes so that other messages overtake.
 """
 
 import json

@@ -36,7 +36,7 @@ ASKED_AT_ONCE = 4
 # its version: the loader that the program names prints it.
 _QUESTION = r"""
 import json, os, platform, re, subprocess, sys, sysconfig
-from importlib.util import find_spec
+from importlib.util import MAGIC_NUMBER, find_spec
 def libc():
     try:
         return os.confstr("CS_GNU_LIBC_VERSION").replace(" ", "-")
@@ -57,7 +57,7 @@ print("\n" + json.dumps({
     "version": sys.version_info[:3], "platform": sysconfig.get_platform(),
     "implementation": platform.python_implementation(), "machine": platform.machine(), "libc": libc(),
     "has_venv": find_spec("venv") is not None, "has_ensurepip": find_spec("ensurepip") is not None,
-    "is_virtual": is_virtual}))
+    "is_virtual": is_virtual, "magic": MAGIC_NUMBER.hex()}))
 """
 
 
@@ -70,7 +70,8 @@ class Interpreter(NamedTuple):
 
     ``libc`` is such as ``glibc-2.36`` or ``musl-1.2``, empty where it can't be known. ``source`` says in words where it was
     found. ``modules`` have to be loaded before it runs. Without ``has_venv`` and ``has_ensurepip`` (Debian packs them
-    apart) it can't make virtual environments, or only such without pip.
+    apart) it can't make virtual environments, or only such without pip. ``magic`` is its bytecode's magic number, in
+    hexadecimal.
     """
 
     path: str
@@ -84,6 +85,7 @@ class Interpreter(NamedTuple):
     has_venv: bool = True
     has_ensurepip: bool = True
     is_virtual: bool = False
+    magic: str = ""
 
     @property
     def version_text(self) -> str:
@@ -118,18 +120,29 @@ def keep_notes(notes: Notes) -> None:
 def survey(is_fresh: bool = False) -> List[Interpreter]:
     """Every Python of 3.6 or newer, virtual environments apart, in the order of ``places``. ``is_fresh`` looks again."""
     with _known.guard:
-        if _known.survey is None or is_fresh:
-            first: Dict[str, Place] = {}
-            for place in places(_known.notes, is_fresh):
-                first.setdefault(_behind(place.path), place)
-            with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-                answers = list(pool.map(lambda pair: _inspect(pair[0], pair[1], is_fresh), first.items()))
-            found: Dict[str, Interpreter] = {}
-            for item in answers:
-                if item is not None and not item.is_virtual:
-                    found.setdefault(item.path, item)
-            _known.survey = list(found.values())
+        if is_fresh:
+            _known.survey = _look(is_fresh)
+        elif _known.survey is None and _known.notes.get("survey", "made"):
+            _known.survey = _look()
+        elif _known.survey is None:
+            # Ten agents that start on a cluster that nobody has looked at yet would each ask every program.
+            with _known.notes.turn():
+                _known.survey = _look()
+                _known.notes.put("survey", {"made": True})
         return _known.survey
+
+
+def _look(is_fresh: bool = False) -> List[Interpreter]:
+    first: Dict[str, Place] = {}
+    for place in places(_known.notes, is_fresh):
+        first.setdefault(_behind(place.path), place)
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        answers = list(pool.map(lambda pair: _inspect(pair[0], pair[1], is_fresh), first.items()))
+    found: Dict[str, Interpreter] = {}
+    for item in answers:
+        if item is not None and not item.is_virtual:
+            found.setdefault(item.path, item)
+    return list(found.values())
 
 
 def candidates(python: Optional[str], python_executable: Optional[str], client: Tuple[int, ...]) -> List[Interpreter]:
@@ -209,9 +222,9 @@ def inspect_interpreter(path: str) -> Optional[Interpreter]:
     return found if found and found.implementation == "CPython" else None
 
 
-def listing() -> str:
-    """The Pythons of the cluster in words."""
-    found = sorted(survey(), key=lambda item: item.version)
+def listing(at_least: Tuple[int, ...] = ()) -> str:
+    """The Pythons of the cluster in words, those of version ``at_least`` and newer."""
+    found = sorted((item for item in survey() if item.version >= at_least), key=lambda item: item.version)
     return ", ".join("%s (%s, %s)" % (item.version_text, item.path, item.in_words.split(" ", 2)[2]) for item in found)
 
 
@@ -255,7 +268,7 @@ def _inspect(path: str, place: Place, is_fresh: bool = False) -> Optional[Interp
 def _facts(path: str, modules: Tuple[str, ...], is_fresh: bool = False) -> Optional[Dict[str, Any]]:
     """The program's answer, asked for only if no agent has before; one that did not run is asked again if ``is_fresh``."""
     key, stamp = " ".join((*modules, path)), _stamp(path)
-    known = _known.notes.get("interpreters", key)
+    known = _known.notes.get("pythons", key)
     if known and stamp and known["stamp"] == stamp and (known["said"] or not is_fresh):
         said = known["said"]
         if said is None or known["target"] == _stamp(said["path"]):
@@ -265,7 +278,7 @@ def _facts(path: str, modules: Tuple[str, ...], is_fresh: bool = False) -> Optio
     has_ended, said = _ask(with_modules(modules, [path, "-I", "-S", "-c", _QUESTION]))
     if has_ended and os.path.basename(os.path.dirname(path)) != "shims":
         note = {"stamp": stamp, "target": _stamp(said["path"] if said else path), "said": said}
-        _known.notes.put("interpreters", {key: note})
+        _known.notes.put("pythons", {key: note})
     return dict(said) if said else None
 
 

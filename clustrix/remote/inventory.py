@@ -14,14 +14,32 @@ from typing import Any, Dict, List, Optional
 
 from .claims import DEAD_AFTER, current_claim, make_claim, release
 from .paths import StatePaths, remove_tree
+from .schedulers import scheduler
+from .wheels import MAY_BE_NEEDED, prune_wheels
 
-__all__ = ["EnvironmentInUseError", "environments", "libraries", "measured", "note_use", "remove_environment", "room"]
+__all__ = [
+    "EnvironmentInUseError",
+    "NoEnvironmentError",
+    "environment",
+    "environments",
+    "libraries",
+    "measured",
+    "note_use",
+    "remove_environment",
+    "room",
+]
 
 USE_IS_NOTED_EVERY = 3600  # seconds
+LOG_TAIL = 1 << 16  # bytes
+SUBMITTED_WITHIN = 600.0  # seconds after it was prepared: what has no number then was never submitted
 
 
 class EnvironmentInUseError(ValueError):
     """The environment can't be removed now; the message names who needs it."""
+
+
+class NoEnvironmentError(ValueError):
+    """There is none with that key."""
 
 
 def environments(state: StatePaths) -> List[Dict[str, Any]]:
@@ -34,6 +52,19 @@ def environments(state: StatePaths) -> List[Dict[str, Any]]:
     root = os.path.join(state.root, "envs")
     found = [_describe(os.path.join(root, key)) for key in sorted(os.listdir(root)) if not key.startswith(".")]
     return sorted(found, key=lambda item: -item.get("used", 0.0))
+
+
+def environment(state: StatePaths, key: str) -> Dict[str, Any]:
+    """One of them, as in ``environments``, with the end of its build's ``log``. Raises NoEnvironmentError."""
+    directory = state.environment(key)
+    if not os.path.isdir(directory):
+        raise NoEnvironmentError("there is no environment %s on the cluster" % key)
+    item = _describe(directory)
+    item["log"] = ""
+    with contextlib.suppress(OSError), open(os.path.join(directory, "build.log"), "rb") as log:
+        log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL))
+        item["log"] = log.read().decode("utf-8", "replace")
+    return item
 
 
 def room(state: StatePaths) -> Dict[str, Any]:
@@ -52,10 +83,13 @@ def note_use(state: StatePaths, key: str) -> None:
 
 
 def remove_environment(state: StatePaths, key: str) -> None:
-    """Remove an environment. Raises EnvironmentInUseError while it is being built, or an unfinished job needs it."""
+    """Remove an environment, with what was decided for it, and wheels that were sent for it or others and are not needed.
+
+    Raises EnvironmentInUseError while it is being built, or an unfinished job needs it; SchedulerError when that can't be known.
+    """
     directory = state.environment(key)
     if not os.path.isdir(directory):
-        raise ValueError("there is no environment %s on the cluster" % key)
+        raise NoEnvironmentError("there is no environment %s on the cluster" % key)
     there = current_claim(directory)
     token = there.token() if there else ""
     claim = None if _is_building(directory) else make_claim(directory, there, token)
@@ -66,13 +100,16 @@ def remove_environment(state: StatePaths, key: str) -> None:
         current, aside = os.path.join(directory, "current"), claim.file("current")
         with contextlib.suppress(FileNotFoundError):
             os.rename(current, aside)
-        users = _unfinished_jobs(state, key)
-        if users:
+        try:
+            users = _unfinished_jobs(state, key)
+            if users:
+                raise EnvironmentInUseError(
+                    "the environment %s is needed by %s: cancel or await them first" % (key, ", ".join(users))
+                )
+        except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.rename(aside, current)
-            raise EnvironmentInUseError(
-                "the environment %s is needed by %s: cancel or await them first" % (key, ", ".join(users))
-            )
+            raise
         for name in os.listdir(directory):
             if os.path.join(directory, name) != claim.path:
                 remove_tree(os.path.join(directory, name))
@@ -82,6 +119,8 @@ def remove_environment(state: StatePaths, key: str) -> None:
         release(claim)
     with contextlib.suppress(OSError):
         os.rmdir(directory)
+    _forget_decisions(state)
+    prune_wheels(state, MAY_BE_NEEDED)
 
 
 def libraries(target: str) -> str:
@@ -131,7 +170,18 @@ def _is_building(directory: str) -> bool:
         return False
 
 
+def _forget_decisions(state: StatePaths) -> None:
+    """Those for environments that are not there."""
+    root = os.path.join(state.root, "decisions")
+    for name in os.listdir(root):
+        path = os.path.join(root, name)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), open(path, encoding="utf-8") as stream:
+            if not os.path.isdir(state.environment(json.load(stream)["key"])):
+                os.unlink(path)
+
+
 def _unfinished_jobs(state: StatePaths, key: str) -> List[str]:
+    """The jobs that need it and may still run: without a mark of their end, and known to their scheduler as not ended."""
     users = []
     for job_id in sorted(os.listdir(os.path.join(state.root, "jobs"))):
         try:
@@ -141,9 +191,25 @@ def _unfinished_jobs(state: StatePaths, key: str) -> List[str]:
         except (OSError, ValueError, KeyError):
             continue
         is_marked = any(os.path.exists(os.path.join(done, job_id + end)) for end in (".done", ".exit"))
-        if key in spec.get("environments", ()) and not is_marked:
+        if key in spec.get("environments", ()) and not is_marked and _may_run(state, job_id, spec):
             users.append(job_id)
     return users
+
+
+def _may_run(state: StatePaths, job_id: str, spec: Dict[str, Any]) -> bool:
+    """What ended without a mark, as on a node that lost its power, does not; nor what an agent that was killed prepared."""
+    known = scheduler(spec["scheduler"])
+    try:
+        with open(state.job(job_id).scheduler_id, encoding="ascii") as stream:
+            scheduler_id = stream.read().strip()
+    except FileNotFoundError:
+        scheduler_id = known.find(job_id)
+    if not scheduler_id:
+        with contextlib.suppress(FileNotFoundError):
+            return time.time() - os.path.getmtime(state.job(job_id).spec) < SUBMITTED_WITHIN
+        return False
+    found = known.states([scheduler_id]).get(scheduler_id)
+    return found is not None and not found.is_ended
 
 
 def _quotas() -> List[Dict[str, Any]]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import threading
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from . import inventory
 from .environments import BuildSettings, Recipe, ensure_environment, environment_key, environment_python
@@ -56,7 +56,7 @@ def job_environment(
     ):
         return _used(state, spec, candidates[decided["candidate"]], decided)
     answer: Dict[str, Any] = {"candidate": 0}
-    if spec["requirements"] or has_two_stages:
+    if _that_apply(spec["requirements"], candidates[0]) or has_two_stages:
         answer = json.loads(ask("lock", candidates=[dict(item._asdict()) for item in candidates]).decode("utf-8"))
     interpreter = candidates[answer["candidate"]]
     if answer["candidate"] > 0:
@@ -76,11 +76,17 @@ def job_environment(
         inventory.note_use(state, tools_key)
         settings = settings._replace(tools=python)
     lock = answer.get("lock", "")
-    recipe = Recipe(lock, () if lock else tuple(spec["requirements"]))
+    recipe = Recipe(lock, () if lock else _that_apply(spec["requirements"], interpreter))
     ensure_environment(state, interpreter, recipe, settings, report=report, fetch=ask, gone=gone)
     decided = {"candidate": answer["candidate"], "key": environment_key(interpreter, recipe), "tools": tools_key}
     write_aside(decision, json.dumps(decided).encode("utf-8"))
     return _used(state, spec, interpreter, decided)
+
+
+def _that_apply(requirements: Sequence[str], interpreter: Interpreter) -> Tuple[str, ...]:
+    """Without those for Python 3.6 alone, where it is another: most jobs then need no packages, and ask nobody."""
+    is_newer = interpreter.version >= (3, 7)
+    return tuple(item for item in requirements if not (is_newer and item.endswith('; python_version < "3.7"')))
 
 
 def _used(state: StatePaths, spec: Dict[str, Any], interpreter: Interpreter, decided: Dict[str, Any]) -> JobEnvironment:

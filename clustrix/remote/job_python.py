@@ -2,7 +2,7 @@
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set
 
-from . import existing_environments, interpreters, packages
+from . import existing_environments, interpreters, overlays, packages
 from .environment_modules import refuse_unknown_modules
 from .job_environment import JobEnvironment
 from .notes import Notes
@@ -10,19 +10,21 @@ from .paths import StatePaths
 from .provisioning import choose_or_provision
 from .script import with_modules
 
-__all__ = ["JobPython", "job_python"]
+__all__ = ["JobPython", "job_python", "python_candidates"]
 
 
 class JobPython(NamedTuple):
     """The program that runs the job, the interpreter it is of, and the text of the job's activation file, if any.
 
     ``tools`` is the Python of the tools environment, where the job has two stages and an environment of ours.
+    ``package_dir`` is where the job finds its package, as that Python can compile it.
     """
 
     program: str
     interpreter: interpreters.Interpreter
     activation: str = ""
     tools: Optional[str] = None
+    package_dir: str = ""
 
 
 def job_python(
@@ -31,47 +33,69 @@ def job_python(
     spec: Dict[str, Any],
     *,
     report: Callable[[str], None],
+    ask: Callable[..., bytes],
     environment_on: Callable[[Sequence[interpreters.Interpreter]], JobEnvironment],
 ) -> JobPython:
-    """The Python of the job that ``spec`` describes: ``environment_on`` gives our own environment on one of some interpreters.
+    """The Python of the job that ``spec`` describes: ``environment_on`` gives our own environment on one of some interpreters,
+    ``ask`` a piece that the client has.
 
-    Raises UnknownModuleError, EnvironmentUnusableError, InterpreterNotFoundError, SyntaxRefusedError, and what
-    ``environment_on`` raises.
+    Raises UnknownModuleError, EnvironmentUnusableError, InterpreterNotFoundError, SyntaxRefusedError, PackageError for
+    bytecode that no Python there has, and what ``environment_on`` raises.
     """
     refuse_unknown_modules(notes, spec["modules"], spec["environment_variables"])
     if spec["environment"]:
         found = _existing(spec, report)
+        _with_its_bytecode(spec["entry"], [found.interpreter])
     else:
-        own = environment_on(_candidates(spec, report))
+        own = environment_on(python_candidates(spec, report))
         found = JobPython(own.python, own.interpreter, tools=own.tools)
-    try:
-        command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
-        packages.check_syntax(state, spec["package"], command, found.interpreter.version_text)
-    except packages.SyntaxRefusedError as error:
-        raise packages.SyntaxRefusedError(
-            "Python %s on the cluster rejects the function's package: %s. Write it for that Python, or ask for a newer one "
-            "with @cluster(python=...); there are: %s" % (found.interpreter.version_text, error, interpreters.listing())
-        ) from None
-    return found
+    command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
+    directory = overlays.runnable(state, spec, command, found.interpreter, report=report, ask=ask)
+    return found._replace(package_dir=directory)
 
 
 _reported: Set[str] = set()
 
 
-def _candidates(spec: Dict[str, Any], report: Callable[[str], None]) -> List[interpreters.Interpreter]:
-    """The interpreters that may run the job, the chosen one first."""
+def python_candidates(spec: Dict[str, Any], report: Callable[[str], None]) -> List[interpreters.Interpreter]:
+    """The interpreters that may run the job, the chosen one first. Raises InterpreterNotFoundError and PackageError."""
     client = tuple(spec["client_python"])
-    wish = (spec["python"], spec["python_executable"], client)
-    interpreter = choose_or_provision(
-        *wish, is_allowed=spec["provision_python"], seconds=spec["setup_timeout"], report=report
-    )
+    python = spec["python"]
+    if not (python or spec["python_executable"]) and spec["entry"]["kind"] == "bytecode":
+        python = "%d.%d" % client[:2]  # other versions have other magic numbers
+    wish = (python, spec["python_executable"], client)
+    try:
+        interpreter = choose_or_provision(
+            *wish, is_allowed=spec["provision_python"], seconds=spec["setup_timeout"], report=report
+        )
+    except interpreters.InterpreterNotFoundError as error:
+        if spec["entry"]["kind"] != "bytecode":
+            raise
+        raise _bytecode_refusal(spec["entry"], str(error)) from None
     choice = interpreters.explain_choice(interpreter, *wish)
     # Who asked for a version knows it; that another one than the client's was taken is worth a line, once.
     if not any(wish[:2]) and interpreter.version[:2] != client[:2] and choice not in _reported:
         _reported.add(choice)
         report(choice)
     others = interpreters.candidates(*wish)
-    return [interpreter, *(item for item in others if item.path != interpreter.path)]
+    found = [interpreter, *(item for item in others if item.path != interpreter.path)]
+    return _with_its_bytecode(spec["entry"], found)
+
+
+def _with_its_bytecode(entry: Dict[str, Any], found: List[interpreters.Interpreter]) -> List[interpreters.Interpreter]:
+    """Those of ``found`` that can run the function: all, unless it came as bytecode. Raises PackageError if there are none."""
+    fitting = [item for item in found if entry["kind"] != "bytecode" or item.magic == entry["magic"]]
+    if not fitting:
+        raise _bytecode_refusal(entry, "%s has another one" % found[0].in_words)
+    return fitting
+
+
+def _bytecode_refusal(entry: Dict[str, Any], reason: str) -> packages.PackageError:
+    return packages.PackageError(
+        "%s has no source on the client, so it travels as bytecode, for Pythons with the magic number %s only, and %s. There "
+        "are: %s. Put the function into a file and import it: then its source travels, which any of them can run"
+        % (entry["name"], entry["magic"], reason, interpreters.listing() or "none")
+    )
 
 
 def _existing(spec: Dict[str, Any], report: Callable[[str], None]) -> JobPython:

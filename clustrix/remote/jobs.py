@@ -102,7 +102,10 @@ def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: 
     ):
         os.makedirs(directory, mode=0o700, exist_ok=True)
     spec = dict(
-        request.spec, done_dir=state.done(request.spec["client"]), package_dir=state.package(request.spec["package"])
+        request.spec,
+        done_dir=state.done(request.spec["client"]),
+        package_dir=request.python.package_dir,
+        original_dir=state.package(request.spec["package"]),
     )
     # Variables may be tokens: they are in one file only.
     del spec["environment_variables"]

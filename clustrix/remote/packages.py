@@ -5,60 +5,20 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import zipfile
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional
 
 from .archives import MemberError, check_member
 from .paths import StatePaths, remove_tree, write_aside
 
-__all__ = ["PackageError", "SyntaxRefusedError", "check_syntax", "has_package", "place_data_files", "store_package"]
+__all__ = ["PackageError", "has_package", "place_data_files", "store_package"]
 
 MAX_UNPACKED = 1 << 30
 
 
 class PackageError(Exception):
     """The package is not what it should be, or can't be used here."""
-
-
-class SyntaxRefusedError(Exception):
-    """The job's Python can't compile a file of the package; the message names file, line and reason."""
-
-
-# Compiles every source file of a package (not its data) in the job's own Python: no rule about versions is as right as that.
-_COMPILE_ALL = """
-import os, sys
-root = sys.argv[1]
-walk = [(root, [], ["main.py"])] + sorted(os.walk(os.path.join(root, "modules")))
-paths = [os.path.join(directory, name) for directory, _, names in walk for name in sorted(names) if name.endswith(".py")]
-for path in filter(os.path.exists, paths):
-    try:
-        with open(path, "rb") as stream:
-            compile(stream.read(), path, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        where = os.path.relpath(path, root)
-        print("%s, line %s: %s: %s" % (where, error.lineno, error.msg, (error.text or "").strip()))
-        sys.exit(3)
-"""
-
-
-def check_syntax(state: StatePaths, package_id: str, python: Sequence[str], version: str) -> None:
-    """Have the command ``python`` compile the package; the verdict "yes" is kept for each version, so it is asked once.
-
-    Raises SyntaxRefusedError.
-    """
-    root = state.package(package_id)
-    verdict = os.path.join(root, ".compiles-" + version)
-    if os.path.exists(verdict):
-        return
-    command = [*python, "-I", "-S", "-c", _COMPILE_ALL, root]
-    answer = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    if answer.returncode != 0:
-        raise SyntaxRefusedError(answer.stdout.decode("utf-8", "replace").strip())
-    write_aside(verdict)
 
 
 def has_package(state: StatePaths, package_id: str) -> bool:

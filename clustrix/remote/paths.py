@@ -2,6 +2,7 @@
 
 agents/<digest>/     this code, unpacked once per content
 packages/<id>/       packages, unpacked once per content
+overlays/<id>-.../   packages with files rewritten for one Python, by its version and who rewrote them
 envs/<key>/          environments; ``current`` points to the one that was built whole
 decisions/<digest>   which environment was decided on for equal wishes: a cache
 wheels/<sha256>/     wheels that a client sent, each under its own name
@@ -9,6 +10,7 @@ jobs/<job_id>/       spec.json, key, args, bindings, environment, activation, sc
 done/<client>/       one mark for each job that ended, renamed into place by the job itself
 placed/              which content was put where in the user's directories, by digest of the path
 notes.json           what was found out about the cluster's Pythons and modules
+looking/             claim-<n>/ while an agent finds that out for the first time
 """
 
 import contextlib
@@ -17,9 +19,19 @@ import re
 import shutil
 import stat
 import tempfile
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, Iterator, NamedTuple
 
-__all__ = ["JobPaths", "StateDirError", "StatePaths", "check_name", "open_state_dir", "remove_tree", "write_aside"]
+__all__ = [
+    "JobPaths",
+    "StateDirError",
+    "StatePaths",
+    "aside",
+    "check_name",
+    "open_state_dir",
+    "read_whole",
+    "remove_tree",
+    "write_aside",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -103,6 +115,9 @@ class StatePaths(NamedTuple):
     def package(self, package_id: str) -> str:
         return os.path.join(self.root, "packages", check_name(package_id))
 
+    def overlay(self, package_id: str, version: str, rewriter: str) -> str:
+        return os.path.join(self.root, "overlays", check_name("%s-%s-%s" % (package_id, version, rewriter)))
+
     def environment(self, key: str) -> str:
         return os.path.join(self.root, "envs", check_name(key))
 
@@ -151,22 +166,37 @@ def open_state_dir(path: str) -> StatePaths:
             "the state directory %s is open to others (mode %o): run 'chmod 700 %s' on the cluster if its content is yours"
             % (root, stat.S_IMODE(info.st_mode), root)
         )
-    for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels", "decisions"):
+    for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels", "decisions", "overlays"):
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     return StatePaths(root)
 
 
-def write_aside(path: str, *parts: Any) -> None:
-    """Write ``parts`` to ``path`` so that a reader sees the whole file or none: aside (0600), then renamed."""
-    handle, aside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+@contextlib.contextmanager
+def aside(path: str) -> Iterator[BinaryIO]:
+    """A file to write to, so that a reader of ``path`` sees the whole file or none: aside (0600), then renamed."""
+    handle, name = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "wb") as stream:
-            for part in parts:
-                stream.write(part)
-        os.rename(aside, path)
+            yield stream
+        os.rename(name, path)
     except BaseException:
-        os.unlink(aside)
+        os.unlink(name)
         raise
+
+
+def write_aside(path: str, *parts: Any) -> None:
+    """Write ``parts`` to ``path`` so that a reader sees the whole file or none."""
+    with aside(path) as stream:
+        for part in parts:
+            stream.write(part)
+
+
+def read_whole(path: str) -> bytearray:
+    """The content of a file, in memory that large arrays can stay in."""
+    with open(path, "rb") as stream:
+        content = bytearray(os.fstat(stream.fileno()).st_size)
+        del content[stream.readinto(content) :]
+        return content
 
 
 def remove_tree(path: str) -> None:

@@ -10,10 +10,11 @@ import platform
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, List, Tuple, Union
+from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
-from . import wire
-from .paths import JobPaths, write_aside
+from . import bytecode, wire
+from .original_lines import show_original_lines
+from .paths import JobPaths, aside, read_whole, write_aside
 from .stage_process import this_process
 from .stages import SerializationProcess, StageError, ThisProcess, serialization_stage
 
@@ -22,6 +23,7 @@ __all__ = ["main"]
 STORED_VALUE, STORED_EXCEPTION = 0, 1
 
 Serialization = Union[ThisProcess, SerializationProcess]
+Ended = Tuple[str, Sequence[Any]]
 
 
 class _Stages:
@@ -48,7 +50,7 @@ def main(job_root: str) -> int:
             outcome, body = _run(job, spec, stages, serialization)
             where = [("decode", *serialization.who), ("run", *this_process()), ("encode", *serialization.who)]
     except StageError as error:
-        outcome, body = "failed", str(error).encode("utf-8", "replace")
+        outcome, body = "failed", [str(error).encode("utf-8", "replace")]
     head = {name: spec[name] for name in ("job_id", "attempt", "task", "package")}
     head["outcome"] = outcome
     head["python"], head["node"] = platform.python_version(), platform.node()
@@ -60,7 +62,8 @@ def main(job_root: str) -> int:
         with contextlib.suppress(Exception):  # the function may have closed it, or its disk may be full
             output.flush()
     head["ended"] = time.time()
-    write_aside(job.result, wire.seal(key, head, body))
+    with aside(job.result) as stream:
+        wire.seal(stream, key, head, body)
     mark = job.file("marks", "done")
     write_aside(mark, b"")
     os.rename(mark, os.path.join(spec["done_dir"], spec["job_id"] + ".done"))
@@ -75,8 +78,8 @@ def _read_spec(job: JobPaths) -> Dict[str, Any]:
     return spec
 
 
-def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Tuple[str, bytes]:
-    """Load, call, encode: ("value" | "exception" | "refused" | "unreadable", bytes)."""
+def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Ended:
+    """Load, call, encode: ("value" | "exception" | "refused" | "unreadable", pieces of bytes)."""
     outcome, body = _call(job, spec, stages, serialization)
     if outcome in ("value", "exception"):
         body = serialization.value(body, tuple(spec["client_python"][:2]))
@@ -84,7 +87,7 @@ def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Se
     return outcome, body
 
 
-def _call(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Tuple[str, bytes]:
+def _call(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Ended:
     client = tuple(spec["client_python"][:2])
     protocol = 5 if client >= (3, 8) and sys.version_info >= (3, 8) else 4
     try:
@@ -95,19 +98,19 @@ def _call(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: S
         except StageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a pickle raises, it is not the function's
-            return "unreadable", ("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")
+            return "unreadable", [("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")]
         stages.end("decode")
         value = _completed(function(*arguments, **keywords))
         stages.end("call")
-        return "value", wire.dumps(value, protocol=protocol, root="result", target=client)
+        return "value", wire.dump_pieces(value, protocol=protocol, root="result", target=client)
     except wire.WireError as error:
-        return "refused", str(error).encode("utf-8")
+        return "refused", [str(error).encode("utf-8")]
     except StageError:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the function's own as well
         stages.end("call")
         _drop_own_frames(error)
-        return "exception", wire.dumps(error, protocol=protocol, target=client)
+        return "exception", wire.dump_pieces(error, protocol=protocol, target=client)
 
 
 def _completed(value: Any) -> Any:
@@ -129,19 +132,23 @@ def _completed(value: Any) -> Any:
 
 
 def _arguments(job: JobPaths, serialization: Serialization) -> Any:
-    with open(job.arguments, "rb") as stream:
-        return wire.loads(serialization.value(stream.read(), sys.version_info[:2]))
+    (written,) = serialization.value([read_whole(job.arguments)], sys.version_info[:2])
+    return wire.loads(written)
 
 
 def _load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> Callable[..., Any]:
     """The function, with everything it needs importable: its modules first, then our ``clustrix``, then the environment."""
     source = serialization.function(spec["package_dir"], spec["entry"])
     package, here = spec["package_dir"], os.path.dirname(os.path.abspath(__file__))
+    if package != spec["original_dir"]:
+        show_original_lines(package, spec["original_dir"])
     os.environ["CLUSTRIX_JOB_DIR"] = job.root
     os.environ["CLUSTRIX_JOB_ID"] = spec["job_id"]
     # The agent's own directory comes last of ours: a module of the user's may be called run_job, too.
     sys.path[:1] = [os.path.join(package, "modules"), os.path.join(here, "front"), sys.path[0]]
     sys.argv = [spec["entry"]["name"]]
+    if spec["entry"]["kind"] == "bytecode":
+        return bytecode.load_function(package, source.text, spec["entry"])
     if source.path is not None:
         found: Any = _run_main_file(source.path, source.text)
     else:

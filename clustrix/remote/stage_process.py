@@ -34,7 +34,7 @@ class Who(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The text of a package's main file and its path; no path if the function is in a module of its own."""
+    """The text of a package's main file, or a function's bytecode, and its path; no path if the function is in a module of its own."""
 
     path: Optional[str]
     text: bytes
@@ -47,9 +47,10 @@ def this_process() -> Who:
 
 def function_source(package: str, entry: Dict[str, str]) -> Source:
     """The source of the function that is ``entry`` of the package in the directory ``package``."""
-    if entry["kind"] != "main":
+    name = {"main": "main.py", "bytecode": "function.pickle"}.get(entry["kind"])
+    if name is None:
         return Source(None, b"")
-    path = os.path.join(package, "main.py")
+    path = os.path.join(package, name)
     with open(path, "rb") as stream:
         return Source(path, stream.read())
 

@@ -6,7 +6,7 @@ Either way it is the runner that compiles the function's source, calls it, and s
 import contextlib
 import os
 import subprocess
-from typing import Any, Dict, Iterator, List, Tuple, Union
+from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 
 from .frames import MAX_BODY, FrameError
 from .script import with_modules
@@ -36,9 +36,9 @@ class ThisProcess:
         """The source of the function that is ``entry`` of the package in the directory ``package``."""
         return function_source(package, entry)
 
-    def value(self, data: bytes, target: Tuple[int, int]) -> bytes:  # noqa: ARG002 - as the other way has it
-        """The pickle ``data``, for a reader of Python ``target``."""
-        return data
+    def value(self, pieces: Sequence[Any], target: Tuple[int, int]) -> Sequence[Any]:  # noqa: ARG002 - as the other way has it
+        """The value that ``pieces`` make up, for a reader of Python ``target``."""
+        return pieces
 
 
 class SerializationProcess:
@@ -76,12 +76,12 @@ class SerializationProcess:
         head, text = self._ask({"ask": "function", "package": package, "entry": entry})
         return Source(head["path"], text)
 
-    def value(self, data: bytes, target: Tuple[int, int]) -> bytes:
+    def value(self, pieces: Sequence[Any], target: Tuple[int, int]) -> Sequence[Any]:
         """As ``ThisProcess.value``; written anew if it needs nothing but the standard library and is not too large to be opened."""
-        if len(data) > LARGEST_OPENED:
-            return data
-        head, written = self._ask({"ask": "value", "target": target}, data)
-        return written if head["is_opened"] else data
+        if sum(len(piece) for piece in pieces) > LARGEST_OPENED:
+            return pieces
+        head, written = self._ask({"ask": "value", "target": target}, b"".join(pieces))
+        return [written] if head["is_opened"] else pieces
 
     def close(self) -> None:
         """The process ends as its stream does."""

@@ -9,60 +9,108 @@ import collections
 import threading
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
-from .frames import MAX_BODY, encode_frame, read_frame
+from .frames import MAX_BODY, FrameError, encode_frame, read_frame
 
 __all__ = ["WINDOW", "Stream"]
 
 WINDOW = 4 * MAX_BODY
 
-MessageId = Union[int, str]
+OnPart = Callable[[int, int], object]
+"""Is told the bytes that are done, and how many there are in all."""
 
 
 class _Outgoing:
-    """A message on its way out: its head goes with the first frame, its body in slices."""
+    """A message on its way out: its head goes with the first frame, its body in slices, none of two pieces at once."""
 
-    def __init__(self, head: Dict[str, Any], body: Any) -> None:
-        self.head = head
-        self.rest = memoryview(body).cast("B") if len(body) else memoryview(b"")
+    def __init__(self, head: Dict[str, Any], body: Tuple[Any, ...] = (), on_sent: Optional[OnPart] = None) -> None:
+        self.rest = collections.deque(memoryview(piece).cast("B") for piece in body if len(piece))
+        self.size = sum(len(piece) for piece in self.rest)
+        self.head = dict(head, size=self.size) if self.size > MAX_BODY or len(self.rest) > 1 else head
         self.allowed = WINDOW
+        self._sent = 0
+        self._on_sent = on_sent
 
     def next_frame(self) -> List[Any]:
-        body, self.rest = self.rest[:MAX_BODY], self.rest[MAX_BODY:]
+        body = memoryview(b"")
+        if self.rest:
+            body = self.rest.popleft()
+            if len(body) > MAX_BODY:
+                self.rest.appendleft(body[MAX_BODY:])
+                body = body[:MAX_BODY]
         self.allowed -= len(body)
-        head = dict(self.head, more=True) if len(self.rest) else self.head
+        head = dict(self.head, more=True) if self.rest else self.head
         self.head = {"id": self.head.get("id")}
         return encode_frame(head, body)
+
+    def note_sent(self, size: int) -> None:
+        self._sent += size
+        if self._on_sent is not None:
+            self._on_sent(self._sent, self.size)
+
+
+class _Incoming:
+    """A message of which only a part has come: its body lies where the whole will be."""
+
+    def __init__(self, head: Dict[str, Any]) -> None:
+        self.head = {key: value for key, value in head.items() if key not in ("more", "size")}
+        self._body = bytearray(int(head["size"]))
+        self._filled = 0
+
+    def add(self, part: bytes) -> Tuple[int, int]:
+        """(bytes that have come, all there are)."""
+        end = self._filled + len(part)
+        if end > len(self._body):
+            raise FrameError("a message of %d bytes has more of them" % len(self._body))
+        self._body[self._filled : end] = part
+        self._filled = end
+        return end, len(self._body)
+
+    def whole(self) -> bytearray:
+        if self._filled < len(self._body):
+            raise FrameError("a message of %d bytes ended after %d" % (len(self._body), self._filled))
+        return self._body
 
 
 class Stream:
     """Sends and receives messages over ``read(n)`` (exactly n bytes, fewer at the end) and ``write(buffer)``."""
 
-    def __init__(self, read: Callable[[int], bytes], write: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        write: Callable[[Any], Any],
+        on_part: Optional[Callable[[Dict[str, Any], int, int], object]] = None,
+    ) -> None:
+        """``on_part`` is told the head of a message of which another part has come, how much there is, and how much there will be."""
         self._read = read
         self._write = write
+        self._on_part = on_part
         self._wake = threading.Condition()
         self._ready: Deque[_Outgoing] = collections.deque()
         self._parked: Dict[Any, _Outgoing] = {}
         self._large: Dict[Any, _Outgoing] = {}  # all that are longer than one frame, wherever they are now
-        self._incoming: Dict[Any, Tuple[Dict[str, Any], List[bytes]]] = {}
+        self._incoming: Dict[Any, _Incoming] = {}
         self._closing = False
         self._failure: Optional[BaseException] = None
         self._writer = threading.Thread(target=self._write_all, name="stream-writer", daemon=True)
         self._writer.start()
 
-    def send(self, head: Dict[str, Any], body: Any = b"") -> None:
-        """Queue one message and return. ``body`` is any bytes-like object; it must not change until it is sent.
+    def send(self, head: Dict[str, Any], *body: Any, on_sent: Optional[OnPart] = None) -> None:
+        """Queue one message and return. ``body`` are bytes-like objects, sent as one; they must not change until then.
 
+        ``on_sent`` is called by the thread that writes.
         Raises BrokenPipeError when the stream is closed or an earlier write failed.
         """
         with self._wake:
             if self._closing or self._failure:
                 raise BrokenPipeError("the stream is closed: %s" % (self._failure or "by this side"))
-            self._ready.append(_Outgoing(head, body))
+            self._ready.append(_Outgoing(head, body, on_sent))
             self._wake.notify()
 
-    def receive(self) -> Optional[Tuple[Dict[str, Any], bytes]]:
-        """The next whole message, or None at the end of the stream. Called by one thread only."""
+    def receive(self) -> Optional[Tuple[Dict[str, Any], Union[bytes, bytearray]]]:
+        """The next whole message, or None at the end of the stream. Called by one thread only.
+
+        A body of several frames is a bytearray of its own, so that whatever is large in it can stay there.
+        """
         while True:
             frame = read_frame(self._read)
             if frame is None:
@@ -72,16 +120,19 @@ class Stream:
                 self._grant(head)
                 continue
             message_id = head.get("id")
-            whole, parts = self._incoming.pop(message_id, (head, []))
+            message = self._incoming.get(message_id)
+            if message is None:
+                if not head.get("more"):
+                    return head, body
+                message = self._incoming[message_id] = _Incoming(head)
+            done, total = message.add(body)
+            if self._on_part is not None:
+                self._on_part(message.head, done, total)
             if head.get("more"):
-                parts.append(body)
-                self._incoming[message_id] = (whole, parts)
                 self._give_credit(message_id, len(body))
                 continue
-            if not parts:
-                return head, body
-            whole = {key: value for key, value in whole.items() if key != "more"}
-            return whole, b"".join([*parts, body])
+            del self._incoming[message_id]
+            return message.head, message.whole()
 
     def close(self, timeout: float = 5.0) -> None:
         """Send what is queued (for at most ``timeout`` seconds), then send nothing more."""
@@ -108,7 +159,7 @@ class Stream:
                 self._wake.notify()
 
     def _give_credit(self, message_id: Any, size: int) -> None:
-        credit = _Outgoing({"id": message_id, "credit": size}, b"")
+        credit = _Outgoing({"id": message_id, "credit": size})
         with self._wake:
             self._ready.appendleft(credit)
             self._wake.notify()
@@ -121,13 +172,13 @@ class Stream:
                 self._wake.wait()
             message = self._ready.popleft()
             frame = message.next_frame()
-            if len(message.rest):
+            if message.rest:
                 self._large[message.head["id"]] = message
             return message, frame
 
     def _put_back(self, message: _Outgoing) -> None:
         with self._wake:
-            if not len(message.rest):
+            if not message.rest:
                 # Credit for a message of the other side's has the id of that, which may be that of one of this side's.
                 if self._large.get(message.head.get("id")) is message:
                     del self._large[message.head["id"]]
@@ -145,6 +196,7 @@ class Stream:
                 message, frame = following
                 for buffer in frame:
                     self._write(buffer)
+                message.note_sent(sum(len(buffer) for buffer in frame[1:]))
                 self._put_back(message)
         except Exception as error:  # noqa: BLE001 - kept, and raised by the next send()
             with self._wake:

@@ -1,17 +1,23 @@
 """Wheels that a client sent: kept by content, ``wheels/<sha256>/<name>.whl``, and unpacked without an installer."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import tempfile
+import time
 import zipfile
 from typing import Callable, List, NamedTuple, Sequence
 
 from .archives import MemberError, check_member
 from .paths import StatePaths, remove_tree
 
-__all__ = ["Fetch", "Wheel", "WheelError", "fetch_wheels", "offered_wheels", "unpack_wheel"]
+__all__ = ["Fetch", "Wheel", "WheelError", "fetch_wheels", "offered_wheels", "prune_wheels", "unpack_wheel"]
+
+MAY_BE_NEEDED = 86400.0  # seconds since its last use: no build takes longer
+KEPT_FOR = 30 * 86400.0  # seconds since its last use
+MOST_KEPT = 4 << 30  # bytes of all together
 
 Fetch = Callable[[str], bytes]
 """Has the client send a piece by name: ``wheels``, a JSON list of [name, sha256] of all that an environment needs, and
@@ -56,9 +62,31 @@ def fetch_wheels(state: StatePaths, wheels: Sequence[Wheel], fetch: Fetch, repor
         path = os.path.join(state.wheel(wheel.sha256), wheel.name)
         if not os.path.exists(path):
             report("getting %s from the client" % wheel.name)
+            prune_wheels(state)
             _store(path, wheel, fetch("wheel " + wheel.sha256))
+        with contextlib.suppress(OSError):
+            os.utime(os.path.dirname(path))
         paths.append(path)
     return paths
+
+
+def prune_wheels(state: StatePaths, kept_for: float = KEPT_FOR) -> None:
+    """Remove wheels that were not used for ``kept_for`` seconds, and the longest unused ones of more than MOST_KEPT bytes.
+
+    Never such as a build that is under way may need. An environment needs none: what it holds was unpacked.
+    """
+    root, now = os.path.join(state.root, "wheels"), time.time()
+    found = []
+    for name in os.listdir(root):
+        place = os.path.join(root, name)
+        with contextlib.suppress(OSError):  # another one prunes, too
+            sizes = [os.path.getsize(os.path.join(place, file)) for file in os.listdir(place)]
+            found.append((now - os.path.getmtime(place), sum(sizes), place))
+    total = 0
+    for unused, size, place in sorted(found):
+        total += size
+        if unused > MAY_BE_NEEDED and (unused > kept_for or total > MOST_KEPT):
+            remove_tree(place)
 
 
 def unpack_wheel(path: str, libraries: str, programs: str) -> None:

@@ -51,6 +51,9 @@ _OF_SCHEDULERS = ("nodes", "cpus_per_node", "memory_per_node", "gpus_per_node", 
 @click.option(
     "--hide", type=click.Path(), multiple=True, help="A path that the cluster must not see; may be given again."
 )
+@click.option(
+    "--internet/--no-internet", default=None, help="Whether its machines get out (docker).  [default: they do]"
+)
 @click.option("--seed", type=int, help="Of the random faults that `cluster.faults.chaos()` makes.")
 @click.option("--spec", "spec_file", type=click.Path(exists=True, dir_okay=False), help="A ClusterSpec as YAML.")
 @click.option("--name", help="What to call it.  [default: the scheduler and a number]")

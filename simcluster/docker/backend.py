@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from simcluster.access import USERS, AccessDirectory, KeyPair
 from simcluster.docker.containers import LOGIN, Machine, start_machines
-from simcluster.docker.engine import connect, prompt_acknowledgements
+from simcluster.docker.engine import connect, prompt_acknowledgements, proxies
 from simcluster.docker.faults import DockerFaults
 from simcluster.docker.images import ensure_image, pythons_in
 from simcluster.docker.inventory import list_clusters, machines_of
@@ -177,7 +177,7 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
 
         user_keys, host_key = access.add_users(), KeyPair.generate()
         machines = _machines(spec, pythons, user_keys, host_key, prompt_acknowledgements(client))
-        containers = start_machines(client, str(image.id), machines, labels)
+        containers = start_machines(client, str(image.id), machines, labels, internet=spec.internet)
         port = published_port(containers[LOGIN])
         access.write(name, port, host_key.public, spec)
         endpoints = {user: access.endpoint(user, port) for user in USERS}
@@ -310,6 +310,7 @@ def _machines(
         "munge.key": secrets.token_hex(64),
         "pythons": " ".join(pythons) + "\n",
     }
+    variables = proxies() if spec.internet else {}
     login = Machine(
         LOGIN,
         [LOGIN, "accounting"] if spec.accounting else [LOGIN],
@@ -320,9 +321,16 @@ def _machines(
         },
         published_port=_SSH_PORT,
         sysctls=sysctls if spec.accounting else {},
+        variables=variables,
     )
     # Without SYS_PTRACE slurmstepd can't read its job's memory, and limits would silently not be enforced.
-    return [login, *(Machine(node, ["node"], setup, capabilities=("SYS_PTRACE",)) for node in spec.node_names)]
+    return [
+        login,
+        *(
+            Machine(node, ["node"], setup, capabilities=("SYS_PTRACE",), variables=variables)
+            for node in spec.node_names
+        ),
+    ]
 
 
 def _wait_until_ready(spec: ClusterSpec, shell: Shell, containers: Mapping[str, Container]) -> None:

@@ -17,7 +17,6 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from simcluster.docker.engine import proxies
 from simcluster.errors import ClusterStartError
 from simcluster.ownership import ROLE, RUN
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LOGIN", "Machine", "start_machines"]
 
 LOGIN = "login"
+_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _SHARED = {"home": "/home", "scratch": "/scratch"}
 
 
@@ -42,15 +42,26 @@ class Machine:
     capabilities: tuple[str, ...] = ()
     published_port: int | None = None
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def start_machines(
-    client: docker.DockerClient, image: str, machines: list[Machine], labels: Mapping[str, str]
+    client: docker.DockerClient,
+    image: str,
+    machines: list[Machine],
+    labels: Mapping[str, str],
+    *,
+    internet: bool = True,
 ) -> dict[str, Container]:
-    """Make a network and the shared volumes, and start every machine on them, all at once."""
+    """Make a network and the shared volumes, and start every machine on them, all at once.
+
+    Without ``internet`` what the machines send elsewhere keeps their own addresses, to which nobody answers. Docker's internal
+    networks would do that, too, but publish no ports.
+    """
     run = labels[RUN]
     volumes = {f"simcluster-{run}-{name}": path for name, path in _SHARED.items()}
-    network = Network(docker_network_kw={"labels": dict(labels)})
+    options = {} if internet else {_MASQUERADE: "false"}
+    network = Network(docker_network_kw={"labels": dict(labels), "driver": "bridge", "options": options})
     with ThreadPoolExecutor(len(machines) + 1) as pool:
         try:
             made = pool.map(lambda name: client.volumes.create(name, labels=dict(labels)), volumes)
@@ -72,7 +83,7 @@ def _start(
     container = DockerContainer(image)
     container.image = image  # whatever prefix for public images the user's testcontainers have
     container.with_name(f"simcluster-{labels[RUN]}-{machine.name}").with_command(machine.command)
-    container.with_envs(SIMCLUSTER_SETUP=_packed(machine.setup), **proxies()).with_network(
+    container.with_envs(SIMCLUSTER_SETUP=_packed(machine.setup), **machine.variables).with_network(
         network
     ).with_network_aliases(machine.name)
     for volume, path in volumes.items():

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from conformance.comparing import SIDES
-from conformance.sites import RECORDED, compare, page_of, play, save
+from conformance.sites import RECORDED, compare, load, page_of, play, save
 
 __all__ = ["main"]
 
@@ -15,11 +15,17 @@ def main() -> None:
     """`--record` needs a Docker engine, `native` Slurm with slurmdbd and MariaDB here."""
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--record", action="store_true", help="play in containers, keep the transcripts, then --table")
+    what.add_argument(
+        "--record",
+        nargs="*",
+        metavar="SCENARIO",
+        help="play all, or these, in containers, keep the transcripts, then --table",
+    )
     what.add_argument("--table", nargs="*", choices=SIDES, help="play on these, of all, and write their pages")
     chosen = parser.parse_args()
-    if chosen.record:
-        save(play("docker"), RECORDED)
+    if chosen.record is not None:
+        kept = load(RECORDED) if chosen.record else {}
+        save({**kept, **play("docker", only=chosen.record)}, RECORDED)
     complaints = []
     for backend in chosen.table or SIDES:
         complaint, page = compare(SIDES[backend])

@@ -8,7 +8,7 @@ import pytest
 from conformance.comparing import SIDES, differences
 from conformance.normalising import RULES
 from conformance.scenarios import SCENARIOS
-from conformance.sites import RECORDED, compare, load, page_of, play
+from conformance.sites import RECORDED, compare, load, page_of, play_real
 
 from simcluster.errors import BackendUnavailableError
 
@@ -45,6 +45,7 @@ def test_slurm_answers_as_the_recorded_one(side):
 @pytest.mark.real_world
 @pytest.mark.timeout(900)
 def test_slurm_in_containers_answers_as_it_was_recorded():
-    found = differences(load(RECORDED), play("docker"))
+    recorded = load(RECORDED)
+    found = differences(recorded, play_real("docker", recorded))
     if found:
         pytest.fail("\n\n".join(map(str, found)), pytrace=False)

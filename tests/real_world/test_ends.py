@@ -2,7 +2,7 @@
 
 import pytest
 import workload
-import workload_modern
+import workload_matching
 
 import clustrix
 from clustrix import cluster
@@ -76,10 +76,10 @@ def test_a_site_with_accounting_runs_jobs_and_tells_how_they_died(slurm_accounti
 
 def test_syntax_that_the_jobs_python_rejects_is_refused_before_queueing(configured, slurm):
     before = len(slurm.jobs())
-    with pytest.raises(clustrix.UnsupportedSyntaxError, match=r"(?s)workload_modern\.py, line 6.*3\.12\.1"):
-        cluster(**SMALL)(workload_modern.first_long)(["a", "long word"])
+    with pytest.raises(clustrix.UnsupportedSyntaxError, match=r"(?s)workload_matching\.py, line 5.*3\.12\.1"):
+        cluster(**SMALL)(workload_matching.matching)(["a", "b"])
     assert len(slurm.jobs()) == before
-    assert cluster(**{**SMALL, "python": "3.12"})(workload_modern.first_long)(["a", "long word"]) == "long word"
+    assert cluster(**{**SMALL, "python": "3.12"})(workload_matching.matching)(["a", "b"]) == "a"
 
 
 def test_what_the_scheduler_refuses_is_an_error_in_its_words_and_leaves_nothing(configured, slurm):

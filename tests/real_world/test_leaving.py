@@ -178,15 +178,4 @@ def test_arguments_that_the_job_cannot_read_are_an_error_that_says_why(configure
     with pytest.raises(
         clustrix.SerializationError, match=r"can't be read by Python 3\.6.*No module named 'packaging'.*Plain data"
     ):
-        cluster(python="3.6")(workload.doubled)(Version("1.0"))
-
-
-def test_an_instance_of_a_class_that_is_not_packed_is_refused_before_queueing(configured, slurm):
-    before = len(slurm.jobs())
-    with pytest.raises(clustrix.SerializationError, match="which doubled does not mention"):
-        cluster(python="3.6")(workload.doubled)([Unseen()])
-    assert len(slurm.jobs()) == before
-
-
-class Unseen:
-    """A class that no job's function mentions."""
+        cluster(python="3.6", requirements=[])(workload.doubled)(Version("1.0"))

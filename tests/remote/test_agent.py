@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -115,6 +116,8 @@ def spec(interpreter, tmp_path):
         "job_id": "cxaaaaaaaaaaaa",
         "client": "me",
         "package": "p1",
+        "entry": {"kind": "main", "name": "x"},
+        "rewriter": "r1",
         "scheduler": "slurm",
         "python": None,
         "python_executable": interpreter.path,
@@ -231,3 +234,22 @@ def test_a_failed_build_is_told_to_the_client_and_leaves_no_job(agent, spec, sta
     assert error["type"] == "EnvironmentSetupError"
     assert NO_INDEX.partition("/simple")[0] in error["message"]
     assert os.listdir(os.path.join(state.root, "jobs")) == []
+
+
+def test_bytecode_that_the_jobs_python_does_not_have_is_refused_and_leaves_no_job(agent, spec, state):
+    spec["entry"] = {"kind": "bytecode", "name": "f", "magic": "00000d0a"}
+    mine = agent()
+    submitted(mine, 1, spec)
+    error = mine.end_of(1, pieces_of(Sender()))["error"]
+    assert error["type"] == "PackagingError"
+    assert "f has no source on the client" in error["message"]
+    assert os.listdir(os.path.join(state.root, "jobs")) == []
+
+
+def test_bytecode_goes_to_the_python_that_has_it(agent, spec):
+    magic = importlib.util.MAGIC_NUMBER.hex()
+    spec.update(entry={"kind": "bytecode", "name": "f", "magic": magic}, client_python=list(sys.version_info[:3]))
+    spec["python_executable"] = None
+    mine = agent()
+    submitted(mine, 1, spec)
+    assert mine.end_of(1, pieces_of(Sender()))["ok"]["python"] == list(sys.version_info[:2])

@@ -4,11 +4,13 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 
 import pytest
-from clustrix_remote import environments, installers
-from clustrix_remote.environments import EnvironmentBuildError, Recipe, ensure_environment
-from clustrix_remote.wheels import Wheel, WheelError
+from clustrix_remote import environments, installers, wheels
+from clustrix_remote.environments import INDEX_TRIED_AGAIN_AFTER, EnvironmentBuildError, Recipe, ensure_environment
+from clustrix_remote.notes import Notes
+from clustrix_remote.wheels import Wheel, WheelError, fetch_wheels, prune_wheels
 
 from environment_fixtures import ALPHA, BETA, NO_INDEX, UV, contents, settings
 from made_wheels import Sender, lock_of, make_wheel, sha256
@@ -96,6 +98,47 @@ def test_a_wheel_is_sent_once_for_all_environments(ensure, settings_of_nobody):
     ensure(LOCK, settings=settings(has_wheels=True), fetch=first)
     ensure(Recipe(lock=lock_of(BETA)), settings=settings(has_wheels=True), fetch=second)
     assert second.asked == ["wheels"]
+
+
+def test_an_index_that_did_not_serve_is_left_alone_for_a_while_and_tried_again_then(ensure, index, state):
+    there = dict(index.wheels)
+    index.wheels.clear()
+    ensure(LOCK, settings=settings(has_wheels=True), fetch=Sender(ALPHA, BETA))
+    index.wheels.update(there)
+    index.requests.clear()
+    ensure(Recipe(lock=lock_of(BETA)), settings=settings(has_wheels=True), fetch=Sender(BETA))
+    assert index.requests == []
+    Notes(state.notes).put("index", {"failed": time.time() - INDEX_TRIED_AGAIN_AFTER})
+    ensure(Recipe(lock=lock_of(ALPHA)), settings=settings(has_wheels=True), fetch=Sender(ALPHA))
+    assert index.requests != []
+
+
+def test_sent_wheels_go_when_they_were_not_used_for_long(state):
+    def used(wheel, days):
+        place = state.wheel(sha256(wheel[1]))
+        os.utime(place, (time.time() - days * 86400,) * 2)
+
+    offered = [Wheel(name, sha256(content)) for name, content in (ALPHA, BETA)]
+    fetch_wheels(state, offered, Sender(ALPHA, BETA), [].append)
+    used(ALPHA, 31)
+    used(BETA, 29)
+    prune_wheels(state)
+    assert os.listdir(os.path.join(state.root, "wheels")) == [sha256(BETA[1])]
+    fetch_wheels(state, offered[1:], Sender(), [].append)
+    prune_wheels(state, kept_for=0)
+    assert os.listdir(os.path.join(state.root, "wheels")) == [sha256(BETA[1])]  # a build may need it
+    used(BETA, 2)
+    prune_wheels(state, kept_for=0)
+    assert os.listdir(os.path.join(state.root, "wheels")) == []
+
+
+def test_of_too_many_sent_wheels_the_longest_unused_go(state, monkeypatch):
+    fetch_wheels(state, [Wheel(ALPHA[0], sha256(ALPHA[1]))], Sender(ALPHA), [].append)
+    os.utime(state.wheel(sha256(ALPHA[1])), (time.time() - 2 * 86400,) * 2)
+    monkeypatch.setattr(wheels, "MOST_KEPT", len(ALPHA[1]) + len(BETA[1]) - 1)
+    fetch_wheels(state, [Wheel(BETA[0], sha256(BETA[1]))], Sender(BETA), [].append)
+    prune_wheels(state)
+    assert os.listdir(os.path.join(state.root, "wheels")) == [sha256(BETA[1])]
 
 
 @with_each

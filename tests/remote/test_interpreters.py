@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import platform
 import shutil
@@ -83,6 +84,7 @@ def test_an_interpreter_is_described_as_it_would_describe_itself(site):
     assert described.machine == platform.machine()
     assert described.libc == os.confstr("CS_GNU_LIBC_VERSION").replace(" ", "-")
     assert described.has_venv
+    assert described.magic == importlib.util.MAGIC_NUMBER.hex()
     assert not described.is_virtual
 
 
@@ -344,3 +346,25 @@ def test_a_newer_one_is_taken_only_if_no_other_is_there(versions, minor):
 def test_a_choice_is_explained_in_one_sentence(version, source, wish, sentence):
     wish = dict({"python": None, "python_executable": None}, **wish)
     assert interpreters.explain_choice(of(version, source=source), client=(3, 12, 4), **wish) == sentence
+
+
+def test_of_agents_that_start_at_once_one_asks_each_program(site, tmp_path):
+    asked = tmp_path / "asked"
+    counting = script(site / "bin" / "python3", '#!/bin/sh\necho >> %s\nexec %s "$@"\n' % (asked, OWN))
+    program = (
+        "import sys; sys.path.insert(0, %r); from clustrix_remote import interpreters; "
+        "from clustrix_remote.notes import Notes; interpreters.keep_notes(Notes(sys.argv[1])); "
+        "print(any(item.path == sys.argv[2] for item in interpreters.survey()))"
+    ) % os.path.dirname(os.path.dirname(interpreters.__file__))
+    command = [OWN, "-c", program, str(tmp_path / "notes.json"), OWN]
+    agents = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+    assert [agent.communicate()[0].split() for agent in agents] == [[b"True"]] * 4
+    assert os.path.exists(counting)
+    assert asked.read_text().count("\n") == 1
+
+
+def test_an_agent_that_was_killed_while_it_looked_holds_nobody_up_for_long(site, tmp_path):
+    (tmp_path / "looking" / "claim-1").mkdir(parents=True)
+    copied(site / ".pyenv" / "versions" / "own" / "bin")
+    assert interpreters.survey()
+    assert os.listdir(str(tmp_path / "looking")) == []

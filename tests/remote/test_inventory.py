@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import stat
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from clustrix_remote import inventory
 from clustrix_remote.claims import Heartbeat, make_claim
 from clustrix_remote.environments import EnvironmentBuildError, Recipe, ensure_environment, environment_key
+from clustrix_remote.schedulers import SchedulerError
 
 from environment_fixtures import ALPHA, BETA, settings
 from made_wheels import lock_of
@@ -24,11 +26,32 @@ def python(index, state, interpreter):
     return ensure_environment(state, interpreter, LOCK, settings(), report=[].append)
 
 
-def job_with(state, key, job_id="cxaaaa"):
+@pytest.fixture(autouse=True)
+def queue(tmp_path, monkeypatch):
+    """What Slurm's squeue answers, a line `id|state|reason|nodes` for each job; None: slurmctld does not answer."""
+
+    def answer(*lines, name=""):
+        listing = "echo 'Unable to contact' >&2; exit 1"
+        if lines != (None,):
+            listing = "printf %s " + shlex.quote("".join(line + "\n" for line in lines))
+        program = tmp_path / "slurm" / "squeue"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text('#!/bin/sh\ncase "$*" in *--name=*) echo %s ;; *) %s ;; esac\n' % (name, listing))
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    monkeypatch.setenv("PATH", str(tmp_path / "slurm"), prepend=os.pathsep)
+    answer()
+    return answer
+
+
+def job_with(state, key, job_id="cxaaaa", scheduler_id="7"):
     os.makedirs(state.job(job_id).root)
     os.makedirs(state.done("me"), exist_ok=True)
     with open(state.job(job_id).spec, "w") as stream:
-        json.dump({"client": "me", "environments": [key]}, stream)
+        json.dump({"client": "me", "scheduler": "slurm", "environments": [key]}, stream)
+    if scheduler_id:
+        with open(state.job(job_id).scheduler_id, "w") as stream:
+            stream.write(scheduler_id)
     return job_id
 
 
@@ -86,8 +109,9 @@ def test_what_is_removed_leaves_nothing(python, state, key):
     assert os.listdir(os.path.join(state.root, "envs")) == []
 
 
-def test_one_that_an_unfinished_job_needs_is_refused_and_stays_usable(python, state, key):
+def test_one_that_an_unfinished_job_needs_is_refused_and_stays_usable(python, state, key, queue):
     job_id = job_with(state, key)
+    queue("7|RUNNING|None|node1")
     with pytest.raises(inventory.EnvironmentInUseError, match=job_id):
         inventory.remove_environment(state, key)
     assert os.path.exists(python)
@@ -96,8 +120,48 @@ def test_one_that_an_unfinished_job_needs_is_refused_and_stays_usable(python, st
     assert not os.path.exists(python)
 
 
-def test_jobs_of_other_environments_are_no_hindrance(python, state, key):
+@pytest.mark.parametrize("lines", [(), ("7|NODE_FAIL|None|node1",)], ids=["forgotten", "dead"])
+def test_a_job_that_ended_without_a_mark_is_no_hindrance(python, state, key, queue, lines):
+    job_with(state, key)
+    queue(*lines)
+    inventory.remove_environment(state, key)
+    assert not os.path.exists(python)
+
+
+def test_where_the_scheduler_does_not_say_whether_a_job_still_runs_its_environment_stays(python, state, key, queue):
+    job_with(state, key)
+    queue(None)
+    with pytest.raises(SchedulerError, match="Unable to contact"):
+        inventory.remove_environment(state, key)
+    assert os.path.exists(python)
+
+
+def test_a_job_that_is_just_being_submitted_keeps_its_environment(python, state, key, queue):
+    job_id = job_with(state, key, scheduler_id=None)
+    with pytest.raises(inventory.EnvironmentInUseError, match=job_id):
+        inventory.remove_environment(state, key)
+    os.utime(state.job(job_id).spec, (time.time() - 3600,) * 2)
+    # Its number was not noted, for the agent was killed just then; its name still finds it.
+    queue("7|PENDING|Priority|", name="7")
+    with pytest.raises(inventory.EnvironmentInUseError, match=job_id):
+        inventory.remove_environment(state, key)
+    queue()
+    inventory.remove_environment(state, key)
+    assert not os.path.exists(python)
+
+
+def test_with_an_environment_what_was_decided_for_it_goes(python, state, key):
+    for name, leads_to in (("aaaa", key), ("bbbb", "another")):
+        with open(state.decision(name), "w") as stream:
+            json.dump({"key": leads_to}, stream)
+    os.mkdir(state.environment("another"))
+    inventory.remove_environment(state, key)
+    assert os.listdir(os.path.join(state.root, "decisions")) == ["bbbb.json"]
+
+
+def test_jobs_of_other_environments_are_no_hindrance(python, state, key, queue):
     job_with(state, "another")
+    queue("7|RUNNING|None|node1")
     inventory.remove_environment(state, key)
     assert not os.path.exists(python)
 

@@ -14,6 +14,7 @@ def test_the_state_directory_is_made_private(tmp_path):
         "done",
         "envs",
         "jobs",
+        "overlays",
         "packages",
         "placed",
         "wheels",

@@ -95,6 +95,7 @@ def other_python():
         asked = subprocess.run([path, "-V"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         if asked.stdout.decode().startswith("Python " + version + "."):
             return path
+    assert "CI" not in os.environ, "there is no Python %s on this machine" % version
     pytest.skip("there is no Python %s on this machine" % version)
 
 
@@ -125,6 +126,7 @@ class Jobs:
             "task": 0,
             "package": "p",
             "package_dir": self.package,
+            "original_dir": self.package,
             "done_dir": os.path.join(job, "done"),
             "entry": {"kind": "main", "name": function},
             "client_python": client,
@@ -176,6 +178,7 @@ def test_every_case_of_the_wire_comes_back_the_same_by_one_stage_and_by_two(whos
     subprocess.check_call([client, WIRE_CASES, FAR_SIDE, "call", str(calls)])
     chosen = [case for case in calls.glob("*.4") if case.name.startswith("numpy") or whose != "this"]
     if not chosen:
+        assert "CI" not in os.environ, "this Python has no numpy"
         pytest.skip("this Python has no numpy")
     verdicts = []
     for stages in (None, other):
@@ -321,7 +324,7 @@ def test_a_stage_whose_python_needs_a_module_gets_it_whatever_the_login_shell_pr
         SerializationProcess(str(program), [])
     process = SerializationProcess(str(program), ["python/3"])
     try:
-        assert wire.loads(process.value(wire.dumps([1]), (3, 6))) == [1]
+        assert wire.loads(process.value([wire.dumps([1])], (3, 6))[0]) == [1]
     finally:
         process.close()
     assert capfd.readouterr() == ("", "welcome\n")
@@ -342,10 +345,10 @@ def test_what_is_written_anew_is_for_the_reader_and_what_is_not_opened_is_the_sa
     process = SerializationProcess(other, [])
     try:
         for data in (wire.dumps(NotOpened()), wire.dumps(bytes(LARGEST_OPENED))):
-            assert process.value(data, (3, 12)) is data
+            assert process.value([data], (3, 12))[0] is data
         data = wire.dumps([1])
-        assert process.value(data, (3, 6)) == data
-        assert process.value(data, (3, 12))[1] == (4 if process.who.version.startswith("3.6.") else 5)
+        assert process.value([data], (3, 6)) == [data]
+        assert process.value([data], (3, 12))[0][1] == (4 if process.who.version.startswith("3.6.") else 5)
     finally:
         process.close()
 

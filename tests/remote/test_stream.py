@@ -1,8 +1,9 @@
+import io
 import os
 import threading
 
 import pytest
-from clustrix_remote.frames import MAX_BODY, encode_frame
+from clustrix_remote.frames import MAX_BODY, FrameError, encode_frame
 from clustrix_remote.stream import WINDOW, Stream
 
 
@@ -157,7 +158,7 @@ def test_giving_credit_does_not_lose_a_message_of_the_same_id_that_waits_for_its
     reader.start()
     stream.send({"id": 1}, bytes(2 * WINDOW))
     wait_until(lambda: sum(map(len, sent)) > WINDOW)
-    answer({"id": 1, "more": True}, b"part")
+    answer({"id": 1, "more": True, "size": 8}, b"part")
     wait_until(lambda: any(b'"credit":4' in buffer for buffer in sent))
     stream.send({"id": 2}, b"")  # has been written when all before it has been put back
     wait_until(lambda: any(b'"id":2' in buffer for buffer in sent))
@@ -173,3 +174,46 @@ def test_sending_on_a_closed_stream_is_a_broken_pipe(ends):
     ends.left.close()
     with pytest.raises(BrokenPipeError):
         ends.left.send({"id": 1})
+
+
+def test_a_body_in_pieces_arrives_as_one(ends):
+    pieces = [b"", b"a", bytes(MAX_BODY + 5), memoryview(b"xyz")[1:], bytearray(b"end")]
+    ends.left.send({"id": 1}, *pieces)
+    assert ends.wait_for("right", 1) == [({"id": 1}, b"".join(pieces))]
+
+
+def test_a_large_body_is_memory_that_its_receiver_may_write_to(ends):
+    ends.left.send({"id": 1}, bytes(2 * MAX_BODY))
+    assert isinstance(ends.wait_for("right", 1)[0][1], bytearray)
+
+
+def test_the_sender_is_told_how_far_it_is(ends):
+    told = []
+    ends.left.send({"id": 1}, bytes(MAX_BODY), bytes(2 * MAX_BODY), on_sent=lambda *numbers: told.append(numbers))
+    ends.wait_for("right", 1)
+    ends.left.close()
+    assert told == [(part * MAX_BODY, 3 * MAX_BODY) for part in (1, 2, 3)]
+
+
+def test_the_receiver_is_told_how_far_it_is():
+    body = bytes(2 * MAX_BODY + 1)
+    sent, told = io.BytesIO(), []
+    for start in range(0, len(body), MAX_BODY):
+        head = {"id": 1, "size": len(body), "op": "x"} if start == 0 else {"id": 1}
+        part = body[start : start + MAX_BODY]
+        sent.writelines(encode_frame(dict(head, more=True) if len(part) == MAX_BODY else head, part))
+    sent.seek(0)
+    stream = Stream(sent.read, lambda _buffer: None, lambda *about: told.append(about))
+    assert stream.receive() == ({"id": 1, "op": "x"}, body)
+    stream.close()
+    head = {"id": 1, "op": "x"}
+    assert told == [(head, done, len(body)) for done in (MAX_BODY, 2 * MAX_BODY, len(body))]
+
+
+@pytest.mark.parametrize(("announced", "words"), [(1, "has more"), (7, "ended after 2")])
+def test_a_body_of_another_size_than_announced_is_refused(announced, words):
+    frames = [*encode_frame({"id": 1, "size": announced, "more": True}, b"a"), *encode_frame({"id": 1}, b"b")]
+    stream = Stream(io.BytesIO(b"".join(frames)).read, lambda _buffer: None)
+    with pytest.raises(FrameError, match=words):
+        stream.receive()
+    stream.close()

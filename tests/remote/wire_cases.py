@@ -2,7 +2,8 @@
 
     wire_cases.py FAR_SIDE write DIRECTORY           writes a file for each case and protocol
     wire_cases.py FAR_SIDE call DIRECTORY            the same, as the only argument of a call
-    wire_cases.py FAR_SIDE read DIRECTORY RESULT     reads them; RESULT is JSON: {case: "ok" or what is wrong}
+    wire_cases.py FAR_SIDE read DIRECTORY RESULT     reads them; RESULT is JSON: {case: "ok" or what is wrong};
+                                                     more pairs may follow
 
 FAR_SIDE is the directory that has `clustrix_remote` in it. A case is a function without arguments that gives the
 value; the reader calls it, too, and compares, unless there is a function `same_<case>` to judge it.
@@ -23,6 +24,7 @@ import queue
 import random
 import re
 import sys
+import threading
 import traceback
 import types
 import uuid
@@ -32,6 +34,10 @@ try:
     import numpy as np
 except ImportError:
     np = None
+try:
+    import pandas as pd
+except ImportError:
+    pd = None
 
 
 class Point(NamedTuple):
@@ -327,12 +333,250 @@ def same_numpy_polynomial(value):
     return value(2) == 17 and str(value * 2) == str(case_numpy_polynomial() * 2)
 
 
+def pandas_is(*version):
+    return tuple(int(part) for part in pd.__version__.split(".")[:2]) >= version
+
+
+def alike(value, wanted):
+    """Whether these are equal as pandas judges, with types, names, frequencies and, where both have them, dtypes."""
+    if isinstance(wanted, (list, tuple)):
+        assert len(value) == len(wanted)
+        return all(alike(*pair) for pair in zip(value, wanted))
+    if isinstance(wanted, pd.DataFrame):
+        pd.testing.assert_frame_equal(value, wanted, check_freq=True)
+    elif isinstance(wanted, pd.Series):
+        pd.testing.assert_series_equal(value, wanted, check_freq=True)
+    elif isinstance(wanted, pd.Index):
+        pd.testing.assert_index_equal(value, wanted, exact=True)
+        assert getattr(value, "freq", None) == getattr(wanted, "freq", None)
+    elif isinstance(wanted, pd.api.extensions.ExtensionArray):
+        pd.testing.assert_extension_array_equal(value, wanted)
+    else:
+        assert type(value) is type(wanted), (value, wanted)
+        assert value is wanted or value == wanted, (value, wanted)
+    return True
+
+
+def nanoseconds(values):
+    """Dates in the one unit that every pandas has."""
+    return np.array(values, dtype="M8[ns]")
+
+
+def case_pandas_frames():
+    dates = pd.DatetimeIndex(nanoseconds(["2024-01-01", "2024-01-02", "NaT"]))
+    mixed = pd.DataFrame(
+        {
+            "b": np.array([1, 2, 3], dtype="i4"),
+            "a": [1.5, np.nan, 3],
+            "dates": dates,
+            "there": dates.tz_localize("UTC").tz_convert("Europe/Berlin"),
+            "kinds": pd.Categorical(["x", "y", "x"], categories=pd.Index(["y", "x"], dtype=object), ordered=True),
+            "flag": [True, False, True],
+        }
+    )
+    mixed["any"] = pd.Series([1, None, (2,)], dtype=object)
+    mixed.columns = pd.Index(list(mixed.columns), dtype=object)
+    mixed.attrs["source"] = {"unit": "mm"}
+    doubled = pd.DataFrame([[1, 2.5, 3]], columns=pd.Index(["x", "x", "y"], dtype=object))
+    wide = pd.DataFrame(
+        np.arange(6.0).reshape(2, 3), index=pd.Index([3, 4], name="n"), columns=[("a", 1), ("a", 2), "b"]
+    )
+    return [mixed, doubled, wide, mixed.iloc[:0], mixed[[]], mixed.iloc[::2, ::-1]]
+
+
+def same_pandas_frames(values):
+    mixed, doubled = values[0], values[1]
+    assert mixed.attrs == {"source": {"unit": "mm"}}
+    assert [str(kind) for kind in doubled.dtypes] == ["int64", "float64", "int64"]
+    mixed.loc[0, "b"] = 7  # it is not read-only
+    assert mixed["b"].tolist() == [7, 2, 3]
+    mixed.loc[0, "b"] = 1
+    wanted = case_pandas_frames()
+    for frame in (values[0], values[3], values[5], wanted[0], wanted[3], wanted[5]):
+        assert str(frame["there"].dtype) == "datetime64[ns, Europe/Berlin]"
+        frame["there"] = frame["there"].dt.tz_convert("UTC")  # different pandas take different libraries for a zone
+    return alike(values, wanted)
+
+
+def case_pandas_large():
+    one = pd.DataFrame(np.arange(300000.0).reshape(100000, 3), columns=pd.Index(["a", "b", "c"], dtype=object))
+    one["a"] = one["a"].astype("i8")
+    one["at"] = pd.DatetimeIndex(np.arange(100000).astype("M8[ns]"))
+    return [one, one[["b", "c"]], one["a"], pd.Series(np.arange(100000) % 2 == 1)]
+
+
+def same_pandas_large(values):
+    for value in values[:2]:
+        value.iloc[0, 0] = 5
+    values[2].iloc[0] = 5
+    for value, wanted in zip(values, case_pandas_large()):
+        assert value.iloc[1:].equals(wanted.iloc[1:])
+    return values[0].iloc[0, 0] == values[1].iloc[0, 0] == values[2].iloc[0] == 5
+
+
+def case_pandas_series():
+    named = pd.Series([1.5, 2.5], index=pd.Index(["a", "b"], dtype=object, name="i"), name=("x", 1))
+    named.attrs["k"] = 1
+    return [
+        named,
+        pd.Series(["a", None], dtype=object),
+        pd.Series([], dtype="f8"),
+        pd.Series(pd.array([1, None], dtype="Int64")),
+    ]
+
+
+def same_pandas_series(values):
+    assert values[0].attrs == {"k": 1}
+    return alike(values, case_pandas_series())
+
+
+def case_pandas_indexes():
+    days = pd.DatetimeIndex(nanoseconds(["2024-01-01", "2024-01-02", "2024-01-03"]), freq="D", name="d")
+    return [
+        pd.RangeIndex(2, 10, 3, name="r"),
+        pd.Index([1, 2], dtype="i8"),
+        pd.Index([1.5, np.nan]),
+        pd.Index(["a", 1, None], dtype=object, name="o"),
+        days,
+        days.tz_localize("UTC"),
+        days.tz_localize("America/New_York"),
+        days.tz_localize(dt.timezone(dt.timedelta(hours=2))),
+        pd.TimedeltaIndex(np.array([0, 3600 * 10**9], dtype="m8[ns]"), freq=pd.offsets.Hour(), name="t"),
+        pd.MultiIndex.from_product([pd.Index([1, 2]), pd.Index(["x", "y"], dtype=object)], names=["n", None]),
+        pd.MultiIndex.from_arrays([days, [1, 1, 2]]),
+        pd.CategoricalIndex(
+            pd.Categorical.from_codes([0, -1, 1], categories=pd.Index(["b", "a"], dtype=object)), name="c"
+        ),
+        pd.PeriodIndex(["2024-01", "NaT"], freq="M", name="p"),
+        pd.IntervalIndex.from_breaks([0, 1, 2], closed="left", name="v"),
+        pd.IntervalIndex.from_breaks(days.rename(None)),
+    ]
+
+
+def same_pandas_indexes(values):
+    wanted = case_pandas_indexes()
+    offset = dt.timedelta(hours=-5)
+    assert values[6][0].utcoffset() == offset
+    for index in (values[6], values[7], wanted[6], wanted[7]):
+        index.freq = None  # not every pandas keeps it in such zones
+    # And they take different libraries for the same zone.
+    values[6], wanted[6] = values[6].tz_convert("UTC"), wanted[6].tz_convert("UTC")
+    return alike(values, wanted)
+
+
+def case_pandas_scalars():
+    return [
+        pd.Timestamp(np.datetime64("2024-01-01T12:30:00.123456789", "ns")),
+        pd.Timestamp(1704110400123456789, tz="UTC"),
+        pd.Timedelta(np.timedelta64(90000000001, "ns")),
+        pd.NaT,
+        pd.NA,
+        pd.Period("2024-03", freq="M"),
+        pd.Interval(0, 1, closed="both"),
+        pd.offsets.MonthEnd(2),
+        pd.offsets.Week(weekday=3),
+        pd.DateOffset(months=1, days=2),
+        pd.offsets.CustomBusinessDay(weekmask="Mon Tue"),
+        pd.offsets.Hour(3),
+    ]
+
+
+def same_pandas_scalars(values):
+    assert (values[3], values[4]) == (pd.NaT, pd.NA) or (values[3] is pd.NaT and values[4] is pd.NA)
+    return alike(values, case_pandas_scalars())
+
+
+def case_pandas_arrays():
+    return [
+        pd.array([1, None, 3], dtype="Int64"),
+        pd.array([1, None], dtype="UInt8"),
+        pd.array([True, None], dtype="boolean"),
+        pd.array(["a", None, "c"], dtype="string")
+        if not pandas_is(1, 3)
+        else pd.array(["a", None, "c"], dtype="string[python]"),
+        pd.Categorical.from_codes([0, 1], categories=pd.Index([3, 2])),
+        pd.arrays.SparseArray([0, 0, 1.5], fill_value=0),
+        pd.arrays.IntervalArray.from_breaks([0, 1, 2]),
+        pd.PeriodIndex(["2024-01-01"], freq="D").array,
+    ]
+
+
+def same_pandas_arrays(values):
+    values[0][0] = 1
+    return alike(values, case_pandas_arrays())
+
+
+def case_pandas_dtypes():
+    return [
+        pd.CategoricalDtype(pd.Index(["b", "a"], dtype=object), ordered=True),
+        pd.Int64Dtype(),
+        pd.BooleanDtype(),
+        pd.DatetimeTZDtype(tz="UTC"),
+        pd.PeriodDtype("D"),
+        pd.DataFrame,
+        pd.Timestamp,
+    ]
+
+
+def case_pandas_refusals():
+    """The way to what can't be sent, which the one that writes finds."""
+    from clustrix_remote import wire
+
+    frame = pd.DataFrame({"a": [1, 2], "held": pd.Series([None, threading.Lock()], dtype=object)})
+    named = pd.Series([1], name="s")
+    named.attrs["lock"] = threading.Lock()
+
+    def way(value):
+        try:
+            wire.dumps({"x": value}, root="args[0]")
+        except wire.WireError as error:
+            return error.path
+
+    values = [frame, named, pd.Index([threading.Lock()], dtype=object), np.array([[1, threading.Lock()]])]
+    return [way(value) for value in values]
+
+
+def same_pandas_refusals(ways):
+    way = 'args[0]["x"]'
+    return ways == [way + '["held"].iloc[1]', way + '.attrs["lock"]', way + "[0]", way + "[0, 1]"]
+
+
+def case_pandas_units():
+    """What older ones have only as nanoseconds, or as objects, or not at all."""
+    if not pandas_is(2, 0):
+        return SKIP
+    days = pd.DatetimeIndex(np.array(["2024-01-01", "2024-01-02"], dtype="M8[s]"))
+    frame = pd.DataFrame({"s": days, "ms": days.as_unit("ms") - days[0]})
+    text = pd.Series(["a", None], dtype="str" if pandas_is(3, 0) else "object")
+    return [
+        frame,
+        pd.Timestamp(np.datetime64(5, "s")),
+        pd.Index([1, 2], dtype="i4"),
+        pd.array([1.5, None], dtype="Float64"),
+        text,
+    ]
+
+
+def same_pandas_units(values):
+    frame, stamp, index, floats, text = values
+    if pandas_is(2, 0):
+        assert [str(kind) for kind in frame.dtypes] == ["datetime64[s]", "timedelta64[ms]"]
+        assert (stamp.unit, str(index.dtype), str(floats.dtype)) == ("s", "int32", "Float64")
+    assert frame["s"].tolist() == pd.to_datetime(["2024-01-01", "2024-01-02"]).tolist()
+    assert frame["ms"].tolist() == [pd.Timedelta(0), pd.Timedelta(days=1)]
+    assert (stamp, index.tolist(), text[0]) == (pd.Timestamp(5000000000), [1, 2], "a")
+    assert floats[0] == 1.5
+    assert pd.isna(floats[1])
+    return bool(text.isna()[1])
+
+
 SKIP = object()
 
 
 def cases():
     for name, case in sorted(globals().items()):
-        if name.startswith("case_") and (np is not None or not name.startswith("case_numpy")):
+        library = {"numpy": np, "pandas": pd}.get(name[len("case_") :].partition("_")[0], SKIP)
+        if name.startswith("case_") and library is not None:
             yield name[len("case_") :], case
 
 
@@ -362,7 +606,7 @@ def read(wire, directory, result):
     for entry in sorted(os.listdir(directory)):
         name, _, protocol = entry.partition(".")
         is_readable = protocol == "4" or sys.version_info >= (3, 8)
-        if is_readable and (name in known or not name.startswith("numpy")):
+        if is_readable and (name in known or not name.startswith(("numpy", "pandas"))):
             verdicts[entry] = judged(wire, os.path.join(directory, entry), name)
     with open(result, "w") as file:
         json.dump(verdicts, file)
@@ -376,7 +620,8 @@ def main():
     if action in ("write", "call"):
         write(wire, directory, action == "call")
     else:
-        read(wire, directory, sys.argv[4])
+        for place in range(3, len(sys.argv), 2):
+            read(wire, *sys.argv[place : place + 2])
 
 
 if __name__ == "__main__":

@@ -100,8 +100,3 @@ def test_a_data_file_whose_name_is_not_unicode(tmp_path: Path) -> None:
     (tmp_path / "odd\udcff").write_text("")
     packed = pack(tmp_path, "def f(x): return open('odd\\udcff').read()\n")
     assert "a name that is not Unicode" in packed.error
-
-
-def test_a_function_without_a_file_any_more_is_refused(tmp_path: Path) -> None:
-    packed = pack(tmp_path, "import os\ndef f(x): return x\nos.remove(__file__)\n")
-    assert "'f'" in packed.error

@@ -124,17 +124,19 @@ def test_a_keyword_argument_that_cannot_be_sent_is_named(unreachable):
         cluster(add)(1, right=threading.Lock())
 
 
-def test_an_instance_whose_class_does_not_come_along_is_refused_with_the_way_out(unreachable, tmp_path):
+def test_an_instance_of_a_scripts_class_is_refused_where_the_function_is_a_modules(unreachable, tmp_path):
+    (tmp_path / "shapes.py").write_text("def area(shapes):\n    return 1\n")
     script = tmp_path / "script.py"
     script.write_text(
-        "import clustrix\n"
+        "import clustrix, shapes\n"
         "class Shape:\n    pass\n"
-        "@clustrix.cluster(cluster_host='nowhere.invalid')\n"
-        "def area(shape):\n    return 1\n"
-        "area([Shape()])\n"
+        "clustrix.cluster(cluster_host='nowhere.invalid')(shapes.area)([Shape()])\n"
     )
     answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
-    assert "SerializationError: the arguments hold a Shape of __main__, which area does not mention" in answer.stderr
+    assert (
+        "SerializationError: the arguments hold a Shape of __main__, and area is not packed as a part of that script"
+        in answer.stderr
+    )
 
 
 def test_an_instance_whose_class_the_function_mentions_is_not_refused(unreachable, tmp_path):

@@ -53,6 +53,59 @@ def test_the_data_classes_have_the_fields_of_the_contract_in_order() -> None:
     ]  # fmt: skip
 
 
+def test_the_data_classes_are_positional(config: Config) -> None:
+    graph = package_function_for_execution(module_function, config).dependencies
+    info = PackageInfo("0123", "/p.zip", "f", graph, 12, "2026-01-01T00:00:00Z", "ab", {"k": 1})
+    assert (info.package_id, info.package_path, info.function_name, info.dependencies) == ("0123", "/p.zip", "f", graph)
+    assert (info.size_bytes, info.created_at, info.config_hash) == (12, "2026-01-01T00:00:00Z", "ab")
+    assert info.metadata == {"k": 1}
+    context = ExecutionContext("/w", "3.12.1", {"A": "b"}, config, (1,), {"y": 2})
+    assert (context.working_directory, context.python_version, context.environment_variables) == (
+        "/w",
+        "3.12.1",
+        {"A": "b"},
+    )
+    assert (context.cluster_config, context.function_args, context.function_kwargs) == (config, (1,), {"y": 2})
+
+
+def test_a_context_holds_where_and_with_what_the_call_was_made(config: Config, tmp_path: Path) -> None:
+    context = create_execution_context(dataclasses.replace(config, environment_variables={"A": "b"}), (1,), {"y": 2})
+    assert context.working_directory == str(tmp_path)
+    assert context.python_version == ".".join(map(str, sys.version_info[:3]))
+    assert (context.environment_variables, context.function_args, context.function_kwargs) == (
+        {"A": "b"},
+        (1,),
+        {"y": 2},
+    )
+
+
+def test_every_record_of_metadata_has_the_keys_of_the_contract(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("1\n")
+
+    def reads() -> object:
+        import json as j
+
+        from clustrix.filesystem import cluster_ls
+
+        return j.dumps([module_function(1), Path("table.csv").read_text(), cluster_ls(".")])
+
+    info = package_function_for_execution(reads, config)
+    with zipfile.ZipFile(info.package_path) as archive:
+        metadata = json.loads(archive.read("metadata.json"))
+    found = metadata["dependencies"]
+    assert {tuple(sorted(item)) for item in found["imports"]} == {
+        ("alias", "is_from_import", "lineno", "module", "names")
+    }
+    assert [item["lineno"] for item in found["imports"] if item["alias"] == "j"] == [2]
+    assert [set(item) for item in found["file_references"]] == [{"path", "operation", "lineno", "is_relative"}]
+    assert [set(item) for item in found["filesystem_calls"]] == [{"function", "args", "lineno", "context"}]
+    for item in found["local_functions"]:
+        assert set(item) == {"function_name", "lineno", "defined_in_scope", "source_file"}
+        assert not Path(item["source_file"]).is_absolute()
+    assert found["requires_cluster_filesystem"] is True
+    assert {"entry", "definition_order"} <= set(metadata["execution_info"])
+
+
 def test_the_package_is_named_by_its_id_and_described_by_its_metadata(config: Config) -> None:
     info = package_function_for_execution(module_function, config, (1,), {"y": 2})
     path = Path(info.package_path)
@@ -75,6 +128,7 @@ def test_the_package_is_named_by_its_id_and_described_by_its_metadata(config: Co
         "external_dependencies",
         "python_version",
         "working_directory",
+        "created_at",
     ):
         assert key in info.metadata
     assert info.metadata["has_dependencies"] == metadata["dependencies"]["requires_dependencies"]
@@ -153,7 +207,7 @@ def test_a_function_of_the_standard_library_needs_no_files(config: Config) -> No
 
 def test_an_error_is_both_ours_and_a_value_error(config: Config) -> None:
     with pytest.raises(PackagingError):
-        package_function_for_execution(eval("lambda: 1"), config)
+        package_function_for_execution(functools.partial(int, base=2), config)
 
 
 WARM = """

@@ -44,6 +44,18 @@ def test_the_standard_library_of_any_python_and_clustrix_need_nothing() -> None:
     assert requirements_for(names) == ()
 
 
+def test_dataclasses_need_a_distribution_under_python_36_alone() -> None:
+    (line,) = requirements_for(["dataclasses", "sys"])
+    needed = Requirement(line)
+    assert needed.name == "dataclasses"
+    assert [needed.marker.evaluate({"python_version": version}) for version in ("3.6", "3.7", "3.10")] == [
+        True,
+        False,
+        False,
+    ]
+    assert requirements_for([], ["dataclasses"]) == ()
+
+
 def test_what_is_not_installed_here_is_required_by_its_name() -> None:
     assert requirements_for(["Not_There.inner"]) == ("not-there",)
 

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from clustrix import errors
@@ -8,8 +10,10 @@ KEY = bytes(range(32))
 EXPECTED = {"job_id": "cx1", "attempt": 0, "task": 0, "package": "p"}
 
 
-def sealed(outcome, body, **changes):
-    return wire.seal(KEY, {**EXPECTED, "outcome": outcome, "python": "3.6.15", **changes}, body)
+def sealed(outcome, body, key=KEY, **changes):
+    stream = io.BytesIO()
+    wire.seal(stream, key, {**EXPECTED, "outcome": outcome, "python": "3.6.15", **changes}, [body])
+    return stream.getvalue()
 
 
 def test_arguments_are_read_back_as_they_were():
@@ -57,7 +61,7 @@ def test_the_result_of_something_else_is_refused(changes):
 
 def test_a_result_under_another_key_is_refused():
     with pytest.raises(errors.ResultLostError, match="not the job's own"):
-        open_result(wire.seal(bytes(32), {**EXPECTED, "outcome": "value"}, wire.dumps(1)), KEY, EXPECTED)
+        open_result(sealed("value", wire.dumps(1), key=bytes(32)), KEY, EXPECTED)
 
 
 def test_a_value_that_cannot_be_read_here_is_an_error_that_says_who_wrote_it():

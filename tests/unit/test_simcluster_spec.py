@@ -48,6 +48,13 @@ def test_nonsense_is_refused(wrong):
         ClusterSpec(**wrong)
 
 
+@pytest.mark.parametrize("backend", ["emulated", "native"])
+def test_only_containers_can_be_without_a_way_out(backend):
+    with pytest.raises(SpecError, match=r'internet=False: .*backend="docker"'):
+        ClusterSpec(backend=backend, internet=False)
+    assert not ClusterSpec(backend="docker", internet=False).internet
+
+
 def test_start_checks_before_it_starts_anything():
     with pytest.raises(SpecError, match="scheduler='lsf'"):
         simcluster.start("lsf")

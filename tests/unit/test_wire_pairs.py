@@ -1,44 +1,21 @@
 """What one Python writes every other one reads: all pairs of 3.6 to 3.13, as far as they are on this machine.
 
-The interpreters are looked for on PATH (`python3.6`), then with pyenv. Those that have numpy pass its objects, too.
+Those that have numpy pass its objects, too.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
+from other_pythons import VERSIONS, interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "tests" / "remote" / "wire_cases.py"
-VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
-
-
-@cache
-def interpreter(version: str) -> str | None:
-    """The path of a Python of that version that can be started."""
-    on_path = shutil.which(f"python{version}")
-    of_pyenv = pyenv_root().glob(f"versions/{version}.*/bin/python")
-    return next((path for path in [on_path, *map(str, of_pyenv)] if path and is_version(path, version)), None)
-
-
-@cache
-def pyenv_root() -> Path:
-    if "PYENV_ROOT" in os.environ:
-        return Path(os.environ["PYENV_ROOT"])
-    return Path.home() / ".pyenv"
-
-
-def is_version(path: str, version: str) -> bool:
-    program = "import sys; print('%d.%d' % sys.version_info[:2])"
-    done = subprocess.run([path, "-c", program], capture_output=True, text=True, check=False)
-    return done.stdout.strip() == version
 
 
 def run(version: str, *arguments: Path | str) -> None:

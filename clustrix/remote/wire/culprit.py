@@ -11,6 +11,7 @@ from collections import deque
 from types import FunctionType, MethodType
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from . import numpy_states, pandas_states
 from .reducers import Reducers, Refusal
 
 __all__ = ["WireError", "locate"]
@@ -100,6 +101,8 @@ def _children(value: Any, reducers: Reducers) -> Iterator[Step]:
     elif isinstance(value, (set, frozenset)):
         for item in value:
             yield "{{{}}}".format(_short(item)), item
+    yield from numpy_states.parts(value)
+    yield from pandas_states.parts(value)
     if not isinstance(value, (type, FunctionType)) and type(value) not in (dict, list, tuple, set, frozenset):
         yield from _reduced(value, reducers)
 

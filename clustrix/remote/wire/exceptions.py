@@ -134,7 +134,7 @@ class _Described:
 
     def _value(self, value: Any) -> Value:
         try:
-            data = reducers.write(value, self.settings, lambda exc: (KNOWN_EXCEPTION, (self.index_of(exc),)))
+            data = b"".join(reducers.write(value, self.settings, lambda exc: (KNOWN_EXCEPTION, (self.index_of(exc),))))
         except Exception:  # noqa: BLE001 - an exception must arrive, if need be with a text in place of a value
             return None, _repr(value)
         # A class of the user's may be missing where this is read; the text takes its place there.

@@ -1,9 +1,14 @@
-"""What is sent as its state, because its own pickle can't be read across numpy 1 and 2: random sources, polynomials."""
+"""What is sent as its state, because its own pickle can't be read across numpy 1 and 2: random sources, polynomials.
+
+And the memory of large arrays, which pickle itself leaves where it is from protocol 5 on only.
+"""
 
 import importlib
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
-__all__ = ["REBUILDERS", "taker_apart"]
+from .container import LARGE
+
+__all__ = ["REBUILDERS", "flattened", "is_array", "is_large", "parts", "rebuild_array", "taker_apart"]
 
 State = Dict[str, Any]
 
@@ -30,6 +35,34 @@ def taker_apart(cls: type) -> Optional[Tuple[str, Callable[[Any], State]]]:
     if cls.__name__ == "SeedSequence":
         return "seed_sequence", _seed_sequence
     return None
+
+
+def is_array(cls: type) -> bool:
+    """Whether that is numpy's array itself: a subclass may hold more."""
+    return cls.__name__ == "ndarray" and cls.__module__ == "numpy"
+
+
+def is_large(array: Any) -> bool:
+    """Whether an array is large, and nothing but its memory."""
+    return bool(array.nbytes >= LARGE and not array.dtype.hasobject)
+
+
+def flattened(array: Any) -> Tuple[memoryview, Tuple[Any, ...]]:
+    """An array's memory as bytes, not copied if it is contiguous, and what `rebuild_array` needs beside it."""
+    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    return memoryview(array.ravel(order).view("u1")), (array.dtype, array.shape, order)
+
+
+def rebuild_array(memory: memoryview, dtype: Any, shape: Tuple[int, ...], order: str) -> Any:
+    """The array over `memory`, which is not copied."""
+    return _numpy().frombuffer(memory, dtype=dtype).reshape(shape, order=order)
+
+
+def parts(value: Any) -> Iterator[Tuple[str, Any]]:
+    """The items of an array of any objects, with the index of each."""
+    if is_array(type(value)) and value.dtype.kind == "O":
+        for place in _numpy().ndindex(value.shape):
+            yield "[{}]".format(", ".join(map(str, place))), value[place]
 
 
 def _random_state(random_state: Any) -> State:
@@ -66,6 +99,10 @@ def _polynomial(polynomial: Any) -> State:
         "arrays": (polynomial.coef, polynomial.domain, polynomial.window),
         "symbol": getattr(polynomial, "symbol", "x"),  # 1.24+
     }
+
+
+def _numpy() -> Any:
+    return importlib.import_module("numpy")
 
 
 def _numpy_random() -> Any:

@@ -48,7 +48,7 @@ def rewrite(data: Any, target: Tuple[int, int]) -> Optional[bytes]:
     protocol = 5 if target >= (3, 8) and sys.version_info >= (3, 8) else 4
     settings = Settings(protocol, target=target)
     try:
-        return reducers.write(_Reader(data).load(), settings, reduce_exception(settings))
+        return b"".join(reducers.write(_Reader(data).load(), settings, reduce_exception(settings)))
     except Exception:  # noqa: BLE001 - whatever a pickle raises
         return None
 

@@ -9,14 +9,14 @@ What we rebuild ourselves is written as a call of a function in the module `clus
 """
 
 import copyreg
-import io
 import operator
 import pickle
 import sys
 from types import FunctionType, ModuleType
-from typing import Any, Callable, Dict, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple, Union
 
-from . import numpy_states, renames
+from . import container, numpy_states, pandas_rebuilders, pandas_states, renames
+from .container import Bytes
 
 __all__ = ["PSEUDO_MODULE", "Reducers", "Refusal", "Settings", "read", "token", "write"]
 
@@ -61,7 +61,9 @@ def token(name: str) -> Callable[..., Any]:
 
 
 MAIN_GLOBAL = token("main_global")
-NUMPY_TOKENS = {name: token(name) for name in numpy_states.REBUILDERS}
+ARRAY = token("array")
+REBUILDERS: Dict[str, Callable[[Any], Any]] = dict(numpy_states.REBUILDERS, **pandas_rebuilders.REBUILDERS)
+STATE_TOKENS = {name: token(name) for name in REBUILDERS}
 
 # What the standard library and numpy gained after 3.6, by module or by module and class.
 NEEDS: Dict[Tuple[str, str], Tuple[int, int]] = {
@@ -76,8 +78,11 @@ NEEDS_OF_MODULES: Dict[str, Tuple[int, int]] = {"zoneinfo": (3, 9), "graphlib": 
 class Reducers(Dict[type, Reducer]):
     """The pickler's dispatch table: knows how instances of a class are reduced, and finds out when first asked."""
 
-    def __init__(self, settings: Settings, reduce_exception: Reducer) -> None:
+    def __init__(
+        self, settings: Settings, reduce_exception: Reducer, arrays: Optional[List[memoryview]] = None
+    ) -> None:
         super().__init__()
+        self._arrays = arrays
         self._settings = settings
         self._reduce_exception = reduce_exception
         self._plain: Reducer = operator.methodcaller("__reduce_ex__", settings.protocol)
@@ -92,11 +97,21 @@ class Reducers(Dict[type, Reducer]):
     def _find(self, cls: type) -> Reducer:
         if issubclass(cls, BaseException):
             return self._reduce_exception
-        taken_apart = numpy_states.taker_apart(cls)
+        if self._arrays is not None and self._settings.protocol < 5 and numpy_states.is_array(cls):
+            return self._array
+        taken_apart = numpy_states.taker_apart(cls) or pandas_states.taker_apart(cls)
         if taken_apart is not None:
             name, state = taken_apart
-            return lambda value: (NUMPY_TOKENS[name], (state(value),))
+            return lambda value: (STATE_TOKENS[name], (state(value),))
         return copyreg.dispatch_table.get(cls, self._plain)
+
+    def _array(self, array: Any) -> Any:
+        """What protocol 5 does by itself: a large array stays where it is, and the pickle has its number."""
+        if self._arrays is None or not numpy_states.is_large(array):
+            return self._plain(array)
+        memory, description = numpy_states.flattened(array)
+        self._arrays.append(memory)
+        return ARRAY, (len(self._arrays) - 1, *description)
 
     def _refuse_what_target_lacks(self, cls: type) -> None:
         module = str(cls.__module__)
@@ -122,27 +137,60 @@ class _MainPickler(pickle.Pickler):
         return NotImplemented
 
 
-def write(value: Any, settings: Settings, reduce_exception: Reducer, classes: Optional[Set[type]] = None) -> bytes:
-    """The pickle of `value`; raises whatever the pickler raises. `classes` gets those that it has instances of."""
-    buffer = io.BytesIO()
+class _Pieces(List[Bytes]):
+    """What a pickler writes, in the pieces in which it does: a large one is what was to be pickled itself, not a copy."""
+
+    write = list.append
+
+
+def write(
+    value: Any,
+    settings: Settings,
+    reduce_exception: Reducer,
+    classes: Optional[Set[type]] = None,
+    arrays: Optional[List[memoryview]] = None,
+) -> List[Bytes]:
+    """The pickle of `value`, in pieces; raises whatever the pickler raises.
+
+    `classes` gets those that it has instances of, `arrays` the memory of large arrays, which is then not in the pickle.
+    """
+    pieces = _Pieces()
+    options: Dict[str, Any] = {}
+    if arrays is not None and settings.protocol >= 5:
+        options["buffer_callback"] = _taker_of_large(arrays)
     pickler: pickle.Pickler
     if settings.main_module == "__main__":
-        pickler = pickle.Pickler(buffer, settings.protocol)
+        pickler = pickle.Pickler(pieces, settings.protocol, **options)
     elif sys.version_info < (3, 8):
         raise ValueError("main_module needs Python 3.8 or newer to write, and this is {}.{}".format(*sys.version_info))
     else:
-        pickler = _MainPickler(buffer, settings.protocol)
+        pickler = _MainPickler(pieces, settings.protocol, **options)
         pickler.main_module = settings.main_module
-    reducers = pickler.dispatch_table = Reducers(settings, reduce_exception)
+    reducers = pickler.dispatch_table = Reducers(settings, reduce_exception, arrays)
     pickler.dump(value)
     if classes is not None:
         classes.update(reducers)
-    return buffer.getvalue()
+    return pieces
+
+
+def _taker_of_large(arrays: List[memoryview]) -> Callable[[Any], bool]:
+    def stays_in_the_pickle(buffer: Any) -> bool:
+        memory = buffer.raw()
+        if len(memory) < container.LARGE:
+            return True
+        arrays.append(memory)
+        return False
+
+    return stays_in_the_pickle
 
 
 class _Reader(pickle.Unpickler):
     def __init__(self, data: Any, main_module: str, ours: Dict[str, Any]) -> None:
-        super().__init__(io.BytesIO(data))
+        stream, self._arrays = container.unpack(data)
+        if sys.version_info >= (3, 8):
+            super().__init__(stream, buffers=self._arrays)
+        else:
+            super().__init__(stream)
         self._main_module = main_module
         self._ours = ours
 
@@ -151,14 +199,19 @@ class _Reader(pickle.Unpickler):
             return look_up(module, name, self._main_module)
         if name == "main_global":
             return self._main_global
-        if name in numpy_states.REBUILDERS:
-            return numpy_states.REBUILDERS[name]
+        if name == "array":
+            return self._array
+        if name in REBUILDERS:
+            return REBUILDERS[name]
         if name in self._ours:
             return self._ours[name]
         raise pickle.UnpicklingError("a newer clustrix wrote this: {!r} is not known here".format(name))
 
     def _main_global(self, qualname: str) -> Any:
         return look_up("__main__", qualname, self._main_module)
+
+    def _array(self, number: int, *description: Any) -> Any:
+        return numpy_states.rebuild_array(self._arrays[number], *description)
 
 
 def look_up(module: str, name: str, main_module: str) -> Any:

@@ -2,6 +2,7 @@
 
     magic (8 bytes) | length of the head (u32, big-endian) | head (JSON) | HMAC-SHA256 (32 bytes) | body
 
+The head ends in as many blanks as it takes to have the body begin at a multiple of 64, as what is in it may want.
 The key is 32 random bytes, made by the client for each job. The HMAC covers everything but itself.
 """
 
@@ -9,7 +10,9 @@ import hashlib
 import hmac
 import json
 import struct
-from typing import Any, Dict, Tuple, Union
+from typing import Any, BinaryIO, Dict, Iterable, Tuple
+
+from .container import ALIGNMENT, Bytes
 
 __all__ = ["SealError", "seal", "unseal"]
 
@@ -17,19 +20,32 @@ MAGIC = b"clustrx\x01"
 LENGTH = struct.Struct(">I")
 KEY_SIZE = 32
 MAC_SIZE = hashlib.sha256().digest_size
-
-Bytes = Union[bytes, bytearray, memoryview]
+CHUNK = 1 << 20
 
 
 class SealError(ValueError):
     """The data is not what it should be: cut short, changed, signed with another key, or of another task."""
 
 
-def seal(key: bytes, head: Dict[str, Any], body: Bytes) -> bytes:
-    """The bytes of a result file. `head` is JSON: `job`, `attempt`, `task`, `package`, `outcome` and free information."""
+def seal(stream: BinaryIO, key: bytes, head: Dict[str, Any], body: Iterable[Bytes]) -> None:
+    """Write a result file to `stream`, an empty file; `body` comes in pieces.
+
+    `head` is JSON: `job`, `attempt`, `task`, `package`, `outcome` and free information.
+    """
     packed = json.dumps(head, sort_keys=True, separators=(",", ":")).encode("ascii")
+    packed += b" " * (-(len(MAGIC) + LENGTH.size + len(packed) + MAC_SIZE) % ALIGNMENT)
     front = MAGIC + LENGTH.pack(len(packed)) + packed
-    return b"".join([front, _mac(key, front, body), body])
+    mac = _begun(key, front)
+    stream.write(front + bytes(MAC_SIZE))
+    for piece in body:
+        view = memoryview(piece).cast("B")
+        for start in range(0, len(view), CHUNK):
+            # A copy: what is signed is what is written, even if a thread of the function still changes the array.
+            chunk = bytes(view[start : start + CHUNK])
+            mac.update(chunk)
+            stream.write(chunk)
+    stream.seek(len(front))
+    stream.write(mac.digest())
 
 
 def unseal(key: bytes, data: Bytes, expected: Dict[str, Any]) -> Tuple[Dict[str, Any], memoryview]:
@@ -40,7 +56,9 @@ def unseal(key: bytes, data: Bytes, expected: Dict[str, Any]) -> Tuple[Dict[str,
     view = memoryview(data).cast("B")
     head_end = _head_end(view)
     front, mac, body = view[:head_end], view[head_end : head_end + MAC_SIZE], view[head_end + MAC_SIZE :]
-    if not hmac.compare_digest(_mac(key, front, body), bytes(mac)):
+    computed = _begun(key, front)
+    computed.update(body)
+    if not hmac.compare_digest(computed.digest(), bytes(mac)):
         raise SealError("the signature is wrong: the data was changed, cut short, or signed with another key")
     head = json.loads(bytes(front[len(MAGIC) + LENGTH.size :]).decode("ascii"))
     for name in sorted(expected):
@@ -63,10 +81,9 @@ def _head_end(view: memoryview) -> int:
     return end
 
 
-def _mac(key: bytes, front: Bytes, body: Bytes) -> bytes:
+def _begun(key: bytes, front: Bytes) -> hmac.HMAC:
     if len(key) != KEY_SIZE:
         raise ValueError("a job's key is {} bytes, not {}".format(KEY_SIZE, len(key)))
     mac = hmac.new(key, digestmod=hashlib.sha256)
     mac.update(front)
-    mac.update(body)
-    return mac.digest()
+    return mac

@@ -5,6 +5,7 @@ import os
 from typing import Any, Dict
 
 from clustrix_remote import wire  # type: ignore[import-not-found]
+from clustrix_remote.paths import read_whole  # type: ignore[import-not-found]
 
 __all__ = ["JobConfig", "cluster", "configure", "get_config", "load_bindings"]
 
@@ -39,5 +40,4 @@ def get_config() -> JobConfig:
 
 def load_bindings(namespace: Dict[str, Any]) -> None:
     """Put the values that travelled beside the package into the main file's ``namespace``."""
-    with open(os.path.join(os.environ["CLUSTRIX_JOB_DIR"], "bindings"), "rb") as stream:
-        namespace.update(wire.loads(stream.read()))
+    namespace.update(wire.loads(read_whole(os.path.join(os.environ["CLUSTRIX_JOB_DIR"], "bindings"))))

@@ -1,0 +1,212 @@
+"""What is prepared of one call before anything is sent: its package, what it requires, its values, its spec, and every refusal."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import secrets
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from clustrix import errors
+from clustrix.argument_classes import package_with_classes
+from clustrix.downlevel import rewriter_id
+from clustrix.file_packaging import PackageInfo, package_function_for_execution
+from clustrix.journal import Entry
+from clustrix.requirements import explicit_constraints, explicit_requirements
+from clustrix.resources import JobOptions, resources_for
+from clustrix.serialization import dump_arguments, dump_bindings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from clustrix.config import ClusterConfig
+    from clustrix.dependency_analysis import DependencyGraph
+    from clustrix.session import PythonWish
+
+__all__ = ["EncodedValues", "PreparedCall", "encode_call", "prepare"]
+
+
+class EncodedValues(NamedTuple):
+    """The call's arguments, and the captured values that travel beside the package (empty if there are none).
+
+    ``classes`` are those which the arguments have instances of.
+    """
+
+    arguments: bytes
+    bindings: bytes
+    classes: frozenset[type] = frozenset()
+
+
+@dataclass(frozen=True)
+class PreparedCall:
+    """A function as it would be sent; ``config`` has the options' values in it. Nothing of it came from the cluster."""
+
+    function: Callable[..., Any]
+    package: PackageInfo
+    options: JobOptions
+    config: ClusterConfig
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...]
+
+    @property
+    def python_wish(self) -> PythonWish:
+        config = self.config
+        python = (self.options.python, config.conda_env_name, config.python_executable)
+        return (*python, self.requirements, self.constraints, self.package.metadata["entry"].get("magic"))
+
+    def encode(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], reader: tuple[int, int] | None = None
+    ) -> EncodedValues:
+        """The values of one call, for a reader of Python version ``reader`` (None: not known yet, then for any).
+
+        :raises SerializationError: a value can't be sent
+        """
+        classes: set[type] = set()
+        arguments = dump_arguments(args, kwargs, reader, classes)
+        return EncodedValues(arguments, dump_bindings(self.package.bindings, reader), frozenset(classes))
+
+    def with_classes(self, classes: Iterable[type]) -> PreparedCall:
+        """The call with ``classes`` of its arguments, and what they need; itself where it has all of that.
+
+        :raises PackagingError: a class can't be packed
+        :raises SerializationError: a class of a script can't go where the function goes
+        """
+        package = package_with_classes(self.function, self.config, self.package, classes, self.options.include or ())
+        if package is self.package:
+            return self
+        return PreparedCall(self.function, package, self.options, self.config, *_requirements(self.options, package))
+
+    def new_entry(self) -> Entry:
+        """The journal's entry of a new job, with its id and its key."""
+        job_id = "cx" + base64.b32encode(secrets.token_bytes(8)).decode().lower()[:12]
+        return Entry(
+            job_id=job_id,
+            key=secrets.token_hex(32),
+            package=self.package.package_id,
+            function=self.package.function_name,
+            config=_without_variables(self.config),
+            created=time.time(),
+        )
+
+    def spec(self, entry: Entry, client: str) -> dict[str, Any]:
+        """The job as the agent and the runner read it."""
+        config = self.config
+        return {
+            "job_id": entry.job_id,
+            "client": client,
+            "attempt": entry.attempt,
+            "task": 0,
+            "package": self.package.package_id,
+            "rewriter": rewriter_id(),
+            "entry": self.package.metadata["entry"],
+            "client_python": list(sys.version_info[:3]),
+            "scheduler": config.cluster_type,
+            "resources": resources_for(self.options, config),
+            "modules": list(config.module_loads),
+            "pre_execution_commands": list(config.pre_execution_commands),
+            "environment_variables": dict(config.environment_variables),
+            "work_dir": config.remote_work_dir,
+            "python": self.options.python,
+            "python_executable": config.python_executable,
+            "provision_python": config.provision_python,
+            "environment": config.conda_env_name,
+            "imports": sorted(_imports_needed(self.package.dependencies)),
+            "requirements": self.requirements,
+            "constraints": self.constraints,
+            "package_manager": config.package_manager,
+            "setup_timeout": config.venv_setup_timeout,
+            "use_two_venv": config.use_two_venv,
+            "config": _without_variables(config),
+        }
+
+
+def prepare(function: Callable[..., Any], options: JobOptions, config: ClusterConfig) -> PreparedCall:
+    """Pack the function, and decide all that can be decided here.
+
+    :raises PackagingError: it can't be packed, or its value could never come back
+    :raises ConfigurationError: two settings exclude each other
+    """
+    _refuse_what_never_returns(function)
+    config = options.applied_to(config)
+    _refuse_two_environments(options, config)
+    package = package_function_for_execution(function, config, include=options.include or ())
+    _refuse_other_bytecode(options, package)
+    return PreparedCall(function, package, options, config, *_requirements(options, package))
+
+
+def encode_call(
+    call: PreparedCall,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    readers: Mapping[PythonWish, tuple[int, int]],
+) -> tuple[PreparedCall, EncodedValues]:
+    """The call with the classes that its arguments need, and its values; ``readers`` are the Python versions known by now.
+
+    :raises PackagingError: a class can't be packed
+    :raises SerializationError: a value can't be sent
+    """
+    values = call.encode(args, kwargs, readers.get(call.python_wish))
+    whole = call.with_classes(values.classes)
+    # What is required decides which Python reads, and that how it is written.
+    if whole is not call:
+        values = whole.encode(args, kwargs, readers.get(whole.python_wish))
+    return whole, values
+
+
+def _imports_needed(graph: DependencyGraph) -> set[str]:
+    """The external modules without which the function can't run.
+
+    A module comes along whole: what its other functions would import is not among them.
+    """
+    made = {item.module for item in graph.imports}
+    reached = graph.modules
+    return {name for name in reached.external - reached.optional if name in made or name not in reached.deferred}
+
+
+def _requirements(options: JobOptions, package: PackageInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the job's environment holds, and what limits the versions of what these need in turn, sorted."""
+    if options.requirements is None:
+        return tuple(sorted(package.requirements)), ()
+    return explicit_requirements(options.requirements), tuple(sorted(explicit_constraints(options.requirements)))
+
+
+def _without_variables(config: ClusterConfig) -> dict[str, Any]:
+    """The configuration as it is kept in files: variables may be tokens, and go where the job needs them only."""
+    return {name: value for name, value in config.public_dict().items() if name != "environment_variables"}
+
+
+def _refuse_two_environments(options: JobOptions, config: ClusterConfig) -> None:
+    if config.conda_env_name is not None:
+        for name, value in (("requirements", options.requirements), ("python_executable", config.python_executable)):
+            if value is not None:
+                raise errors.ConfigurationError(
+                    f"{name}={value!r} can't be had in the existing environment {config.conda_env_name!r}, which is used as it is: "
+                    f"leave out {name}, or environment= and conda_env_name"
+                )
+
+
+def _refuse_other_bytecode(options: JobOptions, package: PackageInfo) -> None:
+    own = sys.version_info[:2]
+    if package.metadata["entry"]["kind"] == "bytecode" and options.python is not None:
+        wanted = tuple(int(part) for part in options.python.split("."))[:2]
+        if wanted != own:
+            raise errors.PackagingError(
+                f"{package.function_name} has no source here, so it travels as bytecode of Python {own[0]}.{own[1]}, which Python "
+                f"{options.python} can't run: put it into a file and import it, or leave out python={options.python!r}"
+            )
+
+
+def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
+    kinds = {
+        "a generator function": inspect.isgeneratorfunction,
+        "an async generator function": inspect.isasyncgenfunction,
+    }
+    for kind, is_kind in kinds.items():
+        if is_kind(function):
+            name = getattr(function, "__qualname__", repr(function))
+            raise errors.PackagingError(
+                f"{name} is {kind}, whose value can't leave the job: call it in a function that returns plain data, such as list({name}(...))"
+            )
