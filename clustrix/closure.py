@@ -171,7 +171,7 @@ class _Search:
         if not isinstance(self.value, FunctionType) or source is None:
             return self.rebuilder.entry(self.value)
         outer, _, method = self.owner.__qualname__.rpartition(".")
-        if method and outer and "<locals>" not in outer and source.name == method:
+        if method and outer and "<" not in self.owner.__qualname__ and source.name == method:
             self._resolve(outer.partition(".")[0], {}, "the class of the function")
             return self.owner.__qualname__
         if source.is_top_level and is_known_by_name(self.owner, self.owner):
