@@ -138,7 +138,15 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
         cache = call.config.local_cache_dir
-        supplies = Supplies(call.package.package_path, call.requirements, call.constraints, cache, _show_progress)
+        package = call.package
+        supplies = Supplies(
+            package.package_path,
+            call.requirements,
+            call.constraints,
+            cache,
+            _show_progress,
+            closure=package.dependencies.closure,
+        )
         parts = _Parts(call.spec(entry, self._journal.client), supplies, values, call.python_wish)
         self._receivers.start()
         self._submitters.submit(self._send, job, parts)
