@@ -120,7 +120,7 @@ class DependencyAnalyzer:
         try:
             graph = _of_main(function, classes) if place is None else _of_module(function, *place, classes)
         except NoSourceError:
-            graph = _of_bytecode(function)
+            graph = _of_bytecode(function, classes)
         graph.working_directory = str(Path(self.working_directory or Path.cwd()))
         graph.data_files = _data_files(graph)
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
@@ -187,14 +187,15 @@ def _of_module(function: FunctionType, module: str, qualname: str, classes: Iter
     return graph
 
 
-def _of_bytecode(function: FunctionType) -> DependencyGraph:
+def _of_bytecode(function: FunctionType, classes: Iterable[type]) -> DependencyGraph:
     """A function that is, or reaches, one without source. It is pickled anew each time, for its globals are in the bytes."""
     from clustrix.bytecode import MAGIC, pickle_function  # noqa: PLC0415 - cloudpickle is seldom needed
 
     entry = {"kind": "bytecode", "name": function.__qualname__, "magic": MAGIC}
     graph = DependencyGraph(function.__name__, "", entry=entry)
     graph.bytecode = pickle_function(function)
-    graph.modules = modules_reached(graph.bytecode.imports)
+    of_classes = [Import(cls.__module__, is_optional=True) for cls in classes if cls.__module__ != "__main__"]
+    graph.modules = modules_reached([*graph.bytecode.imports, *of_classes])
     _describe(graph, [], {}, graph.bytecode.imports, {})
     return graph
 

@@ -106,8 +106,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         from clustrix.explain import render_job_script  # noqa: PLC0415 - it needs much that no submission does
 
         function, options, config = self._described(fn)
-        call = prepare(function, options, config)
-        call.encode(args, kwargs)
+        call, _ = encode_call(prepare(function, options, config), args, kwargs, {})
         return render_job_script(call)
 
     def submit_job(
