@@ -1,7 +1,7 @@
 """Measures clustrix side by side with what people would use otherwise, in one run, and prints ratios.
 
     nox -s benchmarks              all tables (the first two need a Docker engine)
-    nox -s benchmarks -- imports   one of them: calls, environments, imports, packaging
+    nox -s benchmarks -- imports   one of them: calls, environments, imports, packaging, runner, values
 
 Each figure is a median; each ratio is of two medians that were measured in turns, so that what disturbs one disturbs
 the other.
@@ -13,6 +13,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -99,6 +100,38 @@ print(cold, warm, first, peer)
     ]
 
 
+def values(rounds: int = 9) -> list[Row]:
+    """Values to a file and back, as a job's arguments and results go, against pickle; without signing."""
+    import wire_and_runner as wr
+
+    rows = []
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "file"
+        for what, value in (("100,000 small objects", wr.small_objects()), ("an array of 200 MB", wr.large_array())):
+            for protocol in (4, 5):
+                ours, theirs = wr.by_wire(value, protocol, path), wr.by_pickle(value, protocol, path)
+                medians = in_turns(lambda a=ours: milliseconds(a), lambda a=theirs: milliseconds(a), rounds)  # type: ignore[misc]
+                rows.append(Row(f"{what}, protocol {protocol}", medians[0], "pickle", medians[1], 1.1))
+    return rows
+
+
+def runner(rounds: int = 31) -> list[Row]:
+    """From the start of a job's Python to the first line of its function, against the start of that Python; at most 60 ms on 3.6."""
+    import wire_and_runner as wr
+
+    rows = []
+    for version in ("3.6", "3.12"):
+        python = wr.python_of(version)
+        if python is None:
+            print(f"there is no Python {version} here", file=sys.stderr)
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            job = wr.first_line_of_a_job(python, Path(directory))
+            medians = in_turns(job, wr.first_line_of_a_script(python), rounds)
+        rows.append(Row(f"first line of a job, {version}", medians[0], "first line of a script", medians[1], 0))
+    return rows
+
+
 # On the login node: submit, wait for the file the job writes, print the seconds. The same limits as the call beside it.
 BARE = """
 import os, subprocess, sys, tempfile, time
@@ -147,8 +180,6 @@ def calls(rounds: int = 40) -> list[Row]:
 
 def environments(rounds: int = 3) -> list[Row]:
     """The first call that needs numpy and pandas, against an environment made by hand on the login node; ten clients against one."""
-    import tempfile
-
     import simcluster
 
     rows = []
@@ -212,7 +243,14 @@ def first_calls(cluster: simcluster.Cluster, python: str, cache: str, *, clients
     return spent
 
 
-TABLES = {"imports": imports, "packaging": packaging, "calls": calls, "environments": environments}
+TABLES = {
+    "imports": imports,
+    "packaging": packaging,
+    "values": values,
+    "runner": runner,
+    "calls": calls,
+    "environments": environments,
+}
 
 
 def main(names: list[str]) -> int:

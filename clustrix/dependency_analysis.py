@@ -147,7 +147,7 @@ class DependencyAnalyzer:
         try:
             graph = _of_main(value, classes, more) if place is None else _of_module(value, *place, classes, more)
         except NoSourceError:
-            graph = _of_bytecode(value, more)
+            graph = _of_bytecode(value, classes, more)
         graph.working_directory = str(root)
         graph.data_files = _data_files(graph) | {name for item in wanted for name in item.files}
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
@@ -226,7 +226,7 @@ def _of_module(
     return graph
 
 
-def _of_bytecode(value: Any, more: list[Import]) -> DependencyGraph:
+def _of_bytecode(value: Any, classes: Iterable[type], more: list[Import]) -> DependencyGraph:
     """A function that is, or reaches, one without source. It is pickled anew each time, for its globals are in the bytes."""
     from clustrix.bytecode import MAGIC, pickle_function  # noqa: PLC0415 - cloudpickle is seldom needed
 
@@ -234,7 +234,8 @@ def _of_bytecode(value: Any, more: list[Import]) -> DependencyGraph:
     entry = {"kind": "bytecode", "name": function.__qualname__, "magic": MAGIC}
     graph = DependencyGraph(function.__name__, "", entry=entry)
     graph.bytecode = pickle_function(value)
-    graph.modules = modules_reached([*graph.bytecode.imports, *more])
+    of_classes = [Import(cls.__module__, is_optional=True) for cls in classes if cls.__module__ != "__main__"]
+    graph.modules = modules_reached([*graph.bytecode.imports, *of_classes, *more])
     _describe(graph, [], {}, graph.bytecode.imports, {})
     return graph
 

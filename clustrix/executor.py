@@ -106,8 +106,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         from clustrix.explain import render_job_script  # noqa: PLC0415 - it needs much that no submission does
 
         function, options, config = self._described(fn)
-        call = prepare(function, options, config)
-        call.encode(args, kwargs)
+        call, _ = encode_call(prepare(function, options, config), args, kwargs, {})
         return render_job_script(call)
 
     def submit_job(
@@ -138,7 +137,15 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._journal.write(entry)
         job = self._jobs[entry.job_id] = _Job(future, entry)
         cache = call.config.local_cache_dir
-        supplies = Supplies(call.package.package_path, call.requirements, call.constraints, cache, _show_progress)
+        package = call.package
+        supplies = Supplies(
+            package.package_path,
+            call.requirements,
+            call.constraints,
+            cache,
+            _show_progress,
+            closure=package.dependencies.closure,
+        )
         parts = _Parts(call.spec(entry, self._journal.client), supplies, values, call.python_wish)
         self._receivers.start()
         self._submitters.submit(self._send, job, parts)

@@ -18,7 +18,7 @@ from clustrix.remote.jobs import JobRequest, render_script
 from clustrix.remote.paths import StatePaths
 from clustrix.remote.schedulers import SchedulerError
 from clustrix.resources import resources_for
-from clustrix.submission import PreparedCall, prepare
+from clustrix.submission import PreparedCall, encode_call, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -91,8 +91,7 @@ def explain(
     config = options.applied_to(config)
     report.add("Where", _where(config, runs_here=runs_here))
     try:
-        call = prepare(function, options, config)
-        values = call.encode(args, kwargs)
+        call, values = encode_call(prepare(function, options, config), args, kwargs, {})
     except ClustrixError as error:
         report.error = error
         report.add("Strategy", [f"refused: {error}"])

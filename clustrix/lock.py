@@ -38,6 +38,7 @@ __all__ = [
 
 _FRESH = 7 * 86400.0  # seconds; then the index is asked again, which may have newer releases
 _SETTING = re.compile(r"UV_.*(INDEX|FIND_LINKS|EXCLUDE|RESOLUTION|PRERELEASE|CONSTRAINT|OVERRIDE|CONFIG|TORCH|BINARY)")
+_MOST_CONFLICTS = 5  # after which nothing that is needed in turn is limited any more: each costs a run of uv
 _LONGEST_RUN = 600.0  # seconds; uv gives each request up to thirty
 
 
@@ -85,8 +86,8 @@ def make_lock(
 ) -> Lock:
     """The lock of PEP 508 ``requirements`` for ``target``; kept in ``cache_dir`` for a week, and made without uv then.
 
-    Only wheels are taken. What the requirements need in turn is at most as new as the client has it, if that can be
-    solved, else as new as can be. ``constraints`` are the user's own, and always hold.
+    Only wheels are taken. What the requirements need in turn is at most as new as the client has it, but for what a
+    conflict names. ``constraints`` are the user's own, and always hold.
 
     A version with a local part (``torch==2.1.0+cu121``) is taken at its word: an index that uv is configured for must have it.
     ``name @ URL`` must be a wheel, of a server or a file here, and is fetched by the client (see ``Lock.direct``). Source
@@ -194,23 +195,35 @@ def store_text(path: Path, text: str) -> None:
 
 
 def _resolve(command: list[str], roots: list[str], limits: list[str], ours: list[str], target: Target) -> Lock:
-    """With the client's versions as limits of what the roots need in turn, unless a root has to be older for that."""
+    """With the client's versions as limits of what the roots need in turn, but for such as can't be met.
+
+    No root is older for their sake: where they would cost one its version, it is pinned first.
+    """
     if not ours:
         return _compiled(command, roots, limits, target)
     try:
         limited = _compiled(command, roots, [*limits, *ours], target)
     except NoSolutionError:
-        return _compiled(command, roots, limits, target)
-    names = {canonical_name(re.split(r"[^\w.-]", root)[0]) for root in roots}
-    wanted = {root.replace("<=", "==") for root in roots}
-    if wanted.issubset(limited.pins):
-        return limited
+        pass
+    else:
+        if {root.replace("<=", "==") for root in roots}.issubset(limited.pins):
+            return limited
     free = _compiled(command, roots, limits, target)
-    return limited if _pins_of(limited, names) == _pins_of(free, names) else free
+    names = {canonical_name(re.split(r"[^\w.-]", root)[0]) for root in roots} - {name for name, _ in free.direct}
+    pinned, held = [pin for pin in free.pins if pin.partition("==")[0] in names], ours
+    for _ in range(_MOST_CONFLICTS):
+        try:
+            return _compiled(command, roots, [*limits, *pinned, *held], target)
+        except NoSolutionError as error:
+            rest = [limit for limit in held if not _is_named(limit.partition("<=")[0], str(error))]
+        if rest in ([], held):
+            break
+        held = rest
+    return free
 
 
-def _pins_of(lock: Lock, names: set[str]) -> list[str]:
-    return [pin for pin in lock.pins if pin.partition("==")[0] in names]
+def _is_named(name: str, words: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", words) is not None
 
 
 def _compiled(command: list[str], roots: list[str], limits: list[str], target: Target) -> Lock:

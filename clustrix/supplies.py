@@ -17,6 +17,8 @@ from clustrix.wheels import fetch_tools, fetch_wheels
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clustrix.closure import Closure
+
 __all__ = ["Supplies"]
 
 _log = logging.getLogger("clustrix")
@@ -26,7 +28,8 @@ class Supplies:
     """Called with the name of a piece and the head in which the agent asks for it; gives the piece's bytes.
 
     The pieces are ``package``; ``overlay``, see `clustrix.remote.overlays`; ``lock``, see `clustrix.remote.job_environment`; ``wheels``, the [name, sha256] of what the
-    lock holds, as JSON; and ``wheel <sha256>``. ``say`` gets lines for the user.
+    lock holds, as JSON; and ``wheel <sha256>``. ``say`` gets lines for the user, in which
+    the places of a main file that was written from ``closure`` are those of the user's own file.
     """
 
     def __init__(
@@ -36,7 +39,10 @@ class Supplies:
         constraints: Iterable[str],
         cache_dir: str | Path,
         say: Callable[[str], None],
+        *,
+        closure: Closure | None = None,
     ) -> None:
+        self._closure = closure
         self._package = package
         self._requirements = tuple(requirements)
         self._constraints = tuple(constraints)
@@ -49,7 +55,7 @@ class Supplies:
         if piece == "package":
             return Path(self._package).read_bytes()
         if piece == "overlay":
-            return overlay(self._package, asked["version"], asked["files"])
+            return overlay(self._package, asked["version"], asked["files"], self._closure)
         if piece == "lock":
             return json.dumps(self._locked(asked["candidates"])).encode()
         if piece == "wheels":
@@ -63,7 +69,7 @@ class Supplies:
     def advise(self, version: tuple[int, int]) -> None:
         """Say, once, what of the standard library the job's Python may lack."""
         try:
-            words = advice(self._package, version, self._cache)
+            words = advice(self._package, version, self._cache, self._closure)
         except Exception as error:  # noqa: BLE001 - the job is queued, and advice is no part of it
             _log.info("there is no advice on %s: %s", self._package, error)
             return

@@ -314,8 +314,9 @@ def sum_of(array):
 
 
 def is_frame_with_ranks(seen):
-    pd.testing.assert_frame_equal(seen.value, with_ranks(FRAME))
-    return True
+    # Text has a dtype of its own from pandas 3 on: a frame that an older one made comes back as that made it.
+    pd.testing.assert_frame_equal(seen.value, with_ranks(FRAME), check_dtype=False, check_column_type=False)
+    return list(seen.value.dtypes[["value", "rank"]]) == ["float64", "float64"]
 
 
 def in_processes(method, numbers):

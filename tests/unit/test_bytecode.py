@@ -13,6 +13,8 @@ import simcluster
 from clustrix import cluster, errors
 from clustrix.config import ClusterConfig
 from clustrix.file_packaging import package_function_for_execution
+from clustrix.resources import JobOptions
+from clustrix.submission import encode_call, prepare
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 TEXT = """
@@ -75,6 +77,23 @@ def test_a_local_module_that_it_uses_comes_along(tmp_path, monkeypatch):
     info = packed(made("import of_my_own_7\ndef f(x): return of_my_own_7.twice(x)"), tmp_path)
     assert info.dependencies.local_modules == {"of_my_own_7"}
     assert info.metadata["has_dependencies"]
+
+
+def test_the_module_of_an_arguments_class_comes_along(tmp_path, monkeypatch):
+    (tmp_path / "of_my_own_8.py").write_text("class Point: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = importlib.import_module("of_my_own_8").Point()
+    call = prepare(made(), JobOptions(), ClusterConfig(local_cache_dir=str(tmp_path)))
+    whole, _ = encode_call(call, (point,), {}, {})
+    assert whole.package.dependencies.local_modules == {"of_my_own_8"}
+
+
+def test_a_class_of_the_script_is_refused_as_an_argument(tmp_path, monkeypatch):
+    call = prepare(made(), JobOptions(), ClusterConfig(local_cache_dir=str(tmp_path)))
+    point = type("Point", (), {"__module__": "__main__"})
+    monkeypatch.setattr(sys.modules["__main__"], "Point", point, raising=False)
+    with pytest.raises(errors.SerializationError, match="hold a Point of __main__"):
+        encode_call(call, (point(),), {}, {})
 
 
 def test_a_function_alone_has_no_dependencies_and_one_with_a_helper_has(tmp_path):

@@ -144,3 +144,5 @@ def test_a_script_runs_and_its_spawned_processes_find_the_rewritten_main_file(si
     assert "ZeroDivisionError" in rest
     assert "half for number in numbers if (half := 1 / number)  # one of them is 0" in rest
     assert "rewritten for Python 3.6." in done.stderr
+    lines = [number for number, line in enumerate(SCRIPT.splitlines(), 1) if "(y :=" in line or "(count :=" in line]
+    assert f"assignment expression ({script}, lines {lines[0]}, {lines[1]})" in done.stderr

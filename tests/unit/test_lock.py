@@ -99,10 +99,15 @@ def test_what_is_needed_behind_a_marker_is_decided_by_the_targets_python(cache: 
 def test_what_is_needed_in_turn_is_not_newer_than_here_where_that_can_be_met(
     here: str, is_met: bool, cache: Path, tmp_path: Path
 ) -> None:
-    for name, version, needs in (("typing-inspect", "0.9.0", "mypy-extensions >=0.3.0"), ("mypy-extensions", here, "")):
+    installed = {
+        "typing-inspect": ("0.9.0", ["mypy-extensions >=0.3.0", "typing-extensions >=3.7.4"]),
+        "mypy-extensions": (here, []),
+        "typing-extensions": ("4.5.0", []),
+    }
+    for name, (version, needs) in installed.items():
         info = tmp_path / "site-packages" / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
-        needed = f"Requires-Dist: {needs}\n" if needs else ""
+        needed = "".join(f"Requires-Dist: {line}\n" for line in needs)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}\n")
         (info / "RECORD").write_text(f"{name.replace('-', '_')}.py,,\n")
     program = (
@@ -115,6 +120,7 @@ def test_what_is_needed_in_turn_is_not_newer_than_here_where_that_can_be_met(
     assert "typing-inspect==0.9.0" in pins
     assert ("mypy-extensions==0.4.3" in pins) == is_met
     assert any(pin.startswith("mypy-extensions==") for pin in pins)
+    assert "typing-extensions==4.5.0" in pins  # what can't be met of one is no reason to let go of another
 
 
 def test_the_users_constraints_hold(cache: Path) -> None:
