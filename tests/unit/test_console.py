@@ -84,9 +84,9 @@ def test_a_program_redirected_to_stdin(tmp_path: Path, options: list[str]) -> No
     assert Packed(answer).run(2) == 7
 
 
-def test_a_program_from_a_pipe_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_a_program_from_a_pipe_has_no_text_and_goes_as_bytecode(tmp_path: Path) -> None:
     answer = run([], tmp_path, input=PROGRAM + PACK.replace("ENTRY", "f"))
-    assert "write it to a file" in answer["error"]
+    assert Packed(answer).metadata["execution_info"]["entry"]["kind"] == "bytecode"
 
 
 class Terminal:
