@@ -16,7 +16,11 @@ __all__ = ["package_with_classes"]
 
 
 def package_with_classes(
-    function: Callable[..., Any], config: Any, package: PackageInfo, classes: Iterable[type]
+    function: Callable[..., Any],
+    config: Any,
+    package: PackageInfo,
+    classes: Iterable[type],
+    include: Iterable[str] = (),
 ) -> PackageInfo:
     """The function's ``package`` with ``classes``, and what they need; itself where it has all of that.
 
@@ -26,7 +30,7 @@ def package_with_classes(
     lacking = [cls for cls in classes if not _has(package, cls)]
     if not lacking:
         return package
-    more = package_function_for_execution(function, config, classes=lacking)
+    more = package_function_for_execution(function, config, classes=lacking, include=include)
     for cls in lacking:
         if cls.__module__ == "__main__" and not _has(more, cls):
             raise SerializationError(

@@ -12,9 +12,9 @@ import importlib.util
 import io
 import operator
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cloudpickle
@@ -22,7 +22,7 @@ import cloudpickle
 from clustrix.errors import PackagingError
 from clustrix.local_modules import Import
 from clustrix.module_text import nested_codes
-from clustrix.source import plain_function, unwrap_cluster
+from clustrix.source import plain_function, submitted, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,11 +50,14 @@ def pickle_function(func: Any) -> Bytecode:
 
     :raises PackagingError: cloudpickle refuses something that it captures
     """
-    function = plain_function(func)
+    value = submitted(func)
+    function = plain_function(value)
+    if isinstance(value, MethodType):  # the runner takes a method's function, and its object is bound here
+        value = partial(value)
     buffer = io.BytesIO()
     pickler = _Pickler(buffer)
     try:
-        pickler.dump(function)
+        pickler.dump(value)
     except Exception as error:
         raise PackagingError(
             f"function {function.__qualname__!r} has no source here, and its bytecode can't be sent either: {error}. "

@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import ast
 import builtins
-import linecache
+import keyword
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.captured_values import globals_in, is_mutable, literal_source
+from clustrix.code_proof import future_features
+from clustrix.console import all_cells
 from clustrix.errors import PackagingError
 from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locate
-from clustrix.module_text import ModuleText, read_module_text, segment_text
+from clustrix.module_text import ModuleText, segment_text
+from clustrix.rebuilt_values import Rebuilder, cells_of
 from clustrix.scopes import NamesRead, names_read
 from clustrix.source import (
     NoSourceError,
     Source,
     find_class_source,
     find_source,
-    future_features,
+    is_importable,
+    is_known_by_name,
     is_own_decorator,
     objects_inside,
+    own_source,
     plain_function,
-    same_code,
+    submitted,
     undecorated,
     unwrap_cluster,
 )
@@ -48,25 +53,42 @@ _MISSING = object()
 
 @dataclass
 class Definition:
-    """A statement of the main file that defines ``name``; ``source`` is None where it is neither def nor class."""
+    """A statement of the main file that defines ``name``; ``source`` is None where the user's files have no such.
+
+    A rebuilt one comes after the bindings that it reads.
+    """
 
     name: str
     text: str
     names: NamesRead
     source: Source | None = None
+    is_rebuilt: bool = False
+
+    def is_of(self, source: Source | None) -> bool:
+        return source is not None and self.source is not None and self.source.node is source.node
+
+    @property
+    def is_class(self) -> bool:
+        return self.source is not None and isinstance(self.source.node, ast.ClassDef)
+
+    @property
+    def is_decorated(self) -> bool:
+        return self.source is not None and bool(getattr(self.source.node, "decorator_list", ()))
 
 
 @dataclass
 class Closure:
     """All that a function reaches.
 
+    ``entry_name`` is what a job calls, ``source`` its function's (None: that is imported) and ``place`` where it stands.
     ``undefined`` are names that nothing defines here; ``bindings`` names of values that travel beside the package, which
     ``current_bindings()`` gives as they are now; ``is_unchanged()`` turns false once a global or a cell that was
     looked up means something else.
     """
 
     entry_name: str
-    source: Source
+    source: Source | None
+    place: str
     futures: tuple[str, ...]
     definitions: dict[str, Definition] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
@@ -87,40 +109,44 @@ class Closure:
 
 
 def reach(func: Any, classes: Iterable[type] = ()) -> Closure:
-    """The closure of a function that the job can't import from a module, with ``classes`` that only its arguments need.
+    """The closure of a callable that the job can't import from a module, with ``classes`` that only its arguments need.
 
     :raises PackagingError: something that it reaches can't come along; the message names it
     """
-    return _Search(plain_function(func)).run(classes)
+    return _Search(submitted(func)).run(classes)
 
 
 class _Search:
-    """The state of one search: values by name, and the definitions whose names are still to be looked up."""
+    """The state of one search: values by name, and the definitions whose names are still to be looked up.
 
-    def __init__(self, function: FunctionType) -> None:
-        source = find_source(function)
-        self.function = function
-        self.owner = _inner_function(function, source)
-        self.globals = self.owner.__globals__
+    It is the ``MainFile`` of the values that have to be rebuilt.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.function = plain_function(value)
+        source = _source_of(value, self.function)
+        self.owner = _inner_function(self.function, source) if source is not None else self.function
+        self.globals = self.owner.__globals__ if source is not None else vars(sys.modules["__main__"])
         self.module_name = str(self.globals.get("__name__", "__main__"))
         self.package = _package_of(self.globals)
-        self.texts = _texts_around(source.module)
-        self.closure = Closure(source.name, source, future_features(self.owner.__code__.co_flags))
+        self.texts = _texts_around(source.module) if source is not None else ()
+        code = self.owner.__code__
+        place = f"{source.path}, line {source.first_line}" if source else f"{code.co_filename}, {code.co_firstlineno}"
+        futures = future_features(code.co_flags) if source is not None else ()
+        self.postponed_annotations = "annotations" in futures
+        self.closure = Closure(self.function.__name__, source, place, futures)
         self.values: dict[str, Any] = {}
         self.lookups: dict[str, Callable[[], Any]] = {}
         self.holders: dict[int, str] = {}  # id of a mutable literal -> its first name
         self.pending: list[tuple[Definition, Mapping[str, Any]]] = []
         self.statements = [item for text in self.texts for item in imports_in(text.tree, self.package, as_main=True)]
+        self.generated: set[str] = set()  # names that the rebuilder has given
+        self.rebuilder = Rebuilder(self)
 
     def run(self, classes: Iterable[type]) -> Closure:
-        closure, function = self.closure, self.function
-        outer, _, method = self.owner.__qualname__.rpartition(".")
-        if method and outer and "<locals>" not in outer and closure.source.name == method:
-            closure.entry_name = self.owner.__qualname__
-            self._resolve(outer.partition(".")[0], {}, "the class of the function")
-        else:
-            self.values[closure.source.name] = function
-            self._define(self._definition(closure.source, is_entry=True), _cells(self.owner))
+        closure = self.closure
+        closure.entry_name = self._entry()
         for cls in classes:
             if cls.__module__ != "__main__":
                 self.closure.binding_imports.append(Import(cls.__module__, is_optional=True))
@@ -131,15 +157,126 @@ class _Search:
             for name in sorted(self._wanted(definition)):
                 self._resolve(name, cells, definition.name)
         closure.undefined -= {name for item in closure.definitions.values() for name in item.names.assigned}
+        if not any(_has_annotations(item.text) for item in closure.definitions.values()):
+            closure.futures = tuple(name for name in closure.futures if name != "annotations")  # 3.6 doesn't know it
         lookups = {name: self.lookups[name] for name in closure.bindings}
         closure.current_bindings = lambda: {name: look() for name, look in lookups.items()}
         return closure
 
+    def _entry(self) -> str:
+        """Put the callable itself into the main file; its name there."""
+        source = self.closure.source
+        if isinstance(self.value, type):
+            return self._name_of_class(self.value)
+        if not isinstance(self.value, FunctionType) or source is None:
+            return self.rebuilder.entry(self.value)
+        outer, _, method = self.owner.__qualname__.rpartition(".")
+        if method and outer and "<" not in self.owner.__qualname__ and source.name == method:
+            self._resolve(outer.partition(".")[0], {}, "the class of the function")
+            return self.owner.__qualname__
+        if source.is_top_level and is_known_by_name(self.owner, self.owner):
+            self.values[source.name] = self.function
+            self._define(self._definition(source, is_entry=True), cells_of(self.owner))
+            return source.name
+        return self.rebuilder.expression(self.value, source.name)
+
+    def _name_of_class(self, cls: type) -> str:
+        name = self.name_of(cls, cls.__name__)
+        if name is None:
+            raise self.error(f"class {cls.__qualname__!r} can't be imported. Define it at module level.")
+        return name
+
+    # What the values that are rebuilt need of the main file.
+
+    def is_free(self, name: str) -> bool:
+        taken = name in self.values or name in self.closure.definitions or name in self.closure.imports
+        return not (taken or name in self.globals or hasattr(builtins, name) or keyword.iskeyword(name))
+
+    def is_constant(self, name: str, text: str) -> bool:
+        return self.closure.constants.get(name) == text
+
+    def name_of(self, value: Any, wanted: str) -> str | None:
+        if not isinstance(value, type | FunctionType | BuiltinFunctionType | ModuleType):
+            name = next((name for name, known in self.values.items() if known is value), None)
+            return name if name is not None and _is_object(value) else None
+        qualname = str(getattr(value, "__qualname__", ""))
+        if not isinstance(value, ModuleType) and (self._is_here(value) or value.__module__ == self.module_name):
+            return self._name_here(value, qualname, wanted)
+        if isinstance(value, FunctionType) and self.rebuilder.is_made(value):
+            return None
+        if getattr(builtins, qualname, None) is value:
+            return qualname
+        root = qualname.partition(".")[0]
+        name = wanted if wanted and self.is_free(wanted) else f"_clustrix_{(root or value.__name__).replace('.', '_')}"
+        if isinstance(value, ModuleType):
+            if sys.modules.get(value.__name__) is not value or value.__name__ == "__main__":
+                raise self.error(f"{wanted!r} is the module {value.__name__!r}, which can't be imported by its name.")
+            self.require(name, Import(value.__name__, "", name))
+            return name
+        module = str(value.__module__)
+        found: Any = sys.modules.get(module)
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        if unwrap_cluster(getattr(found, "__func__", found)) is not value:
+            return None
+        if name != wanted or "." in qualname:
+            name = f"_clustrix_{module.replace('.', '_')}_{root}"
+        self.require(name, Import(module, root, name))
+        return name + qualname[len(root) :]
+
+    def _name_here(self, value: Any, qualname: str, wanted: str) -> str | None:
+        """Of the file's own: a module-level definition by its name, a class within a function by its own or ``wanted``."""
+        if isinstance(value, type) and "<locals>" in qualname:
+            name = value.__name__
+            if self.values.setdefault(name, value) is not value:
+                raise self.error(f"two classes {name!r} are needed. Rename one of them.")
+            self._as_class(name, value)
+            return name
+        if isinstance(value, FunctionType) and self.rebuilder.is_made(value):
+            known = next((name for name, item in self.values.items() if item is value), None)
+            if known is None and value.__code__.co_name == "<lambda>" and wanted and self.globals.get(wanted) is value:
+                self._resolve(wanted, {}, "it")
+                return wanted
+            return known
+        if isinstance(value, FunctionType):  # a decorator's wrapper goes by the name of what it wraps
+            known_by = [item for item in objects_inside(value) if isinstance(item, FunctionType)]
+            qualname = next((item.__qualname__ for item in known_by if is_known_by_name(value, item)), qualname)
+        self._resolve(qualname.partition(".")[0], {}, "a captured value")
+        return qualname
+
+    def define(self, name: str, text: str, names: NamesRead, source: Source | None, *, is_rebuilt: bool) -> None:
+        self.generated.add(name)
+        self._define(Definition(name, text, names, source, is_rebuilt=is_rebuilt), {})
+
+    def know(self, name: str, value: Any) -> None:
+        self.generated.add(name)
+        self.values.setdefault(name, value)
+
+    def bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        self.know(name, value)
+        self.lookups[name] = look
+        self._bind(name, value, look)
+
+    def assign(self, name: str, text: str, value: Any) -> None:
+        self.know(name, value)
+        self.closure.constants[name] = text
+
+    def watch(self, check: Callable[[], bool]) -> None:
+        self.closure.checks.append(check)
+
+    def require(self, name: str, item: Import) -> None:
+        self.generated.add(name)
+        self.closure.imports[name] = [item]
+
+    def error(self, reason: str) -> PackagingError:
+        return PackagingError(
+            f"function {self.function.__qualname__!r} ({self.closure.place}) can't be packed: {reason}"
+        )
+
     def _wanted(self, definition: Definition) -> set[str]:
         names = definition.names
-        has_readers = definition.source is None or bool(definition.source.node.decorator_list)
-        is_class = definition.source is not None and isinstance(definition.source.node, ast.ClassDef)
-        perhaps = names.assigned | (names.hints if has_readers or is_class else set())
+        has_readers = definition.source is None or definition.is_decorated or definition.is_class
+        perhaps = names.assigned | (names.hints if has_readers else set())
         return names.all | {name for name in perhaps if name in self.globals}
 
     def _resolve(self, name: str, cells: Mapping[str, Any], reader: str) -> None:
@@ -148,6 +285,8 @@ class _Search:
             return
         look = _lookup(name, cells, self.globals)
         value = look()
+        if name in self.generated and (value is _MISSING or unwrap_cluster(value) is self.values.get(name)):
+            return
         if value is _MISSING:
             self.closure.checks.append(lambda: look() is _MISSING)
             if not hasattr(builtins, name):
@@ -157,7 +296,7 @@ class _Search:
         if name in self.values:
             known = self.values[name]
             if known is not value and not any(inner is known for inner in objects_inside(value)):
-                raise self._error(f"{name!r} means one thing in {reader!r} and another elsewhere. Rename one of them.")
+                raise self.error(f"{name!r} means one thing in {reader!r} and another elsewhere. Rename one of them.")
             return
         self.values[name] = value
         self.lookups[name] = look
@@ -168,6 +307,12 @@ class _Search:
             if place(name, value):
                 self.closure.checks.append(lambda: unwrap_cluster(look()) is value)
                 return
+        if self.rebuilder.needs_rebuilding(value) and not self._as_assignment(name, value):
+            del self.values[name]  # or it would be found as its own definition
+            self.rebuilder.define(name, value)
+            self.values[name] = value
+            self.closure.checks.append(lambda: unwrap_cluster(look()) is value)
+            return
         text = literal_source(value)
         if text is not None and not self._is_shared(name, value):
             self.closure.constants[name] = text
@@ -189,12 +334,14 @@ class _Search:
         if isinstance(value, ModuleType):
             named = value.__name__
             if named == "__main__" or sys.modules.get(named) is not value:
-                raise self._error(f"{name!r} is the module {named!r}, which can't be imported by its name.")
+                raise self.error(f"{name!r} is the module {named!r}, which can't be imported by its name.")
             self.closure.imports[name] = [Import(named, "", name if name != named else "")]
             return True
         module: Any = getattr(value, "__module__", None)
         qualname: Any = getattr(value, "__qualname__", None)
         if not isinstance(module, str) or not isinstance(qualname, str) or self._is_here(value):
+            return False
+        if module == self.module_name:  # a library's wrapper around a definition of this file
             return False
         if getattr(sys.modules.get(module), qualname, None) is not value:
             return False
@@ -217,30 +364,20 @@ class _Search:
         return True
 
     def _as_function(self, name: str, value: Any) -> bool:
-        here = [item for item in objects_inside(value) if isinstance(item, FunctionType) and self._is_here(item)]
-        if isinstance(value, FunctionType) and self._is_here(value):
-            if value.__code__.co_name == "<lambda>":
-                if self._as_assignment(name, value):
-                    return True
-                find_source(value)  # raises
-            source = find_source(value)
-        elif here and any(name in text.definitions for text in self.texts):
-            source = find_source(here[0])
-            if source.name != name:
-                return False
-        else:
+        if self.rebuilder.is_made(value):
             return False
-        if any(isinstance(item, FunctionType) and item.__name__ == source.name for item in here):
-            function = next(item for item in here if item.__code__.co_name == source.name)
-        else:
-            function = here[0]
-        if source.name != name and "<locals>" in function.__qualname__ and name in self.globals:
-            raise self._error(
-                f"{name!r} is a function that was made within {function.__qualname__.partition('.')[0]!r}, which is "
-                "not supported yet. Define it at module level, or import it from a module."
-            )
-        self._define(self._definition(source), _cells(function))
+        here = [item for item in objects_inside(value) if isinstance(item, FunctionType) and self._is_here(item)]
+        is_named = any(name in text.definitions for text in self.texts)
+        if not here or not (is_named or (isinstance(value, FunctionType) and self._is_here(value))):
+            return False
+        source = find_source(here[0])
+        if source.name != name and not isinstance(value, FunctionType):
+            return False
+        function = next((item for item in here if item.__code__.co_name == source.name), here[0])
+        self._define(self._definition(source), cells_of(function))
         self._alias(name, source.name, value)
+        if hasattr(value, "registry") and hasattr(value, "dispatch"):
+            self.rebuilder.register(name, value)
         return True
 
     def _as_assignment(self, name: str, value: Any) -> bool:
@@ -249,18 +386,12 @@ class _Search:
         if not is_declared and not (isinstance(value, type | FunctionType) and self._is_here(value)):
             return False
         found = [(text, node) for text in self.texts for node in text.assignments.get(name, ())]
-        if len(found) != 1:
+        if isinstance(value, FunctionType):
+            own = own_source(value).node
+            found = [(text, node) for text, node in found if node.value is own]
+        if not found or len({segment_text(text, node) for text, node in found}) > 1:  # a cell may have run twice
             return False
-        text, node = found[0]
-        if isinstance(value, FunctionType) and not (
-            isinstance(node.value, ast.Lambda)
-            and any(
-                same_code(code, value.__code__)
-                for code in text.codes("<lambda>")
-                if code.co_firstlineno == node.value.lineno
-            )
-        ):
-            return False
+        text, node = found[-1]
         statement = Definition(name, segment_text(text, node), names_read(node))
         self._define(statement, {})
         return True
@@ -293,7 +424,7 @@ class _Search:
         return True
 
     def _definition(self, source: Source, *, is_entry: bool = False) -> Definition:
-        decorators = source.node.decorator_list
+        decorators = source.decorators
         own = [node for node in decorators if is_own_decorator(node, self.globals, source.module)]
         if own and is_entry:  # what is above @cluster runs around the call, on the client
             own = decorators[: decorators.index(own[-1]) + 1]
@@ -301,9 +432,9 @@ class _Search:
         node = ast.parse(text).body[0]
         names = names_read(node, postponed_annotations="annotations" in self.closure.futures)
         if names.rebound:
-            raise self._error(
+            raise self.error(
                 f"{source.name!r} ({source.path}, line {source.first_line}) rebinds {min(names.rebound)!r} of the "
-                "function around it (nonlocal), which is not supported. Return the value instead."
+                "function around it (nonlocal) from within a class. Keep it in an attribute instead."
             )
         return Definition(source.name, text, names, source)
 
@@ -311,14 +442,15 @@ class _Search:
         known = self.closure.definitions.get(definition.name)
         if known is not None:
             if known.text != definition.text:
-                raise self._error(f"two different definitions of {definition.name!r} are needed. Rename one of them.")
+                raise self.error(f"two different definitions of {definition.name!r} are needed. Rename one of them.")
             return
         self.closure.definitions[definition.name] = definition
-        self.pending.append((definition, cells))
+        if not definition.is_rebuilt:
+            self.pending.append((definition, cells))
         tree = ast.parse(definition.text)
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
-                raise self._error(
+                raise self.error(
                     f"{definition.name!r} has a relative import (line {node.lineno} of it), which a main file can't "
                     "have. Write the package's full name."
                 )
@@ -339,7 +471,7 @@ class _Search:
         if name != defined:
             current = unwrap_cluster(self.globals.get(defined, value))
             if current is not value:
-                raise self._error(f"{name!r} is an earlier {defined!r}, which was defined again. Rename one of them.")
+                raise self.error(f"{name!r} is an earlier {defined!r}, which was defined again. Rename one of them.")
             self.values.setdefault(defined, value)
             text = f"{name} = {defined}\n"
             self.closure.definitions[name] = Definition(name, text, NamesRead(early={defined}))
@@ -349,11 +481,17 @@ class _Search:
             return value.__globals__ is self.globals
         return getattr(value, "__module__", None) == self.module_name
 
-    def _error(self, reason: str) -> PackagingError:
-        source = self.closure.source
-        return PackagingError(
-            f"function {self.function.__qualname__!r} ({source.path}, line {source.first_line}) can't be packed: {reason}"
-        )
+
+def _source_of(value: Any, function: FunctionType) -> Source | None:
+    """The source of what is submitted; None if that is something around a function that the job can import."""
+    if not isinstance(value, FunctionType) and is_importable(function):
+        return None
+    return find_source(function)
+
+
+def _is_object(value: Any) -> bool:
+    """Whether it matters which one of equal values it is."""
+    return is_mutable(value) or literal_source(value) is None
 
 
 def _inner_function(function: FunctionType, source: Source) -> FunctionType:
@@ -400,18 +538,27 @@ def _contents(cell: Any) -> Any:
         return _MISSING
 
 
-def _cells(function: FunctionType) -> dict[str, Any]:
-    return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-
-
 def _class_cells(cls: type) -> dict[str, Any]:
     cells: dict[str, Any] = {}
+    if _is_local(cls):  # what the class statement read of the function around it is in no cell
+        cells.update((base.__name__, CellType(base)) for base in (*cls.__bases__, type(cls)) if _is_local(base))
     for value in vars(cls).values():
         function = getattr(value, "__func__", value)
         if isinstance(function, FunctionType):
-            cells.update(_cells(function))
+            cells.update(cells_of(function))
     cells.pop("__class__", None)
     return cells
+
+
+def _is_local(cls: type) -> bool:
+    return "<locals>" in cls.__qualname__
+
+
+def _has_annotations(text: str) -> bool:
+    return any(
+        isinstance(node, ast.AnnAssign) or getattr(node, "annotation", None) or getattr(node, "returns", None)
+        for node in ast.walk(ast.parse(text))
+    )
 
 
 def _package_of(names: Mapping[str, Any]) -> str:
@@ -423,6 +570,4 @@ def _texts_around(module: ModuleText) -> tuple[ModuleText, ...]:
     """The file itself; for a notebook cell all cells that there are, in the order they were run."""
     if module.is_file:
         return (module,)
-    cells = [path for path, entry in list(linecache.cache.items()) if len(entry) == 4 and entry[1] is None]
-    texts = [read_module_text(path, module.flags) for path in cells]
-    return (*(text for text in texts if text is not None and text is not module and not text.is_file), module)
+    return (*(text for text in all_cells(module.flags) if text is not module), module)

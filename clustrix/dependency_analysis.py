@@ -8,11 +8,13 @@ import warnings
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.closure import Closure, reach
 from clustrix.errors import PackagingError
 from clustrix.file_access import FileReference, FilesystemCall, file_references_in, filesystem_calls_in
+from clustrix.inclusion import included
 from clustrix.local_modules import (
     Import,
     ModuleSet,
@@ -24,11 +26,18 @@ from clustrix.local_modules import (
 )
 from clustrix.module_text import DefinitionNode, ModuleText, literal_or_none, read_module_text, segment_text
 from clustrix.scopes import names_read
-from clustrix.source import NoSourceError, Source, find_source, objects_inside, plain_function, unwrap_cluster
+from clustrix.source import (
+    NoSourceError,
+    Source,
+    find_source,
+    objects_inside,
+    plain_function,
+    submitted,
+    unwrap_cluster,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import FunctionType
 
     from clustrix.bytecode import Bytecode
 
@@ -105,24 +114,42 @@ def analyze_function_dependencies(func: Callable[..., Any]) -> DependencyGraph:
 
 
 class DependencyAnalyzer:
-    """Analyses functions; relative data files are looked for in ``working_directory`` (default: the current one)."""
+    """Analyses functions; relative data files are looked for in ``working_directory`` (default: the current one).
 
-    def __init__(self, working_directory: str | None = None) -> None:
+    ``include`` are modules and files that the functions need although nothing in them says so.
+    """
+
+    def __init__(self, working_directory: str | None = None, include: Iterable[str] = ()) -> None:
         self.working_directory = working_directory
+        self.include = tuple(include)
 
     def analyze_function(self, func: Callable[..., Any], classes: Iterable[type] = ()) -> DependencyGraph:
         """See analyze_function_dependencies; ``classes`` are those which only the arguments of a call need.
 
         Names that nothing defines are an UndefinedNameWarning.
         """
-        function = plain_function(func)
-        place = _importable_as(function)
         try:
-            graph = _of_main(function, classes) if place is None else _of_module(function, *place, classes)
+            return self._analyze(func, classes)
+        except RecursionError as error:
+            name = getattr(func, "__qualname__", repr(func))
+            raise PackagingError(
+                f"function {name!r} can't be packed: its source, or that of something it reaches, is nested too deeply "
+                f"(more than {sys.getrecursionlimit()} levels, see sys.setrecursionlimit). Write the expression or "
+                "the chain of elif as a loop over data."
+            ) from error
+
+    def _analyze(self, func: Callable[..., Any], classes: Iterable[type]) -> DependencyGraph:
+        value = submitted(func)
+        place = _importable_as(value) if isinstance(value, FunctionType) else None
+        root = Path(self.working_directory or Path.cwd())
+        wanted = [included(item, root) for item in self.include]
+        more = [Import(name) for item in wanted for name in item.modules]
+        try:
+            graph = _of_main(value, classes, more) if place is None else _of_module(value, *place, classes, more)
         except NoSourceError:
-            graph = _of_bytecode(function, classes)
-        graph.working_directory = str(Path(self.working_directory or Path.cwd()))
-        graph.data_files = _data_files(graph)
+            graph = _of_bytecode(value, classes, more)
+        graph.working_directory = str(root)
+        graph.data_files = _data_files(graph) | {name for item in wanted for name in item.files}
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
         graph.requires_dependencies = _requires_dependencies(graph)
         return graph
@@ -136,43 +163,55 @@ class _Unit:
     tree: ast.Module
 
 
-def _of_main(function: FunctionType, classes: Iterable[type]) -> DependencyGraph:
-    closure = reach(function, classes)
+def _of_main(value: Any, classes: Iterable[type], more: list[Import]) -> DependencyGraph:
+    closure, function = reach(value, classes), plain_function(value)
     for name in sorted(closure.undefined):
         warnings.warn(
-            f"{closure.source.name}() reads {name!r}, which is not defined here: the job will raise NameError",
+            f"{function.__name__}() reads {name!r}, which is not defined here: the job will raise NameError",
             UndefinedNameWarning,
             stacklevel=_stack_level(),
         )
-    entry = closure.definitions.get(closure.source.name)
-    definitions = [entry, *_other_definitions(closure)] if entry else list(closure.definitions.values())
-    graph = DependencyGraph(function.__name__, entry.text if entry else closure.source.text)
+    source = closure.source
+    definitions = sorted(
+        (item for item in closure.definitions.values() if not item.is_rebuilt),
+        key=lambda item: (not item.is_of(source), item.name),
+    )
+    is_own = bool(definitions) and definitions[0].is_of(source)
+    text = definitions[0].text if is_own and definitions[0].name == closure.entry_name else ""
+    graph = DependencyGraph(function.__name__, text or (source.text if source is not None else ""))
     graph.entry = {"kind": "main", "name": closure.entry_name}
     graph.closure = closure
     graph.is_unchanged = closure.is_unchanged
-    graph.modules = modules_reached([*closure.all_imports(), *closure.binding_imports])
+    graph.modules = modules_reached([*closure.all_imports(), *closure.binding_imports, *more])
     units = [_Unit(item.text, ast.parse(item.text)) for item in definitions]
     constants = {name: value[0] for name, text in closure.constants.items() if (value := _literal(text))}
     outside = [item for name in sorted(closure.imports) for item in closure.imports[name]]
-    local = {name: _shown_path(closure.source.module) for name, item in closure.definitions.items() if item.source}
+    local = {}
+    for name, item in closure.definitions.items():
+        if item.source is not None:
+            local.update(dict.fromkeys((name, item.source.name), _shown_path(item.source.module)))
+            graph.source_files.add(item.source.path)
     _describe(graph, units, constants, outside, local)
-    graph.source_files.add(closure.source.path)
+    if source is not None:
+        graph.source_files.add(source.path)
     return graph
 
 
-def _of_module(function: FunctionType, module: str, qualname: str, classes: Iterable[type]) -> DependencyGraph:
+def _of_module(
+    function: FunctionType, module: str, qualname: str, classes: Iterable[type], more: list[Import]
+) -> DependencyGraph:
     """A function that the job imports: its module comes along whole, unless it is a distribution's."""
     entry = {"kind": "module", "module": module, "name": qualname}
     place = locate(module)
     of_classes = [Import(cls.__module__, is_optional=True) for cls in classes if cls.__module__ != "__main__"]
     if place is None:
         graph = DependencyGraph(function.__name__, _source_if_any(function), entry=entry)
-        graph.modules = modules_reached([Import(module), *of_classes])
+        graph.modules = modules_reached([Import(module), *of_classes, *more])
         graph.external_dependencies = _distributions(graph.modules.external)
     else:
         source = find_source(function)
         graph = DependencyGraph(function.__name__, source.text, entry=entry)
-        graph.modules = modules_reached([Import(module), *of_classes])
+        graph.modules = modules_reached([Import(module), *of_classes, *more])
         reached = _reached_in_module(source)
         units = [_Unit(text, ast.parse(text)) for text in (segment_text(source.module, node) for node in reached)]
         package = module if place.relative_path.endswith("/__init__.py") else module.rpartition(".")[0]
@@ -187,15 +226,16 @@ def _of_module(function: FunctionType, module: str, qualname: str, classes: Iter
     return graph
 
 
-def _of_bytecode(function: FunctionType, classes: Iterable[type]) -> DependencyGraph:
+def _of_bytecode(value: Any, classes: Iterable[type], more: list[Import]) -> DependencyGraph:
     """A function that is, or reaches, one without source. It is pickled anew each time, for its globals are in the bytes."""
     from clustrix.bytecode import MAGIC, pickle_function  # noqa: PLC0415 - cloudpickle is seldom needed
 
+    function = plain_function(value)
     entry = {"kind": "bytecode", "name": function.__qualname__, "magic": MAGIC}
     graph = DependencyGraph(function.__name__, "", entry=entry)
-    graph.bytecode = pickle_function(function)
+    graph.bytecode = pickle_function(value)
     of_classes = [Import(cls.__module__, is_optional=True) for cls in classes if cls.__module__ != "__main__"]
-    graph.modules = modules_reached([*graph.bytecode.imports, *of_classes])
+    graph.modules = modules_reached([*graph.bytecode.imports, *of_classes, *more])
     _describe(graph, [], {}, graph.bytecode.imports, {})
     return graph
 
@@ -203,10 +243,12 @@ def _of_bytecode(function: FunctionType, classes: Iterable[type]) -> DependencyG
 def _requires_dependencies(graph: DependencyGraph) -> bool:
     """Whether more comes along than the function itself, or the module that it is imported from."""
     own = graph.entry.get("module", "")
-    name = graph.closure.source.name if graph.closure is not None else graph.function_name
+    name = graph.function_name
     calls = any(not (call.defined_in_scope and call.function_name == name) for call in graph.local_function_calls)
     modules = any(module != own and not own.startswith(f"{module}.") for module in graph.local_modules)
-    defined = graph.closure is not None and any(item.source for item in _other_definitions(graph.closure))
+    defined = graph.closure is not None and any(
+        item.source is not None and not item.is_of(graph.closure.source) for item in graph.closure.definitions.values()
+    )
     if graph.bytecode is not None:
         defined = not graph.bytecode.is_alone
     return calls or modules or defined or bool(graph.data_files)
@@ -278,17 +320,13 @@ def _importable_as(function: FunctionType) -> tuple[str, str] | None:
 
 def _reached_in_module(source: Source) -> list[DefinitionNode]:
     """The function, and what it reaches of its own file's definitions, by name."""
-    reached: list[DefinitionNode] = [source.node]
+    reached: list[DefinitionNode] = [] if isinstance(source.node, ast.Lambda) else [source.node]
     seen = {source.name} if source.is_top_level else set()
     for node in reached:
         for name in sorted(names_read(node).all - seen):
             seen.add(name)
             reached += source.module.definitions.get(name, [])[-1:]
     return reached
-
-
-def _other_definitions(closure: Closure) -> list[Any]:
-    return [closure.definitions[name] for name in sorted(closure.definitions) if name != closure.source.name]
 
 
 def _imports_outside(module: ModuleText) -> list[ast.stmt]:

@@ -156,9 +156,10 @@ def _strategy(call: PreparedCall) -> list[str]:
         ]
     if graph.closure is None:
         return [f"source: the job imports {graph.entry['name']} from the module {graph.entry['module']}"]
-    source = graph.closure.source
+    if graph.closure.source is None:
+        return ["an object around a function that the job imports"]
     return [
-        f"source: {source.path}, line {source.first_line}, which is the function's own (compiled again, its code is equal)",
+        f"source: {graph.closure.place}, which is the function's own (compiled again, its code is equal)",
         "the job's Python compiles it before it is queued; what that rejects is an error then",
     ]
 

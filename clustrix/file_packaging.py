@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.dependency_analysis import DependencyAnalyzer, DependencyGraph
@@ -20,13 +21,12 @@ from clustrix.errors import PackagingError
 from clustrix.main_file import definition_order, render_main_file
 from clustrix.package_store import Member, package_path, store, touch
 from clustrix.requirements import requirements_for
-from clustrix.source import plain_function
+from clustrix.source import plain_function, submitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import FunctionType
 
-    _Key = tuple[FunctionType, str, tuple[type, ...]]
+    _Key = tuple[FunctionType, str, tuple[type, ...], tuple[str, ...]]
 
 __all__ = [
     "LARGEST_DATA_FILE",
@@ -78,8 +78,11 @@ def package_function_for_execution(
     func_kwargs: Mapping[str, Any] | None = None,
     *,
     classes: Iterable[type] = (),
+    include: Iterable[str] = (),
 ) -> PackageInfo:
     """Pack a function, and ``classes`` that only the arguments of its calls need; nothing is connected to.
+
+    ``include`` are modules, and files below the working directory, that come along though nothing mentions them.
 
     Of the configuration ``local_work_dir``, ``local_cache_dir`` and ``environment_variables`` are read; all its fields
     but the secret ones enter ``config_hash``.
@@ -87,7 +90,7 @@ def package_function_for_execution(
     :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
     """
     context = create_execution_context(cluster_config, func_args, func_kwargs)
-    return FilePackager().package_function(func, context, classes)
+    return FilePackager(include).package_function(func, context, classes)
 
 
 def create_execution_context(
@@ -105,7 +108,13 @@ def create_execution_context(
 
 
 class FilePackager:
-    """Packs functions. What was packed is remembered by the process, and valid while nothing it depends on changed."""
+    """Packs functions. What was packed is remembered by the process, and valid while nothing it depends on changed.
+
+    ``include`` are modules and files that come along though nothing mentions them.
+    """
+
+    def __init__(self, include: Iterable[str] = ()) -> None:
+        self.include = tuple(include)
 
     def package_function(
         self, func: Callable[..., Any], context: ExecutionContext, classes: Iterable[type] = ()
@@ -114,14 +123,16 @@ class FilePackager:
 
         :raises PackagingError: (a ValueError) the function, or something it needs, can't be packed
         """
-        function = plain_function(func)
+        function = submitted(func)
         debug = os.environ.get("CLUSTRIX_DEBUG_PACKAGING") == "1"
         more = tuple(sorted(classes, key=lambda cls: (cls.__module__, cls.__qualname__)))
-        key = (function, context.working_directory, more)
-        contents = _remembered(key)
+        # A partial or a bound method is mostly a new object each time, and may hold large values.
+        key = (function, context.working_directory, more, self.include) if isinstance(function, FunctionType) else None
+        contents = _remembered(key) if key else None
         if contents is None:
-            contents = _pack(function, context.working_directory, more)
-            _remember(key, contents)
+            contents = _pack(function, context.working_directory, more, self.include)
+            if key:
+                _remember(key, contents)
         if debug:
             _log_decisions(contents)
         cache_dir = _field(context.cluster_config, "local_cache_dir")
@@ -167,8 +178,8 @@ def _remember(key: _Key, contents: _Contents) -> None:
             _memory.popitem(last=False)
 
 
-def _pack(function: FunctionType, working_directory: str, classes: tuple[type, ...]) -> _Contents:
-    graph = DependencyAnalyzer(working_directory).analyze_function(function, classes)
+def _pack(function: Any, working_directory: str, classes: tuple[type, ...], include: tuple[str, ...]) -> _Contents:
+    graph = DependencyAnalyzer(working_directory, include).analyze_function(function, classes)
     members = _module_members(graph) + _data_members(graph)
     order: list[str] = []
     if graph.closure is not None:
@@ -181,7 +192,7 @@ def _pack(function: FunctionType, working_directory: str, classes: tuple[type, .
         members += [_member(f"tools/{name}", content) for name, content in cloudpickle_files().items()]
     entry = _member("entry", _json(graph.entry))
     package_id = _digest(_json(sorted((item.name, item.digest) for item in [*members, entry])))[:16]
-    metadata = _metadata(package_id, function, graph, order)
+    metadata = _metadata(package_id, plain_function(function), graph, order)
     described = _member("metadata.json", _json(metadata))
     modules = graph.modules
     return _Contents(
@@ -262,20 +273,31 @@ def _data_members(graph: DependencyGraph) -> list[Member]:
     members = []
     for name in sorted(graph.data_files):
         path = Path(graph.working_directory) / name
-        size = path.stat().st_size
-        if size > LARGEST_DATA_FILE:
-            raise PackagingError(
-                f"function {graph.function_name!r} reads {name!r}, which has {size} bytes; at most {LARGEST_DATA_FILE} are "
-                "packed. Put it on the cluster and give its path there as an argument."
-            )
-        members.append(Member(f"data/{name}", _digest(path.read_bytes()), path=str(path)))
+        reads = f"function {graph.function_name!r} reads {name!r}, which"
+        try:
+            name.encode()
+            size = path.stat().st_size
+            if size > LARGEST_DATA_FILE:
+                raise PackagingError(
+                    f"{reads} has {size} bytes; at most {LARGEST_DATA_FILE} are packed. Put it on the cluster and give its "
+                    "path there as an argument."
+                )
+            members.append(Member(f"data/{name}", _digest(path.read_bytes()), path=str(path)))
+        except OSError as error:
+            raise PackagingError(f"{reads} can't be read here: {error}. Restore it, or make it readable.") from error
+        except UnicodeEncodeError as error:
+            raise PackagingError(f"{reads} has a name that is not Unicode. Rename it.") from error
     return members
 
 
 def _stamps(graph: DependencyGraph) -> dict[str, tuple[int, int] | None]:
     """The state of each file that the package was made from, and of those that would belong to it if they existed."""
     root = Path(graph.working_directory)
-    paths = [*graph.source_files, *(str(root / item.path) for item in graph.file_references if item.is_relative)]
+    paths = [
+        *graph.source_files,
+        *(str(root / name) for name in graph.data_files),
+        *(str(root / item.path) for item in graph.file_references if item.is_relative),
+    ]
     return {path: _stamp(path) for path in paths}
 
 

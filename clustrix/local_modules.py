@@ -31,6 +31,7 @@ __all__ = [
     "ModuleSet",
     "dynamic_imports_in",
     "imports_in",
+    "is_importable",
     "is_local_path",
     "is_standard_library",
     "locate",
@@ -176,6 +177,11 @@ def locate(name: str) -> LocalModule | None:
         )
     relative = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
     return LocalModule(name, path, relative)
+
+
+def is_importable(name: str) -> bool:
+    """Whether a module of that name is there; imports nothing."""
+    return name in sys.modules or _spec_of(name) is not None
 
 
 @cache

@@ -21,6 +21,7 @@ def render_main_file(closure: Closure) -> str:
     :raises PackagingError: a definition needs, as it is executed, a value that can be loaded after it only
     """
     order = definition_order(closure)
+    last = _after_bindings(closure)
     constants = {**closure.constants, **_initial_values(closure)}
     blocks = [
         "".join(f"from __future__ import {name}\n" for name in closure.futures),
@@ -28,9 +29,10 @@ def render_main_file(closure: Closure) -> str:
         "".join(f"{name} = {constants[name]}\n" for name in sorted(constants)),
     ]
     text = "\n".join(block for block in blocks if block)
-    text += "".join(f"\n\n{closure.definitions[name].text}" for name in order)
+    text += "".join(f"\n\n{closure.definitions[name].text}" for name in order if name not in last)
     if closure.bindings:
         text += "\n\n" + LOAD_BINDINGS
+    text += "".join(f"\n\n{closure.definitions[name].text}" for name in order if name in last)
     return text.lstrip("\n")
 
 
@@ -55,6 +57,20 @@ def definition_order(closure: Closure) -> list[str]:
     for name in sorted(closure.definitions):
         place(name)
     return order
+
+
+def _after_bindings(closure: Closure) -> set[str]:
+    """The rebuilt values that have bindings in them."""
+    late: set[str] = set()
+    while True:
+        found = {
+            name
+            for name, item in closure.definitions.items()
+            if item.is_rebuilt and name not in late and item.names.early & (closure.bindings | late)
+        }
+        if not found:
+            return late
+        late |= found
 
 
 def _called_by(closure: Closure, names: list[str]) -> list[str]:
@@ -88,16 +104,18 @@ def _initial_values(closure: Closure) -> dict[str, str]:
     So a decorator can enter functions into a dict; at the end of the file the captured values replace all of them.
     """
     initial: dict[str, str] = {}
+    last = _after_bindings(closure)
     for definition in closure.definitions.values():
+        if definition.name in last:
+            continue
         early = sorted(definition.names.early)
-        for name in {*early, *_called_by(closure, early)} & closure.bindings:
+        for name in {*early, *_called_by(closure, early)} & (closure.bindings | last):
             text = _assigned_literal(closure, name)
             if text is not None:
                 initial[name] = text
             elif name in early:
-                source = closure.source
                 raise PackagingError(
-                    f"function {closure.entry_name!r} ({source.path}, line {source.first_line}) can't be packed: "
+                    f"function {closure.entry_name!r} ({closure.place}) can't be packed: "
                     f"{definition.name!r} uses {name!r} in a decorator, default value or class body, and {name!r} is no "
                     "literal. Move both into a module of their own, which is then imported as a whole."
                 )
@@ -105,7 +123,8 @@ def _initial_values(closure: Closure) -> dict[str, str]:
 
 
 def _assigned_literal(closure: Closure, name: str) -> str | None:
-    for node in closure.source.module.assignments.get(name, ()):
+    module = closure.source.module if closure.source is not None else None
+    for node in module.assignments.get(name, ()) if module is not None else ():
         value = literal_or_none(node.value) if node.value is not None else None
         if value is not None:
             return literal_source(value[0])

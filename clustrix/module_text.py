@@ -28,6 +28,8 @@ __all__ = [
     "nested_codes",
     "read_module_text",
     "segment_text",
+    "string_continuations",
+    "text_of_console",
     "top_level_statements",
 ]
 
@@ -82,6 +84,10 @@ class ModuleText:
         nodes = (node for node in every_statement(self.tree.body) if isinstance(node, DefinitionNode))
         return {(node.name, first_line_of(node)): node for node in nodes}
 
+    @cached_property
+    def lambdas(self) -> list[ast.Lambda]:
+        return [node for node in ast.walk(self.tree) if isinstance(node, ast.Lambda)]
+
     def codes(self, name: str) -> Iterator[CodeType]:
         """The code objects called ``name``, wherever they are nested."""
         return (code for code in nested_codes(self.code) if code.co_name == name)
@@ -94,16 +100,16 @@ def read_module_text(path: str, flags: int = 0) -> ModuleText | None:
     except (OSError, ValueError):
         return _cell_text(path, flags)
     stamp = (status.st_mtime_ns, status.st_size)
-    known = _texts.get((path, flags))
+    known = _texts.get((path, flags, ""))
     if known is not None and known.stamp == stamp:
         return known
     try:
         text = importlib.util.decode_source(Path(path).read_bytes())
         tree = ast.parse(text, path)
-    except (OSError, SyntaxError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, SyntaxError, ValueError, UnicodeDecodeError, RecursionError, MemoryError) as error:
         raise PackagingError(f"{path} can't be read as Python source: {error}. Restore the file.") from error
     found = ModuleText(path, text, tree, flags, is_file=True, stamp=stamp)
-    _texts[path, flags] = found
+    _texts[path, flags, ""] = found
     return found
 
 
@@ -115,7 +121,7 @@ def segment_text(module: ModuleText, node: ast.stmt) -> str:
     lines = module.lines[first - 1 : last]
     margin = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     if margin:
-        inside_strings = _string_continuations(node)
+        inside_strings = string_continuations(node)
         lines = [
             line
             if number in inside_strings
@@ -185,26 +191,30 @@ def is_type_checking(test: ast.expr) -> bool:
     return dotted_name(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING")
 
 
-_texts: dict[tuple[str, int], ModuleText] = {}
+_texts: dict[tuple[str, int, str], ModuleText] = {}  # by path, flags, and for what no file holds its text
 
 
 def _cell_text(path: str, flags: int) -> ModuleText | None:
     text = "".join(linecache.getlines(path))
-    if not text:
-        return None
-    known = _texts.get((path, flags))
-    if known is not None and known.text == text:
+    return text_of_console(path, text, flags) if text else None
+
+
+def text_of_console(path: str, text: str, flags: int) -> ModuleText | None:
+    """A text that no file holds; None if it is no Python: a cell with magics isn't what was compiled, and proves nothing."""
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    known = _texts.get((path, flags, text))
+    if known is not None:
         return known
     try:
         tree = ast.parse(text, path)
-    except SyntaxError:
-        return None  # a cell with magics: it is not what Python compiled, so it proves nothing
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
     found = ModuleText(path, text, tree, flags, is_file=False, stamp=(0, len(text)))
-    _texts[path, flags] = found
+    _texts[path, flags, text] = found
     return found
 
 
-def _string_continuations(node: ast.AST) -> set[int]:
+def string_continuations(node: ast.AST) -> set[int]:
     """Lines that begin within a string: their leading blanks belong to its value."""
     lines: set[int] = set()
     for part in ast.walk(node):

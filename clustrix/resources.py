@@ -30,6 +30,7 @@ class JobOptions:
     environment: str | None = None
     python: str | None = None
     requirements: Any = None
+    include: list[str] | None = None
     modules: list[str] | None = None
     environment_variables: dict[str, str] | None = None
     pre_execution_commands: list[str] | None = None
@@ -48,6 +49,12 @@ class JobOptions:
                 raise ConfigurationError(f"{name}={value!r}: allowed is a whole number of 1 or more")
         if self.python is not None and not (isinstance(self.python, str) and _VERSION.fullmatch(self.python)):
             raise ConfigurationError(f'python={self.python!r}: allowed is a version such as "3.6" or "3.6.15", as text')
+        if self.include is not None and not (
+            isinstance(self.include, list | tuple) and all(isinstance(item, str) for item in self.include)
+        ):
+            raise ConfigurationError(
+                f'include={self.include!r}: allowed is a list of modules and files, such as ["plugins", "data/a.csv"]'
+            )
         if self.parallel:
             raise ConfigurationError("parallel=True is not supported by this version yet: leave it out")
         for name in ("constraint", "reservation"):
@@ -95,7 +102,7 @@ def _check_as_field(name: str, field: str, value: Any) -> None:
 
 
 # Words of the contract that this version does not act on yet: refused, never ignored.
-_NOT_YET = ("queue", "include", "stream", "retries", "retry_policy")
+_NOT_YET = ("queue", "stream", "retries", "retry_policy")
 
 
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, Any]]:

@@ -6,22 +6,25 @@ with one name the right one is taken.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import importlib
 import inspect
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from clustrix.code_proof import future_flags, same_code
+from clustrix.console import console_texts, where_it_may_be
 from clustrix.errors import PackagingError
 from clustrix.module_text import (
     DefinitionNode,
     ModuleText,
     dotted_name,
+    every_statement,
     first_line_of,
     literal_or_none,
     nested_codes,
@@ -35,19 +38,21 @@ if TYPE_CHECKING:
 __all__ = [
     "NoSourceError",
     "Source",
+    "decorated_definition",
     "find_class_source",
     "find_source",
-    "future_features",
+    "is_importable",
+    "is_known_by_name",
     "is_own_decorator",
     "objects_inside",
+    "own_source",
     "plain_function",
-    "same_code",
+    "submitted",
     "undecorated",
     "unwrap_cluster",
 ]
 
 _OWN_PACKAGE = "clustrix"
-_ITERABLE_COROUTINE = inspect.CO_ITERABLE_COROUTINE  # types.coroutine sets it afterwards
 
 
 class NoSourceError(PackagingError):
@@ -56,7 +61,7 @@ class NoSourceError(PackagingError):
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The text of one definition with its decorators, from the first column on.
+    """The text of one definition with its decorators, from the first column on; or of a lambda, in parentheses.
 
     ``first_line`` counts from 1 in the file; ``node`` belongs to ``module.tree``, so its lines are the file's.
     """
@@ -65,12 +70,16 @@ class Source:
     text: str
     path: str
     first_line: int
-    node: DefinitionNode
+    node: DefinitionNode | ast.Lambda
     module: ModuleText = field(repr=False)
 
     @property
     def is_top_level(self) -> bool:
         return self.node in self.module.definitions.get(self.name, ())
+
+    @property
+    def decorators(self) -> list[ast.expr]:
+        return [] if isinstance(self.node, ast.Lambda) else self.node.decorator_list
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -81,20 +90,21 @@ class Source:
 def find_source(func: Any) -> Source:
     """The proven source of a function, ``@cluster`` objects unwrapped.
 
-    The source of a function that a decorator of the user's made is the whole decorated definition.
+    The source of a function that a decorator of the user's made is the whole decorated definition, where the module
+    knows the function by that definition's name.
 
     :raises PackagingError: built-in, not a function, without source, or edited since it was loaded
     """
     function = plain_function(func)
+    return decorated_definition(function) or own_source(function)
+
+
+def own_source(function: FunctionType) -> Source:
+    """The proven source of this very function, not of what it may wrap. Raises as ``find_source``."""
     found = _proven(function)
-    if found is not None and not _is_wrapper(function, found):
-        return found
-    decorated = _decorated_definition(function)
-    if decorated is not None:
-        return decorated
-    if found is not None:
-        return found
-    raise _no_proof(function)
+    if found is None:
+        raise _no_proof(function)
+    return found
 
 
 def find_class_source(cls: type, texts: tuple[ModuleText, ...]) -> Source | None:
@@ -125,8 +135,26 @@ def find_class_source(cls: type, texts: tuple[ModuleText, ...]) -> Source | None
     return proven[-1]
 
 
+def submitted(func: Any) -> Any:
+    """What is to be called in the job: ``func`` without clustrix's decorator, or the function of a decorator's object.
+
+    :raises PackagingError: it is built-in, or can't be called
+    """
+    value = unwrap_cluster(func)
+    if not isinstance(value, FunctionType | MethodType | type | partial):
+        # functools.lru_cache and the like: objects around a function, found again by the function's name.
+        for inner in objects_inside(value):
+            if isinstance(inner, FunctionType) and _named(inner) is value:
+                return inner
+    plain_function(value)  # raises
+    return value
+
+
 def plain_function(func: Any) -> FunctionType:
-    """The Python function behind ``func``, of which clustrix's own decorator is taken off."""
+    """The Python function behind ``func``: of a partial, a bound method, a class or an object that can be called.
+
+    :raises PackagingError: there is none
+    """
     function = unwrap_cluster(func)
     if isinstance(function, FunctionType):
         return function
@@ -135,22 +163,31 @@ def plain_function(func: Any) -> FunctionType:
         raise PackagingError(
             f"{name!r} is a built-in or C function and has no Python source. Call it from a function of your own."
         )
-    if isinstance(function, MethodType):
-        raise PackagingError(
-            f"{name!r} is a bound method, which is not supported yet. Call it from a function that takes the object "
-            "as an argument."
-        )
     if isinstance(function, partial):
-        raise PackagingError(
-            f"{function!r} is a partial, which is not supported yet. Submit its function and give the arguments "
-            "in the call."
-        )
-    if hasattr(function, "__wrapped__") and isinstance(function.__wrapped__, FunctionType):
-        # functools.lru_cache and friends: callable objects around a function, found again by the function's name.
-        return function.__wrapped__
+        return plain_function(function.func)
+    if isinstance(function, MethodType):
+        return plain_function(function.__func__)
+    wrapped = getattr(function, "__wrapped__", None)
+    if isinstance(wrapped, FunctionType):
+        return wrapped
+    inner = getattr(function, "__init__" if isinstance(function, type) else "__call__", None)
+    inner = unwrap_cluster(getattr(inner, "__func__", inner))
+    if isinstance(inner, FunctionType):
+        return inner
     raise PackagingError(
         f"{name!r} is an object of type {type(function).__name__!r}, not a function. Call it from a function."
     )
+
+
+def is_importable(function: FunctionType) -> bool:
+    """Whether a job can import the function by its name from a module with a file."""
+    module = sys.modules.get(function.__module__ or "")
+    if function.__module__ in ("__main__", "__mp_main__") or getattr(module, "__file__", None) is None:
+        return False
+    value: Any = module
+    for part in function.__qualname__.split("."):
+        value = getattr(value, part, None)
+    return unwrap_cluster(getattr(value, "__func__", value)) is function
 
 
 def unwrap_cluster(value: Any) -> Any:
@@ -158,22 +195,6 @@ def unwrap_cluster(value: Any) -> Any:
     while _is_own_module(type(value).__module__) and hasattr(value, "__wrapped__"):
         value = value.__wrapped__
     return value
-
-
-def same_code(one: CodeType, other: CodeType) -> bool:
-    """Equal in all that decides what the code does: not in lines and file name."""
-    return one is other or _shape(one) == _shape(other)
-
-
-def future_features(flags: int) -> tuple[str, ...]:
-    """The ``from __future__`` names in a code object's flags which an interpreter from 3.6 up doesn't have anyway."""
-    names = []
-    for name in __future__.all_feature_names:
-        feature = getattr(__future__, name)
-        mandatory = feature.getMandatoryRelease()
-        if (mandatory is None or mandatory[:2] > (3, 6)) and flags & feature.compiler_flag:
-            names.append(name)
-    return tuple(sorted(names))
 
 
 def undecorated(source: Source, drop: list[ast.expr]) -> str:
@@ -221,19 +242,18 @@ def objects_inside(value: Any, depth: int = 3) -> Iterator[Any]:
             yield from objects_inside(item, depth - 1)
 
 
-def _future_flags(code: CodeType) -> int:
-    every = 0
-    for name in __future__.all_feature_names:
-        if name != "nested_scopes":  # its flag is CO_NESTED, which says something else
-            every |= getattr(__future__, name).compiler_flag
-    return code.co_flags & every
-
-
 def _proven(function: FunctionType) -> Source | None:
+    for text in reversed(_texts_of(function)):
+        source = _proven_in(function, text)
+        if source is not None:
+            return source
+    return None
+
+
+def _proven_in(function: FunctionType, text: ModuleText) -> Source | None:
     code = function.__code__
-    text = _text_of(function)
-    if text is None:
-        return None
+    if code.co_name == "<lambda>":
+        return _proven_lambda(function, text)
     matches = [candidate for candidate in text.codes(code.co_name) if same_code(candidate, code)]
     if not matches:
         compiled = _with_pytests_asserts(function, text)
@@ -244,6 +264,28 @@ def _proven(function: FunctionType) -> Source | None:
         if node is not None and not isinstance(node, ast.ClassDef) and _defaults_match(function, node):
             return _source(text, node)
     return None
+
+
+def _proven_lambda(function: FunctionType, text: ModuleText) -> Source | None:
+    """Each lambda of the text is compiled alone: code objects have no columns before 3.11, and a line may hold several."""
+    code = function.__code__
+    same_line = [node for node in text.lambdas if node.lineno == code.co_firstlineno]
+    for node in same_line or text.lambdas:
+        if same_code(_lambda_alone(node, code.co_freevars, text), code) and _defaults_match(function, node):
+            segment = ast.get_source_segment(text.text, node) or ast.unparse(node)
+            return Source("<lambda>", f"({segment})\n", text.path, node.lineno, node, text)
+    return None
+
+
+def _lambda_alone(node: ast.Lambda, free: tuple[str, ...], text: ModuleText) -> CodeType:
+    """The lambda's code, with the variables that it takes from around it as those of a function around it."""
+    around = ast.parse("def around(): return 0").body[0]
+    assert isinstance(around, ast.FunctionDef)  # noqa: S101 - as the line above says
+    around.args.args = [ast.copy_location(ast.arg(name), node) for name in free]
+    around.body = [ast.copy_location(ast.Return(node), node)]
+    module = ast.Module([ast.fix_missing_locations(around)], [])
+    compiled = compile(module, text.path, "exec", flags=text.flags, dont_inherit=True)
+    return next(item for item in nested_codes(compiled) if item.co_name == "<lambda>")
 
 
 def _with_pytests_asserts(function: FunctionType, text: ModuleText) -> CodeType:
@@ -258,40 +300,41 @@ def _with_pytests_asserts(function: FunctionType, text: ModuleText) -> CodeType:
     return code
 
 
-def _text_of(function: FunctionType) -> ModuleText | None:
-    """The text that the function was compiled from; a script's relative name is looked up where Python started."""
-    path, flags = function.__code__.co_filename, _future_flags(function.__code__)
+def _texts_of(function: FunctionType) -> list[ModuleText]:
+    """The texts that may be the one it was compiled from; a script's relative name is looked up where Python started."""
+    path, flags = function.__code__.co_filename, future_flags(function.__code__)
     module_file = function.__globals__.get("__file__")
     if isinstance(module_file, str) and not Path(path).is_absolute() and Path(module_file).name == Path(path).name:
         path = module_file
-    return read_module_text(path, flags)
+    text = read_module_text(path, flags)
+    return [text] if text is not None else console_texts(path, flags)
 
 
-def _is_wrapper(function: FunctionType, found: Source) -> bool:
-    """A wrapper inside a decorator: wraps() gave it the name of what it wraps, or closure cells hold that."""
-    if function.__name__ != found.name or hasattr(function, "__wrapped__"):
-        return True
-    return "<locals>" in function.__qualname__ and _global_name(function) is not None
-
-
-def _global_name(function: FunctionType) -> str | None:
-    """The name under which the module knows the function: itself, or within a ``@cluster`` object."""
-    for name, value in function.__globals__.items():
-        if value is function or unwrap_cluster(value) is function:
-            return name
-    return None
-
-
-def _decorated_definition(function: FunctionType) -> Source | None:
-    """The definition whose name the wrapper has taken, or is known by in its module."""
-    names = {_global_name(function)} | ({function.__name__} - {function.__code__.co_name})
+def decorated_definition(function: FunctionType) -> Source | None:
+    """The decorated definition by whose name the function's module knows it: then a decorator put it there."""
     for inner in objects_inside(function):
-        if inner is function or not isinstance(inner, FunctionType):
+        if inner is function or not isinstance(inner, FunctionType) or not is_known_by_name(function, inner):
             continue
         source = _proven(inner)
-        if source is not None and source.name in names:
+        if source is not None and not isinstance(source.node, ast.Lambda) and source.node.decorator_list:
             return source
     return None
+
+
+def is_known_by_name(function: FunctionType, inner: FunctionType) -> bool:
+    """Whether the qualified name of ``inner`` is, in its own module, ``function`` or an object around it."""
+    if inner.__qualname__.rpartition(".")[2] != inner.__code__.co_name:  # wraps() gave it the name of what it wraps
+        return False
+    return any(item is function for item in objects_inside(_named(inner)))
+
+
+def _named(function: FunctionType) -> Any:
+    """What the function's module has under its qualified name."""
+    root, *attributes = function.__qualname__.split(".")
+    value = unwrap_cluster(function.__globals__.get(root))
+    for attribute in attributes:
+        value = inspect.getattr_static(value, attribute, None)
+    return unwrap_cluster(value)
 
 
 def _source(text: ModuleText, node: DefinitionNode) -> Source:
@@ -301,20 +344,21 @@ def _source(text: ModuleText, node: DefinitionNode) -> Source:
 def _no_proof(function: FunctionType) -> PackagingError:
     code, name = function.__code__, function.__qualname__
     where = f"{code.co_filename}, line {code.co_firstlineno}"
-    if _text_of(function) is None:
+    if not _texts_of(function):
         return NoSourceError(
-            f"function {name!r} has no source ({where} is not a file or a notebook cell). "
-            "Put it into a file and import it."
+            f"function {name!r} has no source ({where} is not a file or a notebook cell). {where_it_may_be(code.co_filename)}"
         )
-    if code.co_name == "<lambda>":
-        return PackagingError(f"the lambda at {where} can't be packed: lambdas are not supported yet. Use def.")
+    if code.co_filename.startswith("<"):
+        return PackagingError(
+            f"function {name!r} ({where}) is in none of the texts that are kept of this session. Put it into a file and import it."
+        )
     return PackagingError(
         f"function {name!r} is not what {where} says now: the file was edited after it was loaded. "
         "Start Python again, or reload the module."
     )
 
 
-def _defaults_match(function: FunctionType, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def _defaults_match(function: FunctionType, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> bool:
     """Default values are not in the code object: those which are literals are compared here."""
     values = list(function.__defaults__ or ())
     if len(values) != len(node.args.defaults):
@@ -340,12 +384,15 @@ def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
     assigned = {
         name.id for part in node.body for name in ast.walk(part) if isinstance(name, ast.Name) and _is_stored(name)
     }
+    defined = assigned | {part.name for part in every_statement(node.body) if isinstance(part, DefinitionNode)}
     for attribute, value in vars(cls).items():
         functions = [getattr(value, name, None) for name in ("__func__", "fget", "fset", "fdel")]
         for function in (value, *functions):
             if not isinstance(function, FunctionType) or function.__code__.co_filename != text.path:
                 continue
             code = function.__code__
+            if code.co_filename == "<string>" and attribute not in defined:
+                continue  # what dataclasses and the like generate has the name of what -c runs
             is_own = function.__qualname__.startswith(f"{cls.__qualname__}.")
             if not is_own and attribute in assigned:
                 continue
@@ -356,35 +403,6 @@ def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
 
 def _is_stored(name: ast.Name) -> bool:
     return isinstance(name.ctx, ast.Store)
-
-
-def _shape(code: CodeType) -> tuple[Any, ...]:
-    return (
-        code.co_name,
-        code.co_code,
-        code.co_names,
-        code.co_varnames,
-        code.co_freevars,
-        code.co_cellvars,
-        code.co_argcount,
-        code.co_posonlyargcount,
-        code.co_kwonlyargcount,
-        code.co_flags & ~_ITERABLE_COROUTINE,
-        getattr(code, "co_exceptiontable", b""),
-        tuple(_constant_shape(constant) for constant in code.co_consts),
-    )
-
-
-def _constant_shape(constant: Any) -> Any:
-    if isinstance(constant, CodeType):
-        return _shape(constant)
-    if isinstance(constant, tuple):
-        return ("tuple", *(_constant_shape(item) for item in constant))
-    if isinstance(constant, frozenset):
-        return ("frozenset", frozenset(_constant_shape(item) for item in constant))
-    if isinstance(constant, float | complex):
-        return (type(constant), repr(constant))  # 0.0 equals -0.0
-    return (type(constant), constant)
 
 
 def _is_own_module(name: str) -> bool:

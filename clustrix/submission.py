@@ -74,7 +74,7 @@ class PreparedCall:
         :raises PackagingError: a class can't be packed
         :raises SerializationError: a class of a script can't go where the function goes
         """
-        package = package_with_classes(self.function, self.config, self.package, classes)
+        package = package_with_classes(self.function, self.config, self.package, classes, self.options.include or ())
         if package is self.package:
             return self
         return PreparedCall(self.function, package, self.options, self.config, *_requirements(self.options, package))
@@ -132,7 +132,7 @@ def prepare(function: Callable[..., Any], options: JobOptions, config: ClusterCo
     _refuse_what_never_returns(function)
     config = options.applied_to(config)
     _refuse_two_environments(options, config)
-    package = package_function_for_execution(function, config)
+    package = package_function_for_execution(function, config, include=options.include or ())
     _refuse_other_bytecode(options, package)
     return PreparedCall(function, package, options, config, *_requirements(options, package))
 
@@ -201,12 +201,12 @@ def _refuse_other_bytecode(options: JobOptions, package: PackageInfo) -> None:
 
 def _refuse_what_never_returns(function: Callable[..., Any]) -> None:
     kinds = {
-        "a coroutine function": inspect.iscoroutinefunction,
         "a generator function": inspect.isgeneratorfunction,
         "an async generator function": inspect.isasyncgenfunction,
     }
     for kind, is_kind in kinds.items():
         if is_kind(function):
+            name = getattr(function, "__qualname__", repr(function))
             raise errors.PackagingError(
-                f"{function.__qualname__} is {kind}, whose value can't leave the job: call it in a function that returns plain data"
+                f"{name} is {kind}, whose value can't leave the job: call it in a function that returns plain data, such as list({name}(...))"
             )

@@ -99,7 +99,7 @@ def _call(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: S
         except Exception as error:  # noqa: BLE001 - whatever a pickle raises, it is not the function's
             return "unreadable", [("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")]
         stages.end("decode")
-        value = function(*arguments, **keywords)
+        value = _completed(function(*arguments, **keywords))
         stages.end("call")
         return "value", wire.dump_pieces(value, protocol=protocol, root="result", target=client)
     except wire.WireError as error:
@@ -110,6 +110,24 @@ def _call(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: S
         stages.end("call")
         _drop_own_frames(error)
         return "exception", wire.dump_pieces(error, protocol=protocol, target=client)
+
+
+def _completed(value: Any) -> Any:
+    """The value; that of a coroutine is what it returns in an event loop of its own."""
+    if type(value) is not types.CoroutineType:
+        return value
+    import asyncio  # noqa: PLC0415 - most functions don't wait for it
+
+    run = getattr(asyncio, "run", None)  # not in 3.6
+    if run is not None:
+        return run(value)
+    loop = asyncio.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(value)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _arguments(job: JobPaths, serialization: Serialization) -> Any:

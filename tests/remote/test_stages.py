@@ -35,6 +35,11 @@ def same(value):
 def doubled(data):
     return data * 2
 
+async def awaited(data):
+    import asyncio
+    await asyncio.sleep(0)
+    return data * 2
+
 def printing(text):
     print(text)
     os.system("echo from a shell")
@@ -149,6 +154,12 @@ class Jobs:
 @pytest.fixture
 def jobs(tmp_path):
     return Jobs(tmp_path / "jobs", MAIN)
+
+
+def test_a_coroutine_is_run_to_its_end(jobs):
+    head, body, _ = jobs.run("awaited", [1])
+    assert head["outcome"] == "value"
+    assert wire.loads(body) == [1, 1]
 
 
 @pytest.mark.parametrize("whose", ["this", "the other"])

@@ -187,25 +187,6 @@ def test_a_global_that_the_function_itself_assigns_is_defined() -> None:
     assert analyze_function_dependencies(f).imports == []
 
 
-def test_two_meanings_of_one_name_are_an_error_that_names_it() -> None:
-    def make(scale: Any) -> Any:
-        def inner() -> Any:
-            return scale
-
-        return inner
-
-    inner = make(1)
-
-    def f(scale: Any = 2) -> Any:
-        def g() -> Any:
-            return inner(), scale
-
-        return g
-
-    with pytest.raises(PackagingError, match="'scale' means one thing"):
-        analyze_function_dependencies(f())
-
-
 def test_a_modules_function_needs_its_module_and_what_that_imports(project: Callable[..., ModuleType]) -> None:
     module = project(
         {

@@ -3,120 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
-import zipfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
+from packed_script import interpreter, pack
 
-import clustrix
-
-ROOT = Path(clustrix.__file__).parents[1]
-
-PACK = """
-if __name__ == "__main__":
-    import json, pickle, sys, warnings
-    from clustrix.file_packaging import package_function_for_execution
-    class _Config:
-        local_work_dir = None
-        local_cache_dir = "unused"
-        environment_variables = {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            info = package_function_for_execution(ENTRY, _Config())
-        except ValueError as error:
-            print(json.dumps({"error": str(error), "kind": type(error).__name__}))
-            sys.exit()
-    with open(info.package_path + ".bindings", "wb") as stream:
-        pickle.dump(info.bindings, stream, 4)
-    print(json.dumps({"id": info.package_id, "path": info.package_path, "requirements": info.requirements,
-                      "bindings": sorted(info.bindings), "warnings": [str(item.message) for item in caught]}))
-"""
-
-RUN = """
-import json, runpy, sys, types
-sys.path[:0] = [sys.argv[1] + "/modules"]
-entry = json.load(open(sys.argv[1] + "/metadata.json"))["execution_info"]["entry"]
-front = types.ModuleType("clustrix")
-front.cluster = lambda function=None, **options: function or (lambda decorated: decorated)
-job = types.ModuleType("clustrix._job")
-job.load_bindings = lambda names: names.update(__import__("pickle").load(open(sys.argv[2], "rb")))
-sys.modules["clustrix"], sys.modules["clustrix._job"] = front, job
-if entry["kind"] == "main":
-    main = sys.modules["__main__"] = types.ModuleType("__main__")
-    path = sys.argv[1] + "/main.py"
-    exec(compile(open(path, encoding="utf-8").read(), path, "exec"), main.__dict__)
-    found = main
-else:
-    found = __import__(entry["module"], fromlist=["*"])
-for name in entry["name"].split("."):
-    found = getattr(found, name)
-print(json.dumps(found(*json.loads(sys.argv[3]))))
-"""
-
-
-class Packed:
-    """What a script said of its package, and the means to run it elsewhere."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        self.answer = answer
-        self.id, self.error = answer.get("id"), answer.get("error", "")
-        self.path = Path(answer.get("path", "."))
-
-    def read(self, name: str) -> str:
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.read(name).decode()
-
-    @property
-    def names(self) -> list[str]:
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.namelist()
-
-    @property
-    def metadata(self) -> Any:
-        return json.loads(self.read("metadata.json"))
-
-    def run(self, *args: Any, python: str = sys.executable) -> Any:
-        """The function's value in a fresh interpreter, far from the script's directory."""
-        place = self.path.parent / f"unpacked-{self.id}"
-        with zipfile.ZipFile(self.path) as archive:
-            archive.extractall(place)
-        (place / "data").mkdir(exist_ok=True)
-        command = [python, "-E", "-s", "-c", RUN, str(place), f"{self.path}.bindings", json.dumps(args)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=place / "data", timeout=60)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-def pack(
-    directory: Path, script: str, entry: str = "f", *, python: str = sys.executable, name: str = "script.py"
-) -> Packed:
-    """Write a script, let a real interpreter run it, and have it pack its own function ``entry``."""
-    path = directory / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(textwrap.dedent(script) + PACK.replace("ENTRY", entry), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CLUSTRIX_PACKAGE_DIR": str(directory / "packages")}
-    done = subprocess.run(
-        [python, str(path)], capture_output=True, text=True, cwd=directory, env=environment, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return Packed(json.loads(done.stdout.splitlines()[-1]))
-
-
-def interpreter(version: str) -> str:
-    """A Python of that version on this machine; the test is skipped without one."""
-    places = [Path(path) for path in sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"))]
-    found = shutil.which(f"python{version}") if not places else str(places[-1])
-    if found is None:
-        pytest.skip(f"no Python {version} here")
-    return found
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_scripts_function_runs_from_its_package_with_all_it_reaches(tmp_path: Path) -> None:
@@ -403,17 +296,10 @@ def test_a_data_file_that_is_too_large_is_an_error_with_its_name_and_size(tmp_pa
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        ("f = lambda x: x\n", "lambda"),
-        ("import functools\nf = functools.partial(int, base=2)\n", "partial"),
+        ("import functools\nf = functools.partial(int, base=2)\n", "'int'"),
         ("f = [].append\n", "built-in"),
-        ("class C:\n    def m(self): return 1\nf = C().m\n", "bound method"),
-        ("class C:\n    def __call__(self): return 1\nf = C()\n", "not a function"),
-        (
-            "def make(n):\n    def inner(): return n\n    return inner\nthree = make(3)\ndef f(): return three()\n",
-            "'three'",
-        ),
+        ("class C: pass\nf = C()\n", "not a function"),
         ("VALUE = object()\ndef f(x=VALUE): return x\n", "'VALUE'"),
-        ("def g(): return 1\nold = g\ndef g(): return 2\ndef f(): return old() + g()\n", "'g'"),
         ("def f():\n    from . import other\n", "relative import"),
     ],
 )

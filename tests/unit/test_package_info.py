@@ -207,7 +207,7 @@ def test_a_function_of_the_standard_library_needs_no_files(config: Config) -> No
 
 def test_an_error_is_both_ours_and_a_value_error(config: Config) -> None:
     with pytest.raises(PackagingError):
-        package_function_for_execution(lambda: 1, config)
+        package_function_for_execution(functools.partial(int, base=2), config)
 
 
 WARM = """

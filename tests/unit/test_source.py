@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clustrix.code_proof import future_features, same_code
 from clustrix.errors import PackagingError
-from clustrix.source import find_class_source, find_source, future_features, same_code
+from clustrix.source import find_class_source, find_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

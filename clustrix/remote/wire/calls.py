@@ -118,17 +118,17 @@ def _from_main_file(root: str, record: Dict[str, Any], loads: Loads) -> Tuple[Ca
     path = os.path.join(root, "main.py")
     with open(path, encoding="utf-8") as stream:
         text = stream.read()
-    if text.endswith(LOAD_BINDINGS):
-        text = text[: -len(LOAD_BINDINGS)]
+    # What is rebuilt from captured values comes after them, so they are loaded where the file says.
+    text = text.replace("\n" + LOAD_BINDINGS, "\n_clustrix_load_bindings(globals())\n")
     name = "clustrix_function_%s_%d" % (record["package_id"], next(_numbers))
     module = types.ModuleType(name)
     module.__file__ = path
+    load = module.__dict__.update
+    module.__dict__["_clustrix_load_bindings"] = lambda _: load(loads(record["bindings"], name))
     code = compile(text, path, "exec", dont_inherit=True)
     sys.modules[name] = module
     try:
         exec(code, module.__dict__)  # noqa: S102 - the function that was asked for
-        if record["bindings"]:
-            module.__dict__.update(loads(record["bindings"], name))
     except BaseException:
         del sys.modules[name]
         raise

@@ -1,0 +1,508 @@
+"""Values that neither source nor pickle says as a whole, put together again: made functions, partials, bound methods.
+
+Each becomes an expression over names of the main file. A function that was made as the program ran is the call of a
+factory (made_functions) with its variables; variables are literals, other definitions, or bindings.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import keyword
+import sys
+from dataclasses import dataclass
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clustrix.captured_values import is_mutable, literal_source
+from clustrix.local_modules import Import
+from clustrix.made_functions import DEFAULT, Lifted, factory_text, lifted
+from clustrix.scopes import NamesRead, names_read
+from clustrix.source import Source, decorated_definition, find_source, own_source, unwrap_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clustrix.errors import PackagingError
+
+__all__ = ["MainFile", "Rebuilder", "cells_of"]
+
+_MISSING = object()
+_LONGEST_IN_PLACE = 200
+_CACHED = type(functools.lru_cache(len))
+
+
+class MainFile(Protocol):
+    """What the search for a closure does for the values that are rebuilt."""
+
+    globals: dict[str, Any]
+    postponed_annotations: bool
+
+    def is_free(self, name: str) -> bool:
+        """Whether nothing of the main file, and no global, has this name."""
+
+    def is_constant(self, name: str, text: str) -> bool:
+        """Whether ``name`` is the constant with that text."""
+
+    def name_of(self, value: Any, wanted: str) -> str | None:
+        """A name (perhaps dotted) by which the main file knows a value that is defined or imported by name."""
+
+    def define(self, name: str, text: str, names: NamesRead, source: Source | None, *, is_rebuilt: bool) -> None:
+        """Add a definition; what a rebuilt one reads is there already."""
+
+    def bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        """Have a value travel beside the package."""
+
+    def assign(self, name: str, text: str, value: Any) -> None:
+        """Add a constant."""
+
+    def know(self, name: str, value: Any) -> None:
+        """That ``name`` stands for a value that is rebuilt."""
+
+    def watch(self, check: Callable[[], bool]) -> None:
+        """The closure is remembered while ``check()`` holds."""
+
+    def require(self, name: str, item: Import) -> None:
+        """Have ``name`` imported."""
+
+    def error(self, reason: str) -> PackagingError:
+        """The error that says which function can't be packed."""
+
+
+def cells_of(function: FunctionType) -> dict[str, Any]:
+    return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+
+
+@dataclass
+class _Group:
+    """Functions of one factory: the variable that each is bound to, further names of them, texts, other variables' cells."""
+
+    members: list[FunctionType]
+    bound: dict[FunctionType, str]
+    aliases: dict[str, str]
+    lifts: dict[str, Lifted]
+    cells: dict[str, Any]
+
+
+class Rebuilder:
+    """Writes expressions; ``main`` gets the definitions, constants and bindings that they are over."""
+
+    def __init__(self, main: MainFile) -> None:
+        self.main = main
+        self.names: dict[int, str] = {}  # id of a value -> its name in the main file
+        self.kept: list[Any] = []  # an id is a value's own while the value lives
+        self.under_way: set[int] = set()
+        self.factories: dict[str, str] = {}
+
+    def define(self, name: str, value: Any) -> None:
+        """Let ``name`` be the value."""
+        text = self.expression(value, name)
+        if text != name:
+            self._statement(name, f"{name} = {text}\n")
+
+    def register(self, name: str, function: Any) -> None:
+        """What a functools.singledispatch function does for which class: the registrations are in no definition."""
+        calls = [
+            f"{name}.register({self.expression(cls, cls.__name__)}, {self.expression(chosen, f'{cls.__name__}_of_{name}')})"
+            for cls, chosen in sorted(function.registry.items(), key=lambda item: item[0].__qualname__)
+            if cls is not object
+        ]
+        if calls:
+            place = self._free_name(f"registered_with_{name}")
+            self._statement(place, f"{place} = [{', '.join(calls)}]\n")
+        registry = dict(function.registry)
+        self.main.watch(lambda: dict(function.registry) == registry)
+
+    def entry(self, function: Any) -> str:
+        """The name of the callable that a job calls: bound arguments travel beside the package, as a call's do."""
+        name = "_clustrix_entry"
+        text = self._call(function, "entry", bind=True)
+        if isinstance(function, MethodType):  # the runner takes a method's function, and its object is bound here
+            text = f"{self._partial()}({text})"
+        self._statement(name, f"{name} = {text}\n")
+        return name
+
+    def expression(self, value: Any, hint: str, wanted: str = "", look: Callable[[], Any] | None = None) -> str:
+        """An expression for ``value``. ``hint`` is a word for it; ``wanted`` the name that it should get."""
+        value = unwrap_cluster(value)
+        if id(value) in self.names:
+            return self.names[id(value)]
+        known = self.main.name_of(value, wanted)
+        if known is not None:
+            return known
+        if not self.needs_rebuilding(value):
+            return self._captured(value, hint, look or (lambda: value), wanted)
+        if id(value) in self.under_way:
+            raise self.main.error(f"{hint!r} refers to itself through a container or a partial. Write it as a def.")
+        self.under_way.add(id(value))
+        try:
+            if isinstance(value, FunctionType):
+                return self._function(value, wanted)
+            if type(value) in (list, tuple, dict):
+                return self._container(value, hint)
+            return self._call(value, hint, bind=False)
+        finally:
+            self.under_way.discard(id(value))
+
+    def is_made(self, value: Any) -> bool:
+        """Whether a value is a Python function that its module doesn't know by its definition's name."""
+        if not isinstance(value, FunctionType):
+            return False
+        root, *attributes = value.__qualname__.split(".")
+        known = value.__globals__.get(root)
+        for attribute in attributes:
+            known = getattr(known, attribute, None)
+        if unwrap_cluster(getattr(known, "__func__", known)) is not value:
+            return decorated_definition(value) is None
+        is_here = value.__globals__ is self.main.globals
+        return is_here and find_source(value).name != [root, *attributes][-1]
+
+    def needs_rebuilding(self, value: Any, depth: int = 6) -> bool:
+        """Whether a value is, or is made of, functions that can't be pickled by their names."""
+        value = unwrap_cluster(value)
+        kind = type(value)
+        if kind is FunctionType:
+            return self.is_made(value)
+        if depth == 0:
+            return False
+        parts: Iterable[Any] = ()
+        if kind in (list, tuple):
+            parts = value
+        elif kind is dict:
+            parts = value.values()
+        elif kind is functools.partial:
+            parts = (value.func, *value.args, *value.keywords.values())
+        elif kind is MethodType:
+            parts = (value.__self__,)
+        elif kind is _CACHED:
+            return not _is_at_its_name(value)
+        return any(self.needs_rebuilding(part, depth - 1) for part in parts)
+
+    def _remember(self, value: Any, name: str) -> str:
+        self.names[id(value)] = name
+        self.kept.append(value)
+        if name.isidentifier():
+            self.main.know(name, value)
+        return name
+
+    def _captured(self, value: Any, hint: str, look: Callable[[], Any], wanted: str = "", *, bind: bool = False) -> str:
+        """A value that is a literal, or else travels beside the package."""
+        text = None if bind else literal_source(value)
+        name = wanted if wanted and self.main.is_free(wanted) else ""
+        if text is not None and not is_mutable(value):
+            self.main.watch(lambda: look() is value or literal_source(look()) == text)
+            if wanted and self.main.is_constant(wanted, text):
+                return wanted
+            if not name and len(text) < _LONGEST_IN_PLACE:
+                return text
+            name = name or self._free_name(hint)
+            self.main.assign(name, text, value)
+            return name
+        name = name or self._free_name(hint)
+        if text is None:
+            self.main.bind(name, value, look)
+        else:
+            self.main.assign(name, text, value)
+            self.main.watch(lambda: literal_source(look()) == text)
+        return self._remember(value, name)
+
+    def _call(self, value: Any, hint: str, *, bind: bool) -> str:
+        value = unwrap_cluster(value)
+        if type(value) is functools.partial:
+            function = self._call(value.func, hint, bind=bind) if bind else self.expression(value.func, hint)
+            arguments = [self._bound(item, f"{number}_of_{hint}", bind) for number, item in enumerate(value.args)]
+            arguments += [
+                f"{name}={self._bound(item, f'{name}_of_{hint}', bind)}"
+                if name.isidentifier() and not keyword.iskeyword(name)
+                else f"**{{{name!r}: {self._bound(item, f'argument_of_{hint}', bind)}}}"
+                for name, item in value.keywords.items()
+            ]
+            return f"{self._partial()}({', '.join([function, *arguments])})"
+        if isinstance(value, MethodType):
+            if getattr(value.__self__, value.__func__.__name__, None) != value:
+                raise self.main.error(
+                    f"{value!r} is a method that its object doesn't have under that name. Submit a function that "
+                    "takes the object as an argument."
+                )
+            owner = self._bound(value.__self__, f"self_of_{value.__func__.__name__}", bind)
+            return f"{owner}.{value.__func__.__name__}"
+        if type(value) is _CACHED and not _is_at_its_name(value):
+            self.main.require("_clustrix_lru_cache", Import("functools", "lru_cache", "_clustrix_lru_cache"))
+            settings = ", ".join(f"{name}={setting!r}" for name, setting in value.cache_parameters().items())
+            return f"_clustrix_lru_cache({settings})({self.expression(value.__wrapped__, hint)})"
+        return self.expression(value, f"self_of_{hint}")
+
+    def _bound(self, value: Any, hint: str, bind: bool) -> str:
+        inner = unwrap_cluster(value)
+        if bind and self.main.name_of(inner, "") is None and not self.needs_rebuilding(inner):
+            return self.names.get(id(inner)) or self._captured(inner, hint, lambda: value, bind=True)
+        return self.expression(value, hint)
+
+    def _container(self, value: Any, hint: str) -> str:
+        if isinstance(value, dict):
+            items = [
+                f"{self.expression(key, f'key_of_{hint}')}: {self.expression(item, _part(hint, key))}"
+                for key, item in value.items()
+            ]
+            text = "{" + ", ".join(items) + "}"
+        else:
+            items = [self.expression(item, f"{hint}_{number}") for number, item in enumerate(value)]
+            text = (
+                f"[{', '.join(items)}]" if isinstance(value, list) else f"({', '.join(items)}{',' * (len(items) == 1)})"
+            )
+        items_now = list(value.items()) if isinstance(value, dict) else list(value)
+        self.main.watch(lambda: (list(value.items()) if isinstance(value, dict) else list(value)) == items_now)
+        name = self._free_name(hint)
+        self._statement(name, f"{name} = {text}\n")
+        return self._remember(value, name)
+
+    def _function(self, function: FunctionType, wanted: str) -> str:
+        """The name of a made function: with what refers to it and shares its variables, one call of a factory.
+
+        Where the names of its variables are free in the main file, they are the file's, and there is no factory.
+        """
+        group = self._within(sorted(self._group_of(function), key=_place_of))
+        members, lifts, cells = group.members, group.lifts, group.cells
+        lift = lifts[group.bound[function]]
+        names = {
+            item: self._name_for(item, lifts[group.bound[item]], wanted if item is function else "") for item in members
+        }
+        for item in members:
+            self._remember(item, names[item])
+        written = {id(cell) for item in members for cell in _written(item)}
+        looks = {name: functools.partial(_contents, cell) for name, cell in cells.items()}
+        for other in lifts.values():
+            looks.update((name, functools.partial(_same, value)) for name, value in other.defaults.items())
+        arguments: dict[str, str] = {}
+        for name in sorted(looks):
+            value, look = looks[name](), looks[name]
+            if value is _MISSING:
+                self.main.watch(functools.partial(_is_missing, look))
+                continue
+            hint = f"{name.replace(DEFAULT, '')}_of_{lift.name}"
+            is_plain = name in cells and id(cells[name]) not in written and len(members) == 1
+            text = self.expression(value, hint, name if is_plain else "", look)
+            if not (is_plain and text == name):
+                arguments[name] = text
+        arguments.update(self._foreign_names(function, lifts, cells))
+        if len(members) == 1 and not arguments and (lift.is_lambda or lift.name == names[function]):
+            text = f"{names[function]} = {lift.text}" if lift.is_lambda else lift.text
+            self.main.define(names[function], text, self._names(text), own_source(function), is_rebuilt=False)
+        else:
+            self._call_factory(group, names, arguments)
+        for item in members:
+            self._attributes(item, names[item])
+        return names[function]
+
+    def _call_factory(
+        self,
+        group: _Group,
+        names: dict[FunctionType, str],
+        arguments: dict[str, str],
+    ) -> None:
+        members, lifts, bound = group.members, group.lifts, group.bound
+        label = "_".join(lifts[name].name for name in sorted(lifts))
+        is_here = members[0].__globals__ is self.main.globals
+        text_of = functools.partial(factory_text, parameters=sorted(arguments), members=lifts, aliases=group.aliases)
+        factory = self._factory(label, text_of, own_source(members[0]), is_here=is_here)
+        call = f"{factory}({', '.join(f'{name}={arguments[name]}' for name in sorted(arguments))})"
+        if len(members) == 1:
+            self._statement(names[members[0]], f"{names[members[0]]} = {call}\n")
+            return
+        everything = self._free_name(f"all_of_{label}")
+        self._statement(everything, f"{everything} = {call}\n")
+        for item in members:
+            self._statement(names[item], f"{names[item]} = {everything}[{sorted(lifts).index(bound[item])}]\n")
+
+    def _name_for(self, function: FunctionType, lift: Lifted, wanted: str) -> str:
+        for name in (wanted, lift.name):
+            if name and not (name == lift.name and lift.is_lambda) and self.main.is_free(name):
+                return name
+        return self._free_name(function.__code__.co_name)
+
+    def _within(self, members: list[FunctionType]) -> _Group:
+        every: dict[str, Any] = {}
+        for item in members:
+            for name, cell in cells_of(item).items():
+                if every.setdefault(name, cell) is not cell:
+                    raise self._clash(item, name)
+        bound: dict[FunctionType, str] = {}
+        lifts: dict[str, Lifted] = {}
+        for item in members:
+            lift = lifted(own_source(item), item, functools.partial(self._is_known, item))
+            held = sorted(name for name, cell in every.items() if _contents(cell) is item)
+            name = (held or [lift.name])[0] if lift.is_lambda else lift.name
+            if name in lifts or (name in every and name not in held):
+                raise self._clash(item, name)
+            bound[item], lifts[name] = name, lift
+        aliases = {
+            name: bound[_contents(cell)]
+            for name, cell in every.items()
+            if _is_function_in(_contents(cell), bound) and bound[_contents(cell)] != name
+        }
+        cells = {name: cell for name, cell in every.items() if name not in lifts and name not in aliases}
+        return _Group(members, bound, aliases, lifts, cells)
+
+    def _group_of(self, function: FunctionType) -> list[FunctionType]:
+        """The function, and those which refer to it in turn, or share a variable with it that one of them assigns."""
+        reached = self._reached(function)
+        for value in function.__globals__.values():
+            other = unwrap_cluster(value)
+            if self.is_made(other) and other not in reached and any(_share(other, item) for item in reached):
+                reached += [item for item in self._reached(other) if item not in reached]
+        written = {id(cell) for item in reached for cell in _written(item)}
+        ways = {item: self._reached(item) for item in reached}
+        group = [function]
+        changed = True
+        while changed:
+            changed = False
+            for other in reached:
+                if other in group:
+                    continue
+                is_within = any(other in ways[item] for item in group) and any(item in ways[other] for item in group)
+                if is_within or any(_share(item, other) & written for item in group):
+                    group.append(other)
+                    changed = True
+        return group
+
+    def _reached(self, function: FunctionType) -> list[FunctionType]:
+        """The made functions that a function reaches through its variables, itself first."""
+        found = [function]
+        for item in found:
+            for cell in item.__closure__ or ():
+                value = unwrap_cluster(_contents(cell))
+                if self.is_made(value) and value not in found:
+                    found.append(value)
+        return found
+
+    def _foreign_names(self, function: FunctionType, lifts: dict[str, Lifted], cells: dict[str, Any]) -> dict[str, str]:
+        """What a function of another module reads there, as imports from it."""
+        if function.__globals__ is self.main.globals:
+            return {}
+        module = str(function.__globals__.get("__name__"))
+        if getattr(sys.modules.get(module), "__dict__", None) is not function.__globals__:
+            raise self.main.error(f"{function.__qualname__!r} is of a module {module!r}, which can't be imported.")
+        found = {}
+        for lift in lifts.values():
+            read = names_read(ast.parse(lift.text).body[0])
+            if read.assigned:
+                raise self.main.error(
+                    f"{function.__qualname__!r} of module {module!r} assigns the global {min(read.assigned)!r}. Import "
+                    "a function that makes it, and call that in the job."
+                )
+            for name in (read.all & set(function.__globals__)) - set(cells) - set(lifts):
+                alias = f"_clustrix_{module.replace('.', '_')}_{name}"
+                self.main.require(alias, Import(module, name, alias))
+                found[name] = alias
+        return found
+
+    def _factory(self, label: str, text_of: Callable[[str], str], source: Source, *, is_here: bool) -> str:
+        """The name of the factory with that text; instances of one definition share it."""
+        number = 1
+        while True:
+            name = f"_clustrix_make_{label}" + (f"_{number}" if number > 1 else "")
+            text = text_of(name)
+            known = self.factories.setdefault(name, text)
+            if known == text:
+                names = self._names(text) if is_here else NamesRead()
+                self.main.define(name, text, names, source, is_rebuilt=False)
+                return name
+            number += 1
+
+    def _attributes(self, function: FunctionType, name: str) -> None:
+        """What wraps() and assignments put on a function."""
+        lines = []
+        if function.__name__ != function.__code__.co_name:
+            lines.append(f"{name}.__name__ = {function.__name__!r}\n")
+            lines.append(f"{name}.__doc__ = {function.__doc__!r}\n")
+        for attribute, value in vars(function).items():
+            text = self.expression(value, f"{attribute}_of_{name}")
+            is_word = attribute.isidentifier() and not keyword.iskeyword(attribute)
+            lines.append(f"{name}.{attribute} = {text}\n" if is_word else f"vars({name})[{attribute!r}] = {text}\n")
+        if lines:
+            place = self._free_name(f"attributes_of_{name}")
+            self._statement(place, "".join(lines) + f"{place} = {name}\n")
+
+    def _statement(self, name: str, text: str) -> None:
+        names = NamesRead()
+        for statement in ast.parse(text).body:
+            names.early |= names_read(statement).all
+        names.early.discard(name)
+        self.main.define(name, text, names, None, is_rebuilt=True)
+
+    def _names(self, text: str) -> NamesRead:
+        return names_read(ast.parse(text).body[0], postponed_annotations=self.main.postponed_annotations)
+
+    def _partial(self) -> str:
+        self.main.require("_clustrix_partial", Import("functools", "partial", "_clustrix_partial"))
+        return "_clustrix_partial"
+
+    def _free_name(self, hint: str) -> str:
+        word = "".join(letter if letter.isalnum() or letter == "_" else "_" for letter in hint)
+        number, name = 1, f"_clustrix_{word.replace('_clustrix_', '').strip('_')}"
+        base = name
+        while not self.main.is_free(name):
+            number += 1
+            name = f"{base}_{number}"
+        return name
+
+    def _is_known(self, function: FunctionType, annotation: ast.expr) -> bool:
+        """Whether an annotation needs nothing but globals of the main file."""
+        if self.main.postponed_annotations:
+            return True
+        names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)} - {"None"}
+        is_here = function.__globals__ is self.main.globals
+        return all((is_here and name in self.main.globals) or hasattr(builtins, name) for name in names)
+
+    def _clash(self, function: FunctionType, name: str) -> PackagingError:
+        return self.main.error(
+            f"{function.__qualname__!r} and functions that share variables with it mean different things by {name!r}. "
+            "Rename one of them."
+        )
+
+
+def _share(one: FunctionType, other: FunctionType) -> set[int]:
+    """The ids of the cells that both functions have."""
+    return {id(cell) for cell in one.__closure__ or ()} & {id(cell) for cell in other.__closure__ or ()}
+
+
+def _place_of(function: FunctionType) -> tuple[str, int]:
+    return function.__qualname__, function.__code__.co_firstlineno
+
+
+def _is_missing(look: Callable[[], Any]) -> bool:
+    return look() is _MISSING
+
+
+def _written(function: FunctionType) -> list[Any]:
+    """The cells that the function, or one within it, assigns to (``nonlocal``)."""
+    source = own_source(function)
+    node = source.node
+    if isinstance(node, ast.Lambda) or not function.__closure__:
+        return []
+    names = names_read(node).rebound
+    return [cell for name, cell in cells_of(function).items() if name in names]
+
+
+def _contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return _MISSING
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _is_function_in(value: Any, bound: dict[FunctionType, str]) -> bool:
+    return isinstance(value, FunctionType) and value in bound
+
+
+def _is_at_its_name(value: Any) -> bool:
+    return getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
+
+
+def _part(hint: str, key: Any) -> str:
+    return f"{key}_of_{hint}" if isinstance(key, str) and key.isidentifier() else f"value_of_{hint}"

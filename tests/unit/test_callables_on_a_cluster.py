@@ -1,0 +1,60 @@
+"""What is no plain function at module level runs as a job of Python 3.6 all the same."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pointed_at import pointed_at
+from workload_callables import Scale, adding, counting, later, subtract
+
+import simcluster
+from clustrix import cluster
+from clustrix.errors import PackagingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Any]:
+    with simcluster.start("slurm", nodes=1, pythons=["3.6"]) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def configured(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with pointed_at(site, tmp_path, monkeypatch, memory="300MB"):
+        yield
+
+
+CALLABLES: dict[str, Callable[[int], Any]] = {
+    "lambda": lambda x: x * 3,
+    "partial": functools.partial(subtract, 10),
+    "partial of a lambda": functools.partial(lambda a, b: a - b, 10),
+    "bound method": Scale(3).times,
+    "class method": Scale.name,
+    "object": Scale(3),
+    "factory": adding(5),
+    "nonlocal": counting(),
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_it_gives_what_it_gives_here(name: str) -> None:
+    expected = CALLABLES[name](2) if name != "nonlocal" else 12
+    assert cluster(python="3.6")(CALLABLES[name])(2) == expected
+
+
+def test_a_coroutine_function_gives_what_awaiting_it_gives() -> None:
+    assert cluster(python="3.6")(later)(2) == 3
+
+
+def test_a_generator_function_is_refused_with_a_way_out() -> None:
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(PackagingError, match=r"numbers is a generator function.*list\("):
+        cluster(numbers)()
