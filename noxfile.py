@@ -44,7 +44,8 @@ LONG = [
     "test_stages.py",
 ]
 # A file's tests stay together, for they share a cluster.
-PARALLEL = ["-n", "auto", "--dist", "loadfile"]
+# Much of their time is waiting for clusters.
+PARALLEL = ["-n", str(max(3, os.cpu_count() or 1)), "--dist", "loadfile"]
 
 # uv, too, shall trust whom this machine trusts.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
