@@ -23,7 +23,15 @@ RECORDED = "3.12"
 # and the oldest what is clustrix's; with CI_FULL set, and elsewhere, everything runs everywhere.
 IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
-ON_CLUSTERS = ["test_environments.py", "test_lock.py", "test_site_settings.py", "test_two_stages.py"]
+ON_CLUSTERS = [
+    "test_bytecode.py",
+    "test_downlevel*.py",
+    "test_environment*.py",
+    "test_lock.py",
+    "test_silent_index.py",
+    "test_site_settings.py",
+    "test_two_stages.py",
+]
 # These compare other Pythons with each other, whichever runs them.
 OF_OTHERS = ["test_pandas_pairs.py"]
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
@@ -36,7 +44,8 @@ LONG = [
     "test_stages.py",
 ]
 # A file's tests stay together, for they share a cluster.
-PARALLEL = ["-n", "auto", "--dist", "loadfile"]
+# Much of their time is waiting for clusters.
+PARALLEL = ["-n", str(max(3, os.cpu_count() or 1)), "--dist", "loadfile"]
 
 # uv, too, shall trust whom this machine trusts.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")

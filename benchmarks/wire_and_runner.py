@@ -87,7 +87,7 @@ def first_line_of_a_job(python: str, directory: Path) -> Callable[[], float]:
     spec = {
         "job_id": "cx1", "attempt": 0, "task": 0, "package": "p", "package_dir": str(directory / "package"),
         "done_dir": str(job / "done"), "entry": {"kind": "main", "name": "first"}, "client_python": [3, 12],
-        "stages_python": None, "stages_modules": [],
+        "original_dir": str(directory / "package"), "stages_python": None, "stages_modules": [],
     }  # fmt: skip
     (job / "spec.json").write_text(json.dumps(spec))
     (job / "key").write_bytes(KEY)

@@ -93,10 +93,12 @@ def _declare(source: SourceText, edits: Edits, scope: ast.AST, bound: list[tuple
 
 
 def _give_it_a_scope(source: SourceText, edits: Edits, node: ast.Lambda, names: list[str]) -> None:
-    """A lambda has no statements: what it binds becomes a parameter of another one inside it."""
+    """A lambda has no statements: what it binds becomes a parameter of another one inside it, without a value at first."""
     arguments = node.args
     own = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     own |= {item.arg for item in (arguments.vararg, arguments.kwarg) if item}
-    added = ", ".join(f"{name}=None" for name in sorted(set(names) - own))
+    added = sorted(set(names) - own)
     if added:
-        edits.wrap(source.start(node.body), source.end(node.body), f"(lambda {added}: ", ")()")
+        parameters, every = ", ".join(f"{name}=None" for name in added), "".join(f"{name}, " for name in added)
+        before = f"(lambda {parameters}: ({_BIND}unbind(lambda: ({every})), "
+        edits.wrap(source.start(node.body), source.end(node.body), before.rstrip(), ")[1])()")

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import pickle
-import platform
 import sys
 from typing import Any, Callable, Dict
 
@@ -21,7 +20,7 @@ def check_magic(entry: Dict[str, Any]) -> None:
     if entry["magic"] != MAGIC:
         raise BytecodeError(
             "%s is bytecode with the magic number %s, and Python %s has %s"
-            % (entry["name"], entry["magic"], platform.python_version(), MAGIC)
+            % (entry["name"], entry["magic"], "%d.%d.%d" % sys.version_info[:3], MAGIC)
         )
 
 

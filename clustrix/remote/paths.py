@@ -14,11 +14,10 @@ looking/             claim-<n>/ while an agent finds that out for the first time
 """
 
 import contextlib
+import io
 import os
 import re
-import shutil
 import stat
-import tempfile
 from typing import Any, BinaryIO, Iterator, NamedTuple
 
 __all__ = [
@@ -174,7 +173,9 @@ def open_state_dir(path: str) -> StatePaths:
 @contextlib.contextmanager
 def aside(path: str) -> Iterator[BinaryIO]:
     """A file to write to, so that a reader of ``path`` sees the whole file or none: aside (0600), then renamed."""
-    handle, name = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+    # Without `tempfile`: a job would have to import half the library with it, and before a module of the user's is called `random`.
+    name = os.path.join(os.path.dirname(path), ".%s" % os.urandom(8).hex())
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -191,14 +192,15 @@ def write_aside(path: str, *parts: Any) -> None:
             stream.write(part)
 
 
-def read_whole(path: str) -> bytearray:
-    """The content of a file, in memory that large arrays can stay in."""
+def read_whole(path: str) -> memoryview:
+    """The content of a file, in memory that large arrays can stay in: it can be written to."""
     with open(path, "rb") as stream:
-        content = bytearray(os.fstat(stream.fileno()).st_size)
-        del content[stream.readinto(content) :]
-        return content
+        # As nobody else has these bytes, BytesIO gives them away without a copy; a bytearray would first be filled with zeros.
+        return io.BytesIO(stream.read()).getbuffer()
 
 
 def remove_tree(path: str) -> None:
     """Remove a directory that may be vanishing or still written to; what is left then is removed by the next call."""
+    import shutil  # noqa: PLC0415 - a job never needs it
+
     shutil.rmtree(path, ignore_errors=True)

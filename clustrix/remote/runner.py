@@ -6,13 +6,12 @@ The order at the end matters: output flushed, result renamed into place, then th
 import contextlib
 import json
 import os
-import platform
 import sys
 import time
 import types
 from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
-from . import bytecode, wire
+from . import wire
 from .original_lines import show_original_lines
 from .paths import JobPaths, aside, read_whole, write_aside
 from .stage_process import this_process
@@ -53,7 +52,7 @@ def main(job_root: str) -> int:
         outcome, body = "failed", [str(error).encode("utf-8", "replace")]
     head = {name: spec[name] for name in ("job_id", "attempt", "task", "package")}
     head["outcome"] = outcome
-    head["python"], head["node"] = platform.python_version(), platform.node()
+    head["python"], head["node"] = "%d.%d.%d" % sys.version_info[:3], os.uname().nodename
     head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
     head["where"] = where
     with open(job.key, "rb") as stream:
@@ -148,6 +147,8 @@ def _load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> 
     sys.path[:1] = [os.path.join(package, "modules"), os.path.join(here, "front"), sys.path[0]]
     sys.argv = [spec["entry"]["name"]]
     if spec["entry"]["kind"] == "bytecode":
+        from . import bytecode  # noqa: PLC0415 - few functions come so
+
         return bytecode.load_function(package, source.text, spec["entry"])
     if source.path is not None:
         found: Any = _run_main_file(source.path, source.text)

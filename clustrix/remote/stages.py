@@ -5,11 +5,9 @@ Either way it is the runner that compiles the function's source, calls it, and s
 
 import contextlib
 import os
-import subprocess
 from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 
 from .frames import MAX_BODY, FrameError
-from .script import with_modules
 from .stage_process import Source, Who, function_source, receive, send, this_process
 
 __all__ = ["SerializationProcess", "StageError", "ThisProcess", "serialization_stage"]
@@ -45,6 +43,11 @@ class SerializationProcess:
     """The same, asked of a process of the interpreter ``python``, which needs ``modules``. Every method may raise StageError."""
 
     def __init__(self, python: str, modules: List[str]) -> None:
+        # Most jobs read and write for themselves, and begin the sooner.
+        import subprocess  # noqa: PLC0415
+
+        from .script import with_modules  # noqa: PLC0415
+
         self._python = python
         (questions, write), (read, answers) = os.pipe(), os.pipe()
         self._write, self._read = os.fdopen(write, "wb"), os.fdopen(read, "rb")

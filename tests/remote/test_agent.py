@@ -88,7 +88,7 @@ def agent(state, settings_of_nobody, monkeypatch, tmp_path):
     programs.mkdir()
     (programs / "sbatch").write_text(SBATCH)
     (programs / "sbatch").chmod(0o755)
-    (programs / "squeue").write_text("#!/bin/sh\nexit 0\n")
+    (programs / "squeue").write_text("#!/bin/sh\necho '17|PENDING|Priority|'\n")
     (programs / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     started = []

@@ -1,6 +1,7 @@
 """Values come back as they were, and what can't be sent is named."""
 
 import collections
+import contextlib
 import copyreg
 import datetime as dt
 import enum
@@ -10,9 +11,11 @@ import pickle
 import pickletools
 import re
 import socket
+import sqlite3
 import sys
 import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
@@ -212,6 +215,35 @@ def test_what_can_never_be_sent_is_named(tmp_path):
     assert path_and_reason([threading.RLock()]) == ("args[0][0]", "cannot pickle '_thread.RLock' object")
     assert path_and_reason([sys]) == ("args[0][0]", "cannot pickle 'module' object")
     assert path_and_reason([memoryview(b"")]) == ("args[0][0]", "cannot pickle 'memoryview' object")
+    with ThreadPoolExecutor(1) as pool:
+        path, reason = path_and_reason({"pool": pool})
+    assert path.startswith('args[0]["pool"]._')
+    assert reason.startswith("cannot pickle '")
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        assert path_and_reason([database]) == ("args[0][0]", "cannot pickle 'sqlite3.Connection' object")
+
+
+def made_in_a_function():
+    class Local:
+        pass
+
+    return Local()
+
+
+def test_an_instance_of_a_function_s_class_is_refused_by_the_class():
+    path, reason = path_and_reason({"model": made_in_a_function()})
+    assert path == 'args[0]["model"].__class__'
+    assert "made_in_a_function.<locals>.Local" in reason
+    assert "define it at the top of its module" in reason
+
+
+def test_what_leads_into_itself_for_ever_is_an_error():
+    assert path_and_reason([Endless()])[0].startswith("args[0]")
+
+
+class Endless:
+    def __reduce__(self):
+        return Endless, (Endless(),)
 
 
 def test_functions_and_classes_without_a_name_are_named():

@@ -192,8 +192,13 @@ answer = n, squares, last, f(), g, C.a, C.b, C().m()
 f = lambda x: (y := x + 1) * y
 g = lambda x: (x := x + 1) * x
 h = lambda xs: [t := t0 + x for x in xs for t0 in [x]] and t
+def unbound():
+    try:
+        return (lambda: a if (a := 1) and False else (b, (b := 2)))()
+    except UnboundLocalError:
+        return "unbound"
 k = lambda: ((a := 1), (lambda: (b := a + 1) + b)(), a)
-answer = f(2), g(2), h([1, 2]), k(), (lambda *, z=(w := 5): z)(), w
+answer = f(2), g(2), h([1, 2]), k(), (lambda *, z=(w := 5): z)(), w, unbound()
 """,
     ),
     "walrus: generators, async, recursion, closures": (

@@ -1,7 +1,6 @@
 """From requirements to a running job, all the way: the lock is the client's, the environment the cluster's, built once."""
 
 import re
-import socket
 import sys
 
 import environment_workload
@@ -103,43 +102,6 @@ def test_where_the_login_node_reaches_no_index_the_client_sends_the_wheels(site,
     asked = cluster(**OLD, requirements=PINNED)(environment_workload.versions)
     assert asked() == ((3, 6), "22.2.0", "1.16.0")
     assert "the client sends the wheels" in capfd.readouterr().err
-
-
-@pytest.fixture
-def black_hole():
-    """The URL of an index that takes connections and says nothing, as behind a firewall that forgets what it let in."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
-        yield f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
-
-
-@pytest.mark.parametrize("package_manager", ["uv", "pip"])
-def test_an_index_that_never_answers_the_login_node_is_given_up_for_the_clients_wheels(
-    site, black_hole, package_manager, capfd
-):
-    site.run(
-        f"mkdir -p ~/.config/pip && printf '[global]\\nindex-url = {black_hole}\\n' > ~/.config/pip/pip.conf",
-        check=True,
-    )
-    clustrix.configure(package_manager=package_manager)
-    asked = cluster(**OLD, requirements=PINNED)(environment_workload.versions)
-    assert asked() == ((3, 6), "22.2.0", "1.16.0")
-    assert "the client sends the wheels" in capfd.readouterr().err
-
-
-def test_an_index_that_never_answers_anybody_is_an_error_that_names_it(site, black_hole, monkeypatch):
-    for name, value in (("UV_DEFAULT_INDEX", black_hole), ("UV_INDEX_URL", black_hole), ("UV_HTTP_TIMEOUT", "1")):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    site.run(
-        f"mkdir -p ~/.config/pip && printf '[global]\\nindex-url = {black_hole}\\n' > ~/.config/pip/pip.conf",
-        check=True,
-    )
-    before = len(site.jobs())
-    with pytest.raises(clustrix.EnvironmentSetupError, match=re.escape(black_hole)) as caught:
-        cluster(**OLD, requirements=["six<=1.16.0"])(environment_workload.prefix)()
-    assert re.search(r"index that the login node is set up for can't be reached", str(caught.value))
-    assert re.search(r"(?i)timed out|timeout", str(caught.value))
-    assert len(site.jobs()) == before
 
 
 def test_where_uv_reaches_no_index_from_here_the_login_node_finds_versions_within_the_bounds(monkeypatch, capfd):

@@ -10,7 +10,7 @@ The first entry is the exception itself; the others are those that it refers to,
 a chain of causes may be long or closed. A value in an entry is a pair: its own pickle or None, its text or None.
 """
 
-import platform
+import sys
 import traceback
 from functools import lru_cache
 from types import GetSetDescriptorType, MemberDescriptorType
@@ -71,7 +71,7 @@ def describe_exception(exc: BaseException, settings: Settings = Settings()) -> R
     first = entries[0]
     return {
         "format": FORMAT,
-        "python": platform.python_version(),
+        "python": "{}.{}.{}".format(*sys.version_info),
         "type_name": "{}.{}".format(first["module"], first["qualname"]),
         "text": first["text"],
         "traceback": _formatted(exc) if any(e.__traceback__ for e in described.found) else None,

@@ -3,7 +3,7 @@
 from types import FunctionType
 from typing import Any, Callable, Dict
 
-__all__ = ["bind", "bind_in"]
+__all__ = ["bind", "bind_in", "unbind"]
 
 
 def bind(variable: Callable[[], Any], value: Any) -> Any:
@@ -12,21 +12,31 @@ def bind(variable: Callable[[], Any], value: Any) -> Any:
     return value
 
 
+def unbind(variables: Callable[[], Any]) -> None:
+    """Take the values from the local variables that the lambda ``variables`` reads."""
+    for cell in variables.__closure__ or ():
+        FunctionType(_TAKE, {}, "unbind", None, (cell,))()
+
+
 def bind_in(namespace: Dict[str, Any], name: str, value: Any) -> Any:
     """The same in the namespace of a module, or of a class that is being made."""
     namespace[name] = value
     return value
 
 
-def _code() -> Any:
-    """Code that binds the one variable which it shares: Python 3.6 can't write to a cell in another way."""
+def _codes() -> Any:
+    """Codes that bind and unbind the one variable which they share: Python 3.6 can't write to a cell in another way."""
     variable = None
 
     def put(value: Any) -> None:
         nonlocal variable
         variable = value
 
-    return put.__code__
+    def take() -> None:
+        nonlocal variable
+        del variable
+
+    return put.__code__, take.__code__
 
 
-_PUT = _code()
+_PUT, _TAKE = _codes()
