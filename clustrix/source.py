@@ -348,8 +348,8 @@ def _no_proof(function: FunctionType) -> PackagingError:
         return NoSourceError(
             f"function {name!r} has no source ({where} is not a file or a notebook cell). {where_it_may_be(code.co_filename)}"
         )
-    if code.co_filename.startswith("<"):
-        return PackagingError(
+    if code.co_filename.startswith("<"):  # no file that was edited: another text of that name was not kept
+        return NoSourceError(
             f"function {name!r} ({where}) is in none of the texts that are kept of this session. Put it into a file and import it."
         )
     return PackagingError(
