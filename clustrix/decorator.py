@@ -34,8 +34,10 @@ class ClusterFunction:
         config = self._config()
         if _runs_here(config):
             return self.undecorated(*args, **kwargs)
-        future = _executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
         wants_future = config.async_submit if self.job_options.async_submit is None else self.job_options.async_submit
+        future = _executor_for(config).submit_job(
+            self.undecorated, args, kwargs, self.job_options, config, is_awaited=not wants_future
+        )
         return future if wants_future else _wait(future)
 
     def submit(self, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:

@@ -116,14 +116,20 @@ class ClusterExecutor(concurrent.futures.Executor):
         kwargs: Mapping[str, Any],
         options: JobOptions,
         config: ClusterConfig,
+        *,
+        is_awaited: bool = False,
     ) -> ClusterFuture:
-        """As ``submit``, with the job's options, and a configuration that may differ from the executor's in all but where."""
+        """As ``submit``, with the job's options, and a configuration that may differ from the executor's in all but where.
+
+        Whoever awaits the future at once, and changes no argument meanwhile, spares a copy of large arrays.
+        """
         if self._is_shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
         started = time.perf_counter()
         call = prepare(function, options, config)
         packaged = time.perf_counter()
         call, values = encode_call(call, args, kwargs, self._session.python_versions)
+        values = values if is_awaited else values.copied()
         encoded = time.perf_counter()
         self._session.connect()
         connected = time.perf_counter()
@@ -276,8 +282,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         try:
             answer = self._session.request(
                 "submit",
-                {"spec": parts.spec, "key": job.entry.key, "arguments": len(parts.values.arguments)},
-                (parts.values.arguments, parts.values.bindings),
+                {"spec": parts.spec, "key": job.entry.key, "arguments": parts.values.sizes()[0]},
+                (*parts.values.arguments, *parts.values.bindings),
                 pieces=parts.supplies,
                 on_progress=_show_progress,
             )

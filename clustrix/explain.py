@@ -98,7 +98,7 @@ def explain(
         return report
     report.strategy = "bytecode" if call.package.dependencies.bytecode is not None else "source"
     report.add("Strategy", _strategy(call))
-    report.add("Sent", _sent(call, len(values.arguments), len(values.bindings)))
+    report.add("Sent", _sent(call, *values.sizes()))
     report.add("Files of the package", _files(call))
     report.add("Arguments", _arguments(args, kwargs))
     report.add("Python and environment", _environment(call))

@@ -17,6 +17,8 @@ from clustrix.source import unwrap_cluster
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from clustrix.remote.wire import Bytes
+
 __all__ = [
     "Outcome",
     "deserialize_function",
@@ -62,8 +64,8 @@ def serialize_function(
         package=Path(package.package_path).read_bytes(),
         entry=entry,
         package_id=package.package_id,
-        arguments=arguments,
-        bindings=dump_bindings(package.bindings, None),
+        arguments=b"".join(arguments),
+        bindings=b"".join(dump_bindings(package.bindings, None)),
         cloudpickle=cloudpickle,
     )
     return wire.dumps(call)
@@ -89,19 +91,19 @@ def deserialize_function(data: bytes) -> tuple[Callable[..., Any], tuple[Any, ..
 
 def dump_arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], reader: tuple[int, int] | None, classes: set[type]
-) -> bytes:
+) -> list[Bytes]:
     """The call's arguments for a reader of Python version ``reader`` (None: not known yet, then for any).
 
-    ``classes`` gets the classes they have instances of: the reader must have those, too.
+    In pieces that belong together: large arrays are views of the caller's own memory. ``classes`` gets the classes they have instances of: the reader must have those, too.
     """
     names = {"call[0]": "args", "call[1]": "kwargs"}
     return _dump((args, dict(kwargs)), root="call", reader=reader, names=names, what="the arguments", classes=classes)
 
 
-def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -> bytes:
-    """The captured values of the main file, by name; empty when there are none."""
+def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -> list[Bytes]:
+    """The captured values of the main file, by name, in pieces likewise; none when there are none."""
     if not bindings:
-        return b""
+        return []
     return _dump(dict(bindings), root="globals()", reader=reader, names={}, what="a variable that the function uses")
 
 
@@ -169,10 +171,10 @@ def _dump(
     names: dict[str, str],
     what: str,
     classes: set[type] | None = None,
-) -> bytes:
+) -> list[Bytes]:
     protocol = 5 if reader and reader >= (3, 8) else 4
     try:
-        return wire.dumps(value, protocol=protocol, root=root, target=reader, classes=classes)
+        return wire.dump_pieces(value, protocol=protocol, root=root, target=reader, classes=classes)
     except wire.WireError as error:
         path = error.path
         for prefix, name in names.items():

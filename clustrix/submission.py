@@ -20,24 +20,33 @@ from clustrix.resources import JobOptions, resources_for
 from clustrix.serialization import dump_arguments, dump_bindings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clustrix.config import ClusterConfig
     from clustrix.dependency_analysis import DependencyGraph
+    from clustrix.remote.wire import Bytes
     from clustrix.session import PythonWish
 
 __all__ = ["EncodedValues", "PreparedCall", "encode_call", "prepare"]
 
 
 class EncodedValues(NamedTuple):
-    """The call's arguments, and the captured values that travel beside the package (empty if there are none).
+    """The call's arguments, and the captured values that travel beside the package (none if there are none), in pieces.
 
-    ``classes`` are those which the arguments have instances of.
+    Large arrays are views of the caller's own memory. ``classes`` are those which the arguments have instances of.
     """
 
-    arguments: bytes
-    bindings: bytes
+    arguments: Sequence[Bytes]
+    bindings: Sequence[Bytes]
     classes: frozenset[type] = frozenset()
+
+    def copied(self) -> EncodedValues:
+        """The values as they are now, whatever the caller does to them afterwards."""
+        return self._replace(arguments=[b"".join(self.arguments)], bindings=[b"".join(self.bindings)])
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the arguments, and of the captured values."""
+        return sum(map(len, self.arguments)), sum(map(len, self.bindings))
 
 
 @dataclass(frozen=True)

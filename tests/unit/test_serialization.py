@@ -17,7 +17,7 @@ def sealed(outcome, body, key=KEY, **changes):
 
 
 def test_arguments_are_read_back_as_they_were():
-    assert wire.loads(dump_arguments((1, "ä"), {"k": [2]}, None, set())) == ((1, "ä"), {"k": [2]})
+    assert wire.loads(b"".join(dump_arguments((1, "ä"), {"k": [2]}, None, set()))) == ((1, "ä"), {"k": [2]})
 
 
 def test_a_value_comes_back():

@@ -4,6 +4,7 @@ On the client this package is `clustrix.remote.wire`; on the cluster it has anot
 """
 
 from .calls import Call
+from .container import Bytes
 from .culprit import WireError
 from .exceptions import RemoteErrorBase, RemoteTraceback, describe_exception, rebuild_exception
 from .pickler import dump_pieces, dumps, loads
@@ -12,6 +13,7 @@ from .reducers import Settings
 from .seal import SealError, seal, unseal
 
 __all__ = [
+    "Bytes",
     "Call",
     "RemoteErrorBase",
     "RemoteTraceback",
