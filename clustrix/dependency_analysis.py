@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from clustrix.closure import Closure, reach
+from clustrix.closure_search import reach
 from clustrix.errors import PackagingError
 from clustrix.file_access import FileReference, FilesystemCall, file_references_in, filesystem_calls_in
 from clustrix.inclusion import included
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clustrix.bytecode import Bytecode
+    from clustrix.closure import Closure
 
 __all__ = [
     "DependencyAnalyzer",

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.module_text import literal_or_none, string_continuations
-from clustrix.source import undecorated
+from clustrix.source import decorated_definition, find_source, undecorated, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import FunctionType
 
     from clustrix.source import Source
 
-__all__ = ["DEFAULT", "Lifted", "factory_text", "lifted"]
+__all__ = ["DEFAULT", "Lifted", "factory_text", "is_made", "lifted"]
 
 DEFAULT = "_clustrix_default_"  # before an argument's name: its default value
 
@@ -34,6 +34,22 @@ class Lifted:
     text: str
     is_lambda: bool
     defaults: dict[str, Any] = field(default_factory=dict)
+
+
+def is_made(value: Any, names: Mapping[str, Any]) -> bool:
+    """Whether a value is a Python function that its module doesn't know by its definition's name.
+
+    ``names`` are the globals of the main file.
+    """
+    if not isinstance(value, FunctionType):
+        return False
+    root, *attributes = value.__qualname__.split(".")
+    known = value.__globals__.get(root)
+    for attribute in attributes:
+        known = getattr(known, attribute, None)
+    if unwrap_cluster(getattr(known, "__func__", known)) is not value:
+        return decorated_definition(value) is None
+    return value.__globals__ is names and find_source(value).name != [root, *attributes][-1]
 
 
 def lifted(source: Source, function: FunctionType, is_known: Callable[[ast.expr], bool]) -> Lifted:

@@ -11,24 +11,25 @@ import builtins
 import functools
 import keyword
 import sys
-from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix.captured_values import is_mutable, literal_source
+from clustrix.function_groups import FunctionGroup, functions_with, group_of, written_cells
+from clustrix.imported_values import is_at_its_name
 from clustrix.local_modules import Import
-from clustrix.made_functions import DEFAULT, Lifted, factory_text, lifted
+from clustrix.made_functions import DEFAULT, Lifted, factory_text, is_made
+from clustrix.namespaces import MISSING, contents
 from clustrix.scopes import NamesRead, names_read
-from clustrix.source import Source, decorated_definition, find_source, own_source, unwrap_cluster
+from clustrix.source import Source, own_source, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clustrix.errors import PackagingError
 
-__all__ = ["MainFile", "Rebuilder", "cells_of"]
+__all__ = ["MainFile", "Rebuilder"]
 
-_MISSING = object()
 _LONGEST_IN_PLACE = 200
 _CACHED = type(functools.lru_cache(len))
 
@@ -68,21 +69,6 @@ class MainFile(Protocol):
 
     def error(self, reason: str) -> PackagingError:
         """The error that says which function can't be packed."""
-
-
-def cells_of(function: FunctionType) -> dict[str, Any]:
-    return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-
-
-@dataclass
-class _Group:
-    """Functions of one factory: the variable that each is bound to, further names of them, texts, other variables' cells."""
-
-    members: list[FunctionType]
-    bound: dict[FunctionType, str]
-    aliases: dict[str, str]
-    lifts: dict[str, Lifted]
-    cells: dict[str, Any]
 
 
 class Rebuilder:
@@ -145,25 +131,12 @@ class Rebuilder:
         finally:
             self.under_way.discard(id(value))
 
-    def is_made(self, value: Any) -> bool:
-        """Whether a value is a Python function that its module doesn't know by its definition's name."""
-        if not isinstance(value, FunctionType):
-            return False
-        root, *attributes = value.__qualname__.split(".")
-        known = value.__globals__.get(root)
-        for attribute in attributes:
-            known = getattr(known, attribute, None)
-        if unwrap_cluster(getattr(known, "__func__", known)) is not value:
-            return decorated_definition(value) is None
-        is_here = value.__globals__ is self.main.globals
-        return is_here and find_source(value).name != [root, *attributes][-1]
-
     def needs_rebuilding(self, value: Any, depth: int = 6) -> bool:
         """Whether a value is, or is made of, functions that can't be pickled by their names."""
         value = unwrap_cluster(value)
         kind = type(value)
         if kind is FunctionType:
-            return self.is_made(value)
+            return is_made(value, self.main.globals)
         if depth == 0:
             return False
         parts: Iterable[Any] = ()
@@ -176,7 +149,7 @@ class Rebuilder:
         elif kind is MethodType:
             parts = (value.__self__,)
         elif kind is _CACHED:
-            return not _is_at_its_name(value)
+            return not is_at_its_name(value)
         return any(self.needs_rebuilding(part, depth - 1) for part in parts)
 
     def _remember(self, value: Any, name: str) -> str:
@@ -227,7 +200,7 @@ class Rebuilder:
                 )
             owner = self._bound(value.__self__, f"self_of_{value.__func__.__name__}", bind)
             return f"{owner}.{value.__func__.__name__}"
-        if type(value) is _CACHED and not _is_at_its_name(value):
+        if type(value) is _CACHED and not is_at_its_name(value):
             self.main.require("_clustrix_lru_cache", Import("functools", "lru_cache", "_clustrix_lru_cache"))
             settings = ", ".join(f"{name}={setting!r}" for name, setting in value.cache_parameters().items())
             return f"_clustrix_lru_cache({settings})({self.expression(value.__wrapped__, hint)})"
@@ -262,22 +235,22 @@ class Rebuilder:
 
         Where the names of its variables are free in the main file, they are the file's, and there is no factory.
         """
-        group = self._within(sorted(self._group_of(function), key=_place_of))
+        group = group_of(functions_with(function, self.main.globals), self._is_known, self.main.error)
         members, lifts, cells = group.members, group.lifts, group.cells
-        lift = lifts[group.bound[function]]
+        lift = group.lift_of(function)
         names = {
-            item: self._name_for(item, lifts[group.bound[item]], wanted if item is function else "") for item in members
+            item: self._name_for(item, group.lift_of(item), wanted if item is function else "") for item in members
         }
         for item in members:
             self._remember(item, names[item])
-        written = {id(cell) for item in members for cell in _written(item)}
-        looks = {name: functools.partial(_contents, cell) for name, cell in cells.items()}
+        written = {id(cell) for item in members for cell in written_cells(item)}
+        looks = {name: functools.partial(contents, cell) for name, cell in cells.items()}
         for other in lifts.values():
             looks.update((name, functools.partial(_same, value)) for name, value in other.defaults.items())
         arguments: dict[str, str] = {}
         for name in sorted(looks):
             value, look = looks[name](), looks[name]
-            if value is _MISSING:
+            if value is MISSING:
                 self.main.watch(functools.partial(_is_missing, look))
                 continue
             hint = f"{name.replace(DEFAULT, '')}_of_{lift.name}"
@@ -297,7 +270,7 @@ class Rebuilder:
 
     def _call_factory(
         self,
-        group: _Group,
+        group: FunctionGroup,
         names: dict[FunctionType, str],
         arguments: dict[str, str],
     ) -> None:
@@ -320,61 +293,6 @@ class Rebuilder:
             if name and not (name == lift.name and lift.is_lambda) and self.main.is_free(name):
                 return name
         return self._free_name(function.__code__.co_name)
-
-    def _within(self, members: list[FunctionType]) -> _Group:
-        every: dict[str, Any] = {}
-        for item in members:
-            for name, cell in cells_of(item).items():
-                if every.setdefault(name, cell) is not cell:
-                    raise self._clash(item, name)
-        bound: dict[FunctionType, str] = {}
-        lifts: dict[str, Lifted] = {}
-        for item in members:
-            lift = lifted(own_source(item), item, functools.partial(self._is_known, item))
-            held = sorted(name for name, cell in every.items() if _contents(cell) is item)
-            name = (held or [lift.name])[0] if lift.is_lambda else lift.name
-            if name in lifts or (name in every and name not in held):
-                raise self._clash(item, name)
-            bound[item], lifts[name] = name, lift
-        aliases = {
-            name: bound[_contents(cell)]
-            for name, cell in every.items()
-            if _is_function_in(_contents(cell), bound) and bound[_contents(cell)] != name
-        }
-        cells = {name: cell for name, cell in every.items() if name not in lifts and name not in aliases}
-        return _Group(members, bound, aliases, lifts, cells)
-
-    def _group_of(self, function: FunctionType) -> list[FunctionType]:
-        """The function, and those which refer to it in turn, or share a variable with it that one of them assigns."""
-        reached = self._reached(function)
-        for value in function.__globals__.values():
-            other = unwrap_cluster(value)
-            if self.is_made(other) and other not in reached and any(_share(other, item) for item in reached):
-                reached += [item for item in self._reached(other) if item not in reached]
-        written = {id(cell) for item in reached for cell in _written(item)}
-        ways = {item: self._reached(item) for item in reached}
-        group = [function]
-        changed = True
-        while changed:
-            changed = False
-            for other in reached:
-                if other in group:
-                    continue
-                is_within = any(other in ways[item] for item in group) and any(item in ways[other] for item in group)
-                if is_within or any(_share(item, other) & written for item in group):
-                    group.append(other)
-                    changed = True
-        return group
-
-    def _reached(self, function: FunctionType) -> list[FunctionType]:
-        """The made functions that a function reaches through its variables, itself first."""
-        found = [function]
-        for item in found:
-            for cell in item.__closure__ or ():
-                value = unwrap_cluster(_contents(cell))
-                if self.is_made(value) and value not in found:
-                    found.append(value)
-        return found
 
     def _foreign_names(self, function: FunctionType, lifts: dict[str, Lifted], cells: dict[str, Any]) -> dict[str, str]:
         """What a function of another module reads there, as imports from it."""
@@ -455,53 +373,13 @@ class Rebuilder:
         is_here = function.__globals__ is self.main.globals
         return all((is_here and name in self.main.globals) or hasattr(builtins, name) for name in names)
 
-    def _clash(self, function: FunctionType, name: str) -> PackagingError:
-        return self.main.error(
-            f"{function.__qualname__!r} and functions that share variables with it mean different things by {name!r}. "
-            "Rename one of them."
-        )
-
-
-def _share(one: FunctionType, other: FunctionType) -> set[int]:
-    """The ids of the cells that both functions have."""
-    return {id(cell) for cell in one.__closure__ or ()} & {id(cell) for cell in other.__closure__ or ()}
-
-
-def _place_of(function: FunctionType) -> tuple[str, int]:
-    return function.__qualname__, function.__code__.co_firstlineno
-
 
 def _is_missing(look: Callable[[], Any]) -> bool:
-    return look() is _MISSING
-
-
-def _written(function: FunctionType) -> list[Any]:
-    """The cells that the function, or one within it, assigns to (``nonlocal``)."""
-    source = own_source(function)
-    node = source.node
-    if isinstance(node, ast.Lambda) or not function.__closure__:
-        return []
-    names = names_read(node).rebound
-    return [cell for name, cell in cells_of(function).items() if name in names]
-
-
-def _contents(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not assigned yet
-        return _MISSING
+    return look() is MISSING
 
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _is_function_in(value: Any, bound: dict[FunctionType, str]) -> bool:
-    return isinstance(value, FunctionType) and value in bound
-
-
-def _is_at_its_name(value: Any) -> bool:
-    return getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
 
 
 def _part(hint: str, key: Any) -> str:

@@ -31,6 +31,7 @@ from clustrix.module_text import (
     read_module_text,
     segment_text,
 )
+from clustrix.namespaces import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +232,7 @@ def objects_inside(value: Any, depth: int = 3) -> Iterator[Any]:
         return
     inner: list[Any] = []
     if isinstance(value, FunctionType):
-        inner += [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+        inner += [contents(cell) for cell in value.__closure__ or ()]
     if not isinstance(value, type):
         inner += [item for item in getattr(value, "__dict__", {}).values() if callable(item)]
     inner += [getattr(value, name) for name in ("__wrapped__", "__func__", "func") if hasattr(value, name)]
@@ -407,11 +408,3 @@ def _is_stored(name: ast.Name) -> bool:
 
 def _is_own_module(name: str) -> bool:
     return name.partition(".")[0] == _OWN_PACKAGE
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - reading an empty cell raises
-    except ValueError:
-        return False
-    return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clustrix.closure import reach
+from clustrix.closure_search import reach
 from clustrix.main_file import definition_order, render_main_file
 
 if TYPE_CHECKING:

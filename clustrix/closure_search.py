@@ -1,0 +1,457 @@
+"""What a function of a script, a notebook or another function reaches: imports, definitions, constants, bindings.
+
+Names are read from the source (scopes), their values from the live globals and closure cells. Each value becomes an
+import, a definition of the same file, a literal, or else a binding: a value that travels beside the package.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import sys
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from clustrix.captured_values import globals_in, is_mutable, literal_source
+from clustrix.closure import Closure, Definition
+from clustrix.code_proof import future_features
+from clustrix.console import all_cells
+from clustrix.errors import PackagingError
+from clustrix.imported_values import imports_giving, is_at_its_name, is_module_by_name
+from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locate
+from clustrix.made_functions import is_made
+from clustrix.module_text import ModuleText, segment_text
+from clustrix.namespaces import MISSING, cells_of, class_cells, lookup, package_of
+from clustrix.rebuilt_values import Rebuilder
+from clustrix.scopes import NamesRead, names_read
+from clustrix.source import (
+    NoSourceError,
+    Source,
+    find_class_source,
+    find_source,
+    is_importable,
+    is_known_by_name,
+    is_own_decorator,
+    objects_inside,
+    own_source,
+    plain_function,
+    submitted,
+    undecorated,
+    unwrap_cluster,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["reach"]
+
+_MODULE_NAMES = frozenset(
+    ("__name__", "__file__", "__builtins__", "__spec__", "__loader__", "__package__", "__cached__", "__annotations__")
+)
+_DECLARED_TYPES = ("TypeVar", "ParamSpec", "TypeVarTuple", "NewType", "_GenericAlias", "_UnionGenericAlias")
+
+
+def reach(func: Any, classes: Iterable[type] = ()) -> Closure:
+    """The closure of a callable that the job can't import from a module, with ``classes`` that only its arguments need.
+
+    :raises PackagingError: something that it reaches can't come along; the message names it
+    """
+    return _Search(submitted(func)).run(classes)
+
+
+class _Search:
+    """The state of one search: values by name, and the definitions whose names are still to be looked up.
+
+    It is the ``MainFile`` of the values that have to be rebuilt.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.function = plain_function(value)
+        source = _source_of(value, self.function)
+        self.owner = _inner_function(self.function, source) if source is not None else self.function
+        self.globals = self.owner.__globals__ if source is not None else vars(sys.modules["__main__"])
+        self.module_name = str(self.globals.get("__name__", "__main__"))
+        self.package = package_of(self.globals)
+        self.texts = _texts_around(source.module) if source is not None else ()
+        code = self.owner.__code__
+        place = f"{source.path}, line {source.first_line}" if source else f"{code.co_filename}, {code.co_firstlineno}"
+        futures = future_features(code.co_flags) if source is not None else ()
+        self.postponed_annotations = "annotations" in futures
+        self.closure = Closure(self.function.__name__, source, place, futures)
+        self.values: dict[str, Any] = {}
+        self.lookups: dict[str, Callable[[], Any]] = {}
+        self.holders: dict[int, str] = {}  # id of a mutable literal -> its first name
+        self.pending: list[tuple[Definition, Mapping[str, Any]]] = []
+        self.statements = [item for text in self.texts for item in imports_in(text.tree, self.package, as_main=True)]
+        self.generated: set[str] = set()  # names that the rebuilder has given
+        self.rebuilder = Rebuilder(self)
+
+    def run(self, classes: Iterable[type]) -> Closure:
+        closure = self.closure
+        closure.entry_name = self._entry()
+        for cls in classes:
+            if cls.__module__ != "__main__":
+                self.closure.binding_imports.append(Import(cls.__module__, is_optional=True))
+            elif self.module_name == "__main__":
+                self._resolve(cls.__qualname__.partition(".")[0], {}, "the arguments")
+        while self.pending:
+            definition, cells = self.pending.pop(0)
+            for name in sorted(self._wanted(definition)):
+                self._resolve(name, cells, definition.name)
+        closure.undefined -= {name for item in closure.definitions.values() for name in item.names.assigned}
+        if not any(item.has_annotations for item in closure.definitions.values()):
+            closure.futures = tuple(name for name in closure.futures if name != "annotations")  # 3.6 doesn't know it
+        lookups = {name: self.lookups[name] for name in closure.bindings}
+        closure.current_bindings = lambda: {name: look() for name, look in lookups.items()}
+        return closure
+
+    def _entry(self) -> str:
+        """Put the callable itself into the main file; its name there."""
+        source = self.closure.source
+        if isinstance(self.value, type):
+            return self._name_of_class(self.value)
+        if not isinstance(self.value, FunctionType) or source is None:
+            return self.rebuilder.entry(self.value)
+        outer, _, method = self.owner.__qualname__.rpartition(".")
+        if method and outer and "<" not in self.owner.__qualname__ and source.name == method:
+            self._resolve(outer.partition(".")[0], {}, "the class of the function")
+            return self.owner.__qualname__
+        if source.is_top_level and is_known_by_name(self.owner, self.owner):
+            self.values[source.name] = self.function
+            self._define(self._definition(source, is_entry=True), cells_of(self.owner))
+            return source.name
+        return self.rebuilder.expression(self.value, source.name)
+
+    def _name_of_class(self, cls: type) -> str:
+        name = self.name_of(cls, cls.__name__)
+        if name is None:
+            raise self.error(f"class {cls.__qualname__!r} can't be imported. Define it at module level.")
+        return name
+
+    # What the values that are rebuilt need of the main file.
+
+    def is_free(self, name: str) -> bool:
+        taken = name in self.values or name in self.closure.definitions or name in self.closure.imports
+        return not (taken or name in self.globals or hasattr(builtins, name) or keyword.iskeyword(name))
+
+    def is_constant(self, name: str, text: str) -> bool:
+        return self.closure.constants.get(name) == text
+
+    def name_of(self, value: Any, wanted: str) -> str | None:
+        if not isinstance(value, type | FunctionType | BuiltinFunctionType | ModuleType):
+            name = next((name for name, known in self.values.items() if known is value), None)
+            return name if name is not None and _is_object(value) else None
+        qualname = str(getattr(value, "__qualname__", ""))
+        if not isinstance(value, ModuleType) and (self._is_here(value) or value.__module__ == self.module_name):
+            return self._name_here(value, qualname, wanted)
+        if isinstance(value, FunctionType) and is_made(value, self.globals):
+            return None
+        if getattr(builtins, qualname, None) is value:
+            return qualname
+        root = qualname.partition(".")[0]
+        name = wanted if wanted and self.is_free(wanted) else f"_clustrix_{(root or value.__name__).replace('.', '_')}"
+        if isinstance(value, ModuleType):
+            self.require(name, Import(self._name_of_module(value, wanted), "", name))
+            return name
+        module = str(value.__module__)
+        found: Any = sys.modules.get(module)
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        if unwrap_cluster(getattr(found, "__func__", found)) is not value:
+            return None
+        if name != wanted or "." in qualname:
+            name = f"_clustrix_{module.replace('.', '_')}_{root}"
+        self.require(name, Import(module, root, name))
+        return name + qualname[len(root) :]
+
+    def _name_of_module(self, module: ModuleType, name: str) -> str:
+        if not is_module_by_name(module):
+            raise self.error(f"{name!r} is the module {module.__name__!r}, which can't be imported by its name.")
+        return module.__name__
+
+    def _name_here(self, value: Any, qualname: str, wanted: str) -> str | None:
+        """Of the file's own: a module-level definition by its name, a class within a function by its own or ``wanted``."""
+        if isinstance(value, type) and "<locals>" in qualname:
+            name = value.__name__
+            if self.values.setdefault(name, value) is not value:
+                raise self.error(f"two classes {name!r} are needed. Rename one of them.")
+            self._as_class(name, value)
+            return name
+        if isinstance(value, FunctionType) and is_made(value, self.globals):
+            known = next((name for name, item in self.values.items() if item is value), None)
+            if known is None and value.__code__.co_name == "<lambda>" and wanted and self.globals.get(wanted) is value:
+                self._resolve(wanted, {}, "it")
+                return wanted
+            return known
+        if isinstance(value, FunctionType):  # a decorator's wrapper goes by the name of what it wraps
+            known_by = [item for item in objects_inside(value) if isinstance(item, FunctionType)]
+            qualname = next((item.__qualname__ for item in known_by if is_known_by_name(value, item)), qualname)
+        self._resolve(qualname.partition(".")[0], {}, "a captured value")
+        return qualname
+
+    def define(self, name: str, text: str, names: NamesRead, source: Source | None, *, is_rebuilt: bool) -> None:
+        self.generated.add(name)
+        self._define(Definition(name, text, names, source, is_rebuilt=is_rebuilt), {})
+
+    def know(self, name: str, value: Any) -> None:
+        self.generated.add(name)
+        self.values.setdefault(name, value)
+
+    def bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        self.know(name, value)
+        self.lookups[name] = look
+        self._bind(name, value, look)
+
+    def assign(self, name: str, text: str, value: Any) -> None:
+        self.know(name, value)
+        self.closure.constants[name] = text
+
+    def watch(self, check: Callable[[], bool]) -> None:
+        self.closure.checks.append(check)
+
+    def require(self, name: str, item: Import) -> None:
+        self.generated.add(name)
+        self.closure.imports[name] = [item]
+
+    def error(self, reason: str) -> PackagingError:
+        return PackagingError(
+            f"function {self.function.__qualname__!r} ({self.closure.place}) can't be packed: {reason}"
+        )
+
+    def _wanted(self, definition: Definition) -> set[str]:
+        names = definition.names
+        has_readers = definition.source is None or definition.is_decorated or definition.is_class
+        perhaps = names.assigned | (names.hints if has_readers else set())
+        return names.all | {name for name in perhaps if name in self.globals}
+
+    def _resolve(self, name: str, cells: Mapping[str, Any], reader: str) -> None:
+        """Find out what ``name`` means to ``reader``, and see that it comes along."""
+        if name in _MODULE_NAMES:
+            return
+        look = lookup(name, cells, self.globals)
+        value = look()
+        if name in self.generated and (value is MISSING or unwrap_cluster(value) is self.values.get(name)):
+            return
+        if value is MISSING:
+            self.closure.checks.append(lambda: look() is MISSING)
+            if not hasattr(builtins, name):
+                self.closure.undefined.add(name)
+            return
+        value = unwrap_cluster(value)
+        if name in self.values:
+            known = self.values[name]
+            if known is not value and not any(inner is known for inner in objects_inside(value)):
+                raise self.error(f"{name!r} means one thing in {reader!r} and another elsewhere. Rename one of them.")
+            return
+        self.values[name] = value
+        self.lookups[name] = look
+        self._place(name, value, look)
+
+    def _place(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        for place in (self._as_import, self._as_class, self._as_function):
+            if place(name, value):
+                self.closure.checks.append(lambda: unwrap_cluster(look()) is value)
+                return
+        if self.rebuilder.needs_rebuilding(value) and not self._as_assignment(name, value):
+            del self.values[name]  # or it would be found as its own definition
+            self.rebuilder.define(name, value)
+            self.values[name] = value
+            self.closure.checks.append(lambda: unwrap_cluster(look()) is value)
+            return
+        text = literal_source(value)
+        if text is not None and not self._is_shared(name, value):
+            self.closure.constants[name] = text
+            mutable = is_mutable(value)
+            self.closure.checks.append(
+                (lambda: literal_source(look()) == text) if mutable else (lambda: look() is value),
+            )
+        elif self._as_assignment(name, value):
+            self.closure.checks.append(lambda: look() is value)
+        else:
+            self._bind(name, value, look)
+
+    def _as_import(self, name: str, value: Any) -> bool:
+        imports = imports_giving(self.statements, name, value)
+        if not imports and isinstance(value, ModuleType):
+            named = self._name_of_module(value, name)
+            imports = [Import(named, "", name if name != named else "")]
+        if imports:
+            self.closure.imports[name] = imports
+            return True
+        module: Any = getattr(value, "__module__", None)
+        qualname: Any = getattr(value, "__qualname__", None)
+        if not isinstance(module, str) or not isinstance(qualname, str) or self._is_here(value):
+            return False
+        if module == self.module_name:  # a library's wrapper around a definition of this file
+            return False
+        if not is_at_its_name(value):
+            return False
+        public = "clustrix" if module.startswith("clustrix.") else module
+        self.closure.imports[name] = [Import(public, qualname, name if name != qualname else "")]
+        return True
+
+    def _as_class(self, name: str, value: Any) -> bool:
+        if not isinstance(value, type) or not self._is_here(value):
+            return False
+        source = find_class_source(value, self.texts)
+        if source is None:
+            if self._as_assignment(name, value):
+                return True
+            raise NoSourceError(
+                f"class {value.__qualname__!r} has no source here. Define it at module level or import it."
+            )
+        self._define(self._definition(source), class_cells(value))
+        self._alias(name, source.name, value)
+        return True
+
+    def _as_function(self, name: str, value: Any) -> bool:
+        if is_made(value, self.globals):
+            return False
+        here = [item for item in objects_inside(value) if isinstance(item, FunctionType) and self._is_here(item)]
+        is_named = any(name in text.definitions for text in self.texts)
+        if not here or not (is_named or (isinstance(value, FunctionType) and self._is_here(value))):
+            return False
+        source = find_source(here[0])
+        if source.name != name and not isinstance(value, FunctionType):
+            return False
+        function = next((item for item in here if item.__code__.co_name == source.name), here[0])
+        self._define(self._definition(source), cells_of(function))
+        self._alias(name, source.name, value)
+        if hasattr(value, "registry") and hasattr(value, "dispatch"):
+            self.rebuilder.register(name, value)
+        return True
+
+    def _as_assignment(self, name: str, value: Any) -> bool:
+        """Classes made by calls, lambdas, type variables: what can't be pickled by value, but was assigned once."""
+        is_declared = type(value).__name__ in _DECLARED_TYPES and type(value).__module__ == "typing"
+        if not is_declared and not (isinstance(value, type | FunctionType) and self._is_here(value)):
+            return False
+        found = [(text, node) for text in self.texts for node in text.assignments.get(name, ())]
+        if isinstance(value, FunctionType):
+            own = own_source(value).node
+            found = [(text, node) for text, node in found if node.value is own]
+        if not found or len({segment_text(text, node) for text, node in found}) > 1:  # a cell may have run twice
+            return False
+        text, node = found[-1]
+        statement = Definition(name, segment_text(text, node), names_read(node))
+        self._define(statement, {})
+        return True
+
+    def _bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
+        if isinstance(value, FunctionType):
+            find_source(value)  # raises where there is none: then all travels as bytecode
+        refers_to = globals_in(value)
+        kind = type(value)
+        self.closure.bindings.add(name)
+        self.closure.checks.append(lambda: type(look()) is kind and globals_in(look()) == refers_to)
+        for module, qualname in sorted(refers_to):
+            if module == self.module_name and "<locals>" not in qualname:
+                self._resolve(qualname.partition(".")[0], {}, f"the value of {name!r}")
+            elif module != self.module_name:
+                self.closure.binding_imports.append(
+                    Import(module, is_optional=True)
+                )  # what isn't installed here was made up
+
+    def _is_shared(self, name: str, value: Any) -> bool:
+        """Two names of one list can't both be literals: then both are bindings, which keep that."""
+        if not is_mutable(value):
+            return False
+        first = self.holders.setdefault(id(value), name)
+        if first == name:
+            return False
+        if first in self.closure.constants:
+            del self.closure.constants[first]
+            self._bind(first, value, self.lookups[first])
+        return True
+
+    def _definition(self, source: Source, *, is_entry: bool = False) -> Definition:
+        decorators = source.decorators
+        own = [node for node in decorators if is_own_decorator(node, self.globals, source.module)]
+        if own and is_entry:  # what is above @cluster runs around the call, on the client
+            own = decorators[: decorators.index(own[-1]) + 1]
+        text = undecorated(source, own)
+        node = ast.parse(text).body[0]
+        names = names_read(node, postponed_annotations="annotations" in self.closure.futures)
+        if names.rebound:
+            raise self.error(
+                f"{source.name!r} ({source.path}, line {source.first_line}) rebinds {min(names.rebound)!r} of the "
+                "function around it (nonlocal) from within a class. Keep it in an attribute instead."
+            )
+        return Definition(source.name, text, names, source)
+
+    def _define(self, definition: Definition, cells: Mapping[str, Any]) -> None:
+        known = self.closure.definitions.get(definition.name)
+        if known is not None:
+            if known.text != definition.text:
+                raise self.error(f"two different definitions of {definition.name!r} are needed. Rename one of them.")
+            return
+        self.closure.definitions[definition.name] = definition
+        if not definition.is_rebuilt:
+            self.pending.append((definition, cells))
+        tree = ast.parse(definition.text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                raise self.error(
+                    f"{definition.name!r} has a relative import (line {node.lineno} of it), which a main file can't "
+                    "have. Write the package's full name."
+                )
+            if isinstance(node, ast.Attribute):
+                self._submodule(node)
+        self.closure.inner_imports += imports_in(tree, self.package, as_main=True)
+        self.closure.inner_imports += dynamic_imports_in(tree, definition.text)
+
+    def _submodule(self, node: ast.Attribute) -> None:
+        """``package.module`` of a local package that some other import loaded: the job must load it as well."""
+        value = self.globals.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        if isinstance(value, ModuleType):
+            inner = sys.modules.get(f"{value.__name__}.{node.attr}")
+            if inner is not None and locate(inner.__name__) is not None:
+                self.closure.imports[inner.__name__] = [Import(inner.__name__)]
+
+    def _alias(self, name: str, defined: str, value: Any) -> None:
+        if name != defined:
+            current = unwrap_cluster(self.globals.get(defined, value))
+            if current is not value:
+                raise self.error(f"{name!r} is an earlier {defined!r}, which was defined again. Rename one of them.")
+            self.values.setdefault(defined, value)
+            text = f"{name} = {defined}\n"
+            self.closure.definitions[name] = Definition(name, text, NamesRead(early={defined}))
+
+    def _is_here(self, value: Any) -> bool:
+        if isinstance(value, FunctionType):
+            return value.__globals__ is self.globals
+        return getattr(value, "__module__", None) == self.module_name
+
+
+def _source_of(value: Any, function: FunctionType) -> Source | None:
+    """The source of what is submitted; None if that is something around a function that the job can import."""
+    if not isinstance(value, FunctionType) and is_importable(function):
+        return None
+    return find_source(function)
+
+
+def _is_object(value: Any) -> bool:
+    """Whether it matters which one of equal values it is."""
+    return is_mutable(value) or literal_source(value) is None
+
+
+def _inner_function(function: FunctionType, source: Source) -> FunctionType:
+    """The function that ``source`` defines, which a decorator may have wrapped: its globals are the file's."""
+    for item in objects_inside(function):
+        if isinstance(item, FunctionType) and _is_code_of(item.__code__, source):
+            return item
+    return function
+
+
+def _is_code_of(code: CodeType, source: Source) -> bool:
+    return code.co_name == source.name and Path(code.co_filename).name == Path(source.path).name
+
+
+def _texts_around(module: ModuleText) -> tuple[ModuleText, ...]:
+    """The file itself; for a notebook cell all cells that there are, in the order they were run."""
+    if module.is_file:
+        return (module,)
+    return (*(text for text in all_cells(module.flags) if text is not module), module)
