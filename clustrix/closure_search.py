@@ -1,4 +1,4 @@
-"""What a function of a script, a notebook or another function reaches: imports, definitions, constants, bindings.
+"""Finds what a function of a script, a notebook or another function reaches.
 
 Names are read from the source (scopes), their values from the live globals and closure cells. Each value becomes an
 import, a definition of the same file, a literal, or else a binding: a value that travels beside the package.
@@ -10,20 +10,17 @@ import ast
 import builtins
 import keyword
 import sys
-from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.captured_values import globals_in, is_mutable, literal_source
 from clustrix.closure import Closure, Definition
-from clustrix.code_proof import future_features
-from clustrix.console import all_cells
 from clustrix.errors import PackagingError
 from clustrix.imported_values import imports_giving, is_at_its_name, is_module_by_name
 from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locate
 from clustrix.made_functions import is_made
-from clustrix.module_text import ModuleText, segment_text
-from clustrix.namespaces import MISSING, cells_of, class_cells, lookup, package_of
+from clustrix.namespaces import MISSING, cells_of, class_cells, lookup
+from clustrix.own_file import file_around
 from clustrix.rebuilt_values import Rebuilder
 from clustrix.scopes import NamesRead, names_read
 from clustrix.source import (
@@ -31,11 +28,9 @@ from clustrix.source import (
     Source,
     find_class_source,
     find_source,
-    is_importable,
     is_known_by_name,
     is_own_decorator,
     objects_inside,
-    own_source,
     plain_function,
     submitted,
     undecorated,
@@ -50,7 +45,6 @@ __all__ = ["reach"]
 _MODULE_NAMES = frozenset(
     ("__name__", "__file__", "__builtins__", "__spec__", "__loader__", "__package__", "__cached__", "__annotations__")
 )
-_DECLARED_TYPES = ("TypeVar", "ParamSpec", "TypeVarTuple", "NewType", "_GenericAlias", "_UnionGenericAlias")
 
 
 def reach(func: Any, classes: Iterable[type] = ()) -> Closure:
@@ -70,22 +64,14 @@ class _Search:
     def __init__(self, value: Any) -> None:
         self.value = value
         self.function = plain_function(value)
-        source = _source_of(value, self.function)
-        self.owner = _inner_function(self.function, source) if source is not None else self.function
-        self.globals = self.owner.__globals__ if source is not None else vars(sys.modules["__main__"])
-        self.module_name = str(self.globals.get("__name__", "__main__"))
-        self.package = package_of(self.globals)
-        self.texts = _texts_around(source.module) if source is not None else ()
-        code = self.owner.__code__
-        place = f"{source.path}, line {source.first_line}" if source else f"{code.co_filename}, {code.co_firstlineno}"
-        futures = future_features(code.co_flags) if source is not None else ()
-        self.postponed_annotations = "annotations" in futures
-        self.closure = Closure(self.function.__name__, source, place, futures)
+        self.file = file_around(value, self.function)
+        self.globals = self.file.globals
+        self.postponed_annotations = "annotations" in self.file.futures
+        self.closure = Closure(self.function.__name__, self.file.source, self.file.place, self.file.futures)
         self.values: dict[str, Any] = {}
         self.lookups: dict[str, Callable[[], Any]] = {}
         self.holders: dict[int, str] = {}  # id of a mutable literal -> its first name
         self.pending: list[tuple[Definition, Mapping[str, Any]]] = []
-        self.statements = [item for text in self.texts for item in imports_in(text.tree, self.package, as_main=True)]
         self.generated: set[str] = set()  # names that the rebuilder has given
         self.rebuilder = Rebuilder(self)
 
@@ -95,7 +81,7 @@ class _Search:
         for cls in classes:
             if cls.__module__ != "__main__":
                 self.closure.binding_imports.append(Import(cls.__module__, is_optional=True))
-            elif self.module_name == "__main__":
+            elif self.file.module_name == "__main__":
                 self._resolve(cls.__qualname__.partition(".")[0], {}, "the arguments")
         while self.pending:
             definition, cells = self.pending.pop(0)
@@ -115,13 +101,14 @@ class _Search:
             return self._name_of_class(self.value)
         if not isinstance(self.value, FunctionType) or source is None:
             return self.rebuilder.entry(self.value)
-        outer, _, method = self.owner.__qualname__.rpartition(".")
-        if method and outer and "<" not in self.owner.__qualname__ and source.name == method:
+        function = self.file.function
+        outer, _, method = function.__qualname__.rpartition(".")
+        if method and outer and "<" not in function.__qualname__ and source.name == method:
             self._resolve(outer.partition(".")[0], {}, "the class of the function")
-            return self.owner.__qualname__
-        if source.is_top_level and is_known_by_name(self.owner, self.owner):
+            return function.__qualname__
+        if source.is_top_level and is_known_by_name(function, function):
             self.values[source.name] = self.function
-            self._define(self._definition(source, is_entry=True), cells_of(self.owner))
+            self._define(self._definition(source, is_entry=True), cells_of(function))
             return source.name
         return self.rebuilder.expression(self.value, source.name)
 
@@ -145,7 +132,7 @@ class _Search:
             name = next((name for name, known in self.values.items() if known is value), None)
             return name if name is not None and _is_object(value) else None
         qualname = str(getattr(value, "__qualname__", ""))
-        if not isinstance(value, ModuleType) and (self._is_here(value) or value.__module__ == self.module_name):
+        if not isinstance(value, ModuleType) and (self.file.has(value) or value.__module__ == self.file.module_name):
             return self._name_here(value, qualname, wanted)
         if isinstance(value, FunctionType) and is_made(value, self.globals):
             return None
@@ -274,7 +261,7 @@ class _Search:
             self._bind(name, value, look)
 
     def _as_import(self, name: str, value: Any) -> bool:
-        imports = imports_giving(self.statements, name, value)
+        imports = imports_giving(self.file.imports, name, value)
         if not imports and isinstance(value, ModuleType):
             named = self._name_of_module(value, name)
             imports = [Import(named, "", name if name != named else "")]
@@ -283,9 +270,9 @@ class _Search:
             return True
         module: Any = getattr(value, "__module__", None)
         qualname: Any = getattr(value, "__qualname__", None)
-        if not isinstance(module, str) or not isinstance(qualname, str) or self._is_here(value):
+        if not isinstance(module, str) or not isinstance(qualname, str) or self.file.has(value):
             return False
-        if module == self.module_name:  # a library's wrapper around a definition of this file
+        if module == self.file.module_name:  # a library's wrapper around a definition of this file
             return False
         if not is_at_its_name(value):
             return False
@@ -294,9 +281,9 @@ class _Search:
         return True
 
     def _as_class(self, name: str, value: Any) -> bool:
-        if not isinstance(value, type) or not self._is_here(value):
+        if not isinstance(value, type) or not self.file.has(value):
             return False
-        source = find_class_source(value, self.texts)
+        source = find_class_source(value, self.file.texts)
         if source is None:
             if self._as_assignment(name, value):
                 return True
@@ -310,9 +297,9 @@ class _Search:
     def _as_function(self, name: str, value: Any) -> bool:
         if is_made(value, self.globals):
             return False
-        here = [item for item in objects_inside(value) if isinstance(item, FunctionType) and self._is_here(item)]
-        is_named = any(name in text.definitions for text in self.texts)
-        if not here or not (is_named or (isinstance(value, FunctionType) and self._is_here(value))):
+        here = [item for item in objects_inside(value) if isinstance(item, FunctionType) and self.file.has(item)]
+        is_named = any(name in text.definitions for text in self.file.texts)
+        if not here or not (is_named or (isinstance(value, FunctionType) and self.file.has(value))):
             return False
         source = find_source(here[0])
         if source.name != name and not isinstance(value, FunctionType):
@@ -325,19 +312,11 @@ class _Search:
         return True
 
     def _as_assignment(self, name: str, value: Any) -> bool:
-        """Classes made by calls, lambdas, type variables: what can't be pickled by value, but was assigned once."""
-        is_declared = type(value).__name__ in _DECLARED_TYPES and type(value).__module__ == "typing"
-        if not is_declared and not (isinstance(value, type | FunctionType) and self._is_here(value)):
+        found = self.file.assignment(name, value)
+        if found is None:
             return False
-        found = [(text, node) for text in self.texts for node in text.assignments.get(name, ())]
-        if isinstance(value, FunctionType):
-            own = own_source(value).node
-            found = [(text, node) for text, node in found if node.value is own]
-        if not found or len({segment_text(text, node) for text, node in found}) > 1:  # a cell may have run twice
-            return False
-        text, node = found[-1]
-        statement = Definition(name, segment_text(text, node), names_read(node))
-        self._define(statement, {})
+        text, node = found
+        self._define(Definition(name, text, names_read(node)), {})
         return True
 
     def _bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
@@ -348,9 +327,9 @@ class _Search:
         self.closure.bindings.add(name)
         self.closure.checks.append(lambda: type(look()) is kind and globals_in(look()) == refers_to)
         for module, qualname in sorted(refers_to):
-            if module == self.module_name and "<locals>" not in qualname:
+            if module == self.file.module_name and "<locals>" not in qualname:
                 self._resolve(qualname.partition(".")[0], {}, f"the value of {name!r}")
-            elif module != self.module_name:
+            elif module != self.file.module_name:
                 self.closure.binding_imports.append(
                     Import(module, is_optional=True)
                 )  # what isn't installed here was made up
@@ -400,7 +379,7 @@ class _Search:
                 )
             if isinstance(node, ast.Attribute):
                 self._submodule(node)
-        self.closure.inner_imports += imports_in(tree, self.package, as_main=True)
+        self.closure.inner_imports += imports_in(tree, self.file.package, as_main=True)
         self.closure.inner_imports += dynamic_imports_in(tree, definition.text)
 
     def _submodule(self, node: ast.Attribute) -> None:
@@ -420,38 +399,7 @@ class _Search:
             text = f"{name} = {defined}\n"
             self.closure.definitions[name] = Definition(name, text, NamesRead(early={defined}))
 
-    def _is_here(self, value: Any) -> bool:
-        if isinstance(value, FunctionType):
-            return value.__globals__ is self.globals
-        return getattr(value, "__module__", None) == self.module_name
-
-
-def _source_of(value: Any, function: FunctionType) -> Source | None:
-    """The source of what is submitted; None if that is something around a function that the job can import."""
-    if not isinstance(value, FunctionType) and is_importable(function):
-        return None
-    return find_source(function)
-
 
 def _is_object(value: Any) -> bool:
     """Whether it matters which one of equal values it is."""
     return is_mutable(value) or literal_source(value) is None
-
-
-def _inner_function(function: FunctionType, source: Source) -> FunctionType:
-    """The function that ``source`` defines, which a decorator may have wrapped: its globals are the file's."""
-    for item in objects_inside(function):
-        if isinstance(item, FunctionType) and _is_code_of(item.__code__, source):
-            return item
-    return function
-
-
-def _is_code_of(code: CodeType, source: Source) -> bool:
-    return code.co_name == source.name and Path(code.co_filename).name == Path(source.path).name
-
-
-def _texts_around(module: ModuleText) -> tuple[ModuleText, ...]:
-    """The file itself; for a notebook cell all cells that there are, in the order they were run."""
-    if module.is_file:
-        return (module,)
-    return (*(text for text in all_cells(module.flags) if text is not module), module)
