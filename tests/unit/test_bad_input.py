@@ -58,7 +58,11 @@ def test_deep_nesting_is_packed_or_refused_in_words(tmp_path: Path, body: str) -
     assert "nested too deeply" in packed.error
 
 
-@pytest.mark.parametrize("text", ["(" * 10_000 + "1" + ")" * 10_000, "-" * 10_000 + "1", "+".join("1" * 100_000)])
+# The parser of 3.10 reads any number of terms; its compiler does not, and so nor does that of a job.
+_TERMS = ["+".join("1" * 100_000)] if sys.version_info >= (3, 11) else []
+
+
+@pytest.mark.parametrize("text", ["(" * 10_000 + "1" + ")" * 10_000, "-" * 10_000 + "1", *_TERMS])
 def test_nesting_that_python_itself_refuses(tmp_path: Path, text: str) -> None:
     (tmp_path / "deep.py").write_text(f"x = {text}\n")
     packed = pack(tmp_path, "def f(x):\n    import deep\n    return deep.x\n")

@@ -8,6 +8,8 @@ from downlevel_pythons import answers, python_of
 from clustrix.downlevel import rewrite
 
 PROGRAMS = 120
+# 3.10 has no starred expressions in subscripts.
+STARRED = "key[*[{}], {}]" if sys.version_info >= (3, 11) else "(*[{}], {})"
 NAMES = ("a", "b", "c", "d")
 FRAME = """
 log = []
@@ -65,7 +67,7 @@ class Program:
             ),
             lambda: f"({inner()} if {inner()} > ({name} := {inner()}) else {inner()})",
             lambda: f"len({self.string(depth - 1)})",
-            lambda: f"sum(key[*[{inner()}], {inner()}])",
+            lambda: f"sum({STARRED.format(inner(), inner())})",
             lambda: f"(lambda x, /: (y := x + {inner()}) * y)({inner()})",
             lambda: f"(lambda: ({name} := {inner()}))()",
             lambda: f"note({inner()})",
