@@ -25,15 +25,16 @@ IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
 ON_CLUSTERS = [
     "test_bytecode.py",
+    "test_callables_on_a_cluster.py",
     "test_downlevel*.py",
     "test_environment*.py",
-    "test_lock.py",
-    "test_silent_index.py",
+    "test_explain.py",
+    "test_notebook.py",
     "test_site_settings.py",
     "test_two_stages.py",
 ]
-# These compare other Pythons with each other, whichever runs them.
-OF_OTHERS = ["test_pandas_pairs.py"]
+# These are about other programs: uv and pip, and other Pythons that are compared with each other, whichever runs them.
+OF_OTHERS = ["test_environments.py", "test_lock.py", "test_pandas_pairs.py", "test_silent_index.py"]
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
 LONG = [
     "test_agent.py",
