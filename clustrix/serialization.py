@@ -12,6 +12,7 @@ from clustrix.config import get_config
 from clustrix.errors import JobFailedError, RemoteError, ResultLostError, SerializationError
 from clustrix.file_packaging import package_function_for_execution
 from clustrix.remote import wire
+from clustrix.remote.wire.calls import Call
 from clustrix.source import unwrap_cluster
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def serialize_function(
     cloudpickle = None
     if entry["kind"] == "bytecode":
         cloudpickle = str(importlib.import_module("cloudpickle").__version__)
-    call = wire.Call(
+    call = Call(
         package=Path(package.package_path).read_bytes(),
         entry=entry,
         package_id=package.package_id,

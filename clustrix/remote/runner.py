@@ -12,7 +12,6 @@ import types
 from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
 from . import wire
-from .original_lines import show_original_lines
 from .paths import JobPaths, aside, read_whole, write_aside
 from .stage_process import this_process
 from .stages import SerializationProcess, StageError, ThisProcess, serialization_stage
@@ -140,6 +139,8 @@ def _load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> 
     source = serialization.function(spec["package_dir"], spec["entry"])
     package, here = spec["package_dir"], os.path.dirname(os.path.abspath(__file__))
     if package != spec["original_dir"]:
+        from .original_lines import show_original_lines  # noqa: PLC0415 - most packages run as they are
+
         show_original_lines(package, spec["original_dir"])
     os.environ["CLUSTRIX_JOB_DIR"] = job.root
     os.environ["CLUSTRIX_JOB_ID"] = spec["job_id"]

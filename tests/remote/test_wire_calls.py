@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 from clustrix_remote import wire
-from clustrix_remote.wire.calls import LOAD_BINDINGS
+from clustrix_remote.wire.calls import LOAD_BINDINGS, Call
 
 
 def package(**files):
@@ -19,7 +19,7 @@ def package(**files):
 
 
 def call(files, args=(), entry=None, bindings=None, package_id="p1"):
-    written = wire.Call(
+    written = Call(
         package=package(**files),
         entry=entry or {"kind": "main", "name": "f"},
         package_id=package_id,

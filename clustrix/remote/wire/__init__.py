@@ -3,7 +3,6 @@
 On the client this package is `clustrix.remote.wire`; on the cluster it has another name. No pickle refers to it.
 """
 
-from .calls import Call
 from .container import Bytes
 from .culprit import WireError
 from .exceptions import RemoteErrorBase, RemoteTraceback, describe_exception, rebuild_exception
@@ -14,7 +13,6 @@ from .seal import SealError, seal, unseal
 
 __all__ = [
     "Bytes",
-    "Call",
     "RemoteErrorBase",
     "RemoteTraceback",
     "SealError",

@@ -11,7 +11,6 @@ a chain of causes may be long or closed. A value in an entry is a pair: its own 
 """
 
 import sys
-import traceback
 from functools import lru_cache
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
@@ -189,6 +188,8 @@ def _repr(value: Any) -> str:
 
 
 def _formatted(exc: BaseException) -> str:
+    import traceback  # noqa: PLC0415 - most jobs have a value
+
     try:
         return "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))
     except Exception:  # noqa: BLE001 - a chain too long for traceback's recursion, or a __str__ that fails

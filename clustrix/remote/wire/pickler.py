@@ -3,7 +3,6 @@
 from typing import Any, Dict, List, Optional, Set, Tuple, Type
 
 from . import container, reducers
-from .calls import rebuild_call
 from .container import Bytes
 from .culprit import WireError, locate
 from .exceptions import RemoteErrorBase, rebuild_exception, reduce_exception
@@ -78,6 +77,8 @@ def loads(data: Any, main_module: str = "__main__", unknown_base: Type[BaseExcep
         return rebuild_exception(record, unknown_base, main_module)
 
     def call(record: Dict[str, Any]) -> Any:
+        from .calls import rebuild_call  # noqa: PLC0415 - a job's values hold none, and it needs half as much again to start
+
         return rebuild_call(record, lambda inner, main: loads(inner, main, unknown_base))
 
     return reducers.read(data, main_module, {"exception": rebuild, "call": call})

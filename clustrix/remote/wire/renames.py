@@ -7,7 +7,6 @@ thing (`numpy.bool` is the builtin `bool` in numpy 1.19 to 1.23).
 
 import importlib
 import os
-import pathlib
 import sys
 from typing import Any, Callable, Dict, FrozenSet, Tuple
 
@@ -88,15 +87,17 @@ def look_up(module: str, name: str) -> Any:
     return found
 
 
-def _foreign_path(flavour: Callable[..., pathlib.PurePath]) -> Callable[..., pathlib.PurePath]:
+def _foreign_path(flavour: str) -> Callable[..., Any]:
     """Reads the concrete path of the other kind of operating system, which can't be made here.
 
     A relative path means the same place in both worlds, so it becomes a path of this one; an absolute one names
     something over there, so it stays what it is, as a pure path.
     """
 
-    def rebuild(*parts: str) -> pathlib.PurePath:
-        path = flavour(*parts)
+    def rebuild(*parts: str) -> Any:
+        import pathlib  # noqa: PLC0415 - as dear as all of this package, and most values hold no such path
+
+        path = getattr(pathlib, flavour)(*parts)
         return path if path.anchor else pathlib.Path(*path.parts)
 
     return rebuild
@@ -112,6 +113,6 @@ STAND_INS: Dict[Name, Callable[..., Any]] = {
     ("numpy._core", "_ufunc_reconstruct"): _ufunc,
 }
 if os.name == "nt":
-    STAND_INS["pathlib", "PosixPath"] = _foreign_path(pathlib.PurePosixPath)
+    STAND_INS["pathlib", "PosixPath"] = _foreign_path("PurePosixPath")
 else:
-    STAND_INS["pathlib", "WindowsPath"] = _foreign_path(pathlib.PureWindowsPath)
+    STAND_INS["pathlib", "WindowsPath"] = _foreign_path("PureWindowsPath")
