@@ -72,7 +72,9 @@ def tests(session: nox.Session) -> None:
     """The unit tests, on every client Python; in CI the long ones by the oldest and the newest."""
     _install_project(session, "test")
     session.install("numpy")
-    session.run("pytest", *PARALLEL, "tests/unit", *_left_out(str(session.python)), *session.posargs)
+    session.run(
+        "pytest", *PARALLEL, "--no-loadscope-reorder", "tests/unit", *_left_out(str(session.python)), *session.posargs
+    )
 
 
 def _left_out(python: str) -> list[str]:

@@ -71,15 +71,25 @@ def imports() -> list[Row]:
 
 
 def packaging() -> list[Row]:
-    """What it costs to find and pack what the example's function needs; cloudpickle finds less, and packs bytecode."""
+    """What it costs to find and pack what a function needs; cloudpickle finds less, and packs bytecode."""
+    with tempfile.TemporaryDirectory() as directory:
+        write_modules(Path(directory), 12)
+        return [
+            *packed("the example", HERE.parent / "examples" / "iris", "run.species_statistics.undecorated"),
+            *packed("12 local modules", Path(directory), "start.function"),
+        ]
+
+
+def packed(what: str, directory: Path, function: str) -> list[Row]:
+    """Rows of a function that is an attribute of a module in ``directory``: in a fresh process, and once more there."""
     program = f"""
 import sys, tempfile, time
-sys.path.insert(0, {str(HERE.parent / "examples" / "iris")!r})
-import run, cloudpickle
+sys.path.insert(0, {str(directory)!r})
+import {function.partition(".")[0]}, cloudpickle
 from clustrix.config import ClusterConfig
 from clustrix.file_packaging import package_function_for_execution as pack
 config = ClusterConfig(local_cache_dir=tempfile.mkdtemp())
-function = run.species_statistics.undecorated
+function = {function}
 def once(action):
     started = time.perf_counter(); action(); return (time.perf_counter() - started) * 1000
 cold = once(lambda: pack(function, config))
@@ -95,9 +105,30 @@ print(cold, warm, first, peer)
         runs.append([float(word) for word in answer.stdout.split()])
     cold, warm, first, peer = (statistics.median(column) for column in zip(*runs, strict=True))
     return [
-        Row("pack the example, first time", cold, "cloudpickle.dumps, first time", first, 0),
-        Row("pack the example, again", warm, "cloudpickle.dumps, again", peer, 0),
+        Row(f"pack {what}, first time", cold, "cloudpickle.dumps, first time", first, 0),
+        Row(f"pack {what}, again", warm, "cloudpickle.dumps, again", peer, 0),
     ]
+
+
+def write_modules(directory: Path, count: int) -> None:
+    """A chain of modules of a hundred lines each, and ``start``, which begins it."""
+    body = "".join(
+        f"\n\ndef step{number}(values, weight={number}):\n"
+        '    """One of many."""\n'
+        "    total = 0\n"
+        "    for index, value in enumerate(values):\n"
+        "        if index % 2:\n"
+        "            total += value * weight\n"
+        "        else:\n"
+        "            total -= value\n"
+        "    return total\n"
+        for number in range(10)
+    )
+    for number in range(count):
+        link = f"import link{number + 1}\n" if number + 1 < count else ""
+        (directory / f"link{number}.py").write_text(f"import math\n{link}{body}", encoding="utf-8")
+    text = "import link0\n\n\ndef function(values):\n    return link0.step1(values)\n"
+    (directory / "start.py").write_text(text, encoding="utf-8")
 
 
 def values(rounds: int = 9) -> list[Row]:

@@ -295,7 +295,7 @@ _described = weakref.WeakKeyDictionary()
 def _describe_module(graph: DependencyGraph, text: ModuleText) -> None:
     found = _described.get(text)
     if found is None:
-        imports = imports_in(text.tree, "")
+        imports = imports_in(text.tree, "", text.text) if "clustrix" in text.text else []
         names = {item.binds: item.name for item in imports if item.module.partition(".")[0] == "clustrix" and item.name}
         calls = filesystem_calls_in(text.text, text.tree, names)
         found = _described[text] = (calls, file_references_in(text.text, text.tree, _string_constants(text)))

@@ -8,11 +8,12 @@ what was installed from a directory of this computer or, in pure Python, from a 
 from __future__ import annotations
 
 import ast
+import bisect
 import importlib.machinery
 import importlib.util
+import os
 import pkgutil
 import sys
-import sysconfig
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -199,12 +200,14 @@ def is_standard_library(name: str) -> bool:
     return top in sys.stdlib_module_names or top in _STANDARD_ELSEWHERE
 
 
-def imports_in(tree: ast.Module, package: str, *, as_main: bool = False) -> list[Import]:
+def imports_in(tree: ast.Module, package: str, text: str = "", *, as_main: bool = False) -> list[Import]:
     """The imports in a text, in any scope, with absolute names; ``package`` is what relative ones are relative to.
 
-    Left out are blocks under ``if TYPE_CHECKING:`` and, unless ``as_main``, ``if __name__ == "__main__":``.
+    Left out are blocks under ``if TYPE_CHECKING:`` and, unless ``as_main``, ``if __name__ == "__main__":``. With the
+    ``text`` of the tree, statements without that word are passed over unseen.
     """
-    return list(_statements_imports(tree.body, package, as_main=as_main))
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if "import" in line] if text else None
+    return list(_statements_imports(tree.body, package, lines, as_main=as_main))
 
 
 def dynamic_imports_in(tree: ast.Module, text: str) -> list[Import]:
@@ -221,9 +224,19 @@ def dynamic_imports_in(tree: ast.Module, text: str) -> list[Import]:
 
 
 def _statements_imports(
-    body: Iterable[ast.AST], package: str, *, as_main: bool, is_optional: bool = False, is_deferred: bool = False
+    body: Iterable[ast.AST],
+    package: str,
+    lines: list[int] | None,
+    *,
+    as_main: bool,
+    is_optional: bool = False,
+    is_deferred: bool = False,
 ) -> Iterator[Import]:
     for node in body:
+        if lines is not None and isinstance(node, ast.stmt):
+            first = bisect.bisect_left(lines, node.lineno)
+            if first == len(lines) or lines[first] > (node.end_lineno or node.lineno):
+                continue
         caught = is_optional
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -240,7 +253,7 @@ def _statements_imports(
             inner = getattr(node, part, None)
             if inner.__class__ is list and part != skipped:
                 yield from _statements_imports(
-                    inner, package, as_main=as_main, is_optional=caught, is_deferred=is_later
+                    inner, package, lines, as_main=as_main, is_optional=caught, is_deferred=is_later
                 )
 
 
@@ -288,7 +301,7 @@ def _imports_of(module: LocalModule, found: ModuleSet) -> list[Import]:
     package = module.name if module.relative_path.endswith("/__init__.py") else module.name.rpartition(".")[0]
     imports = []
     if text is not None:
-        imports = imports_in(text.tree, package) + dynamic_imports_in(text.tree, text.text)
+        imports = imports_in(text.tree, package, text.text) + dynamic_imports_in(text.tree, text.text)
     _imports_by_file[module.path, module.name] = (stamp, imports)
     return imports
 
@@ -380,7 +393,9 @@ def _spec_below(name: str, search: Iterable[str]) -> importlib.machinery.ModuleS
 
 @cache
 def _python_roots() -> tuple[Path, ...]:
-    paths = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    # sysconfig would say the same, and takes longer to be asked than a function to be packed.
+    library = Path(os.__file__).parent
+    paths = [library, Path(sys.base_exec_prefix, sys.platlibdir, library.name)]
     if sys.platform == "win32":
-        paths.append(str(Path(sys.base_prefix) / "DLLs"))
-    return tuple({Path(path).resolve() for path in paths if path})
+        paths.append(Path(sys.base_prefix) / "DLLs")
+    return tuple({path.resolve() for path in paths})
