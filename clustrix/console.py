@@ -82,12 +82,14 @@ def _command() -> Iterator[str]:
 
 
 def _redirected() -> Iterator[str]:
-    """The file that stdin is, if it is one: read without moving where Python reads."""
+    """The file that stdin is, if it is one: read without moving where Python reads, which Windows can't."""
+    if sys.platform == "win32":
+        return
     try:
         status = os.fstat(0)
         if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_STDIN:
             yield os.pread(0, status.st_size, 0).decode("utf-8")
-    except (OSError, UnicodeDecodeError, AttributeError):
+    except (OSError, UnicodeDecodeError):
         return
 
 
