@@ -4,7 +4,7 @@ import re
 import socket
 
 import pytest
-import workload
+import workload_numbers
 
 import clustrix
 import simcluster
@@ -44,7 +44,7 @@ def test_no_machine_of_the_cluster_reaches_the_index_that_is_reached_from_here(o
 @pytest.mark.parametrize(("python", "installer"), [("3.6", "uv"), ("3.6", "pip"), ("3.12", "uv")])
 def test_a_job_has_what_it_needs_from_wheels_of_the_client(offline, python, installer, capfd):
     clustrix.configure(package_manager=installer)
-    asked = cluster(python=python, requirements=[NUMPY[python], "six==1.16.0"])(workload.numpy_and_six)
+    asked = cluster(python=python, requirements=[NUMPY[python], "six==1.16.0"])(workload_numbers.numpy_and_six)
     assert asked() == (tuple(map(int, python.split("."))), 1.5, "1.16.0")
     said = capfd.readouterr().err
     assert "the client sends the wheels" in said
@@ -54,7 +54,9 @@ def test_a_job_has_what_it_needs_from_wheels_of_the_client(offline, python, inst
 
 
 def test_what_was_sent_for_one_environment_is_not_sent_again_for_another(capfd):
-    cluster(python="3.12", requirements=[NUMPY["3.12"], "six==1.16.0"])(workload.numpy_and_six)()
+    cluster(python="3.12", requirements=[NUMPY["3.12"], "six==1.16.0"])(workload_numbers.numpy_and_six)()
     capfd.readouterr()
-    cluster(python="3.12", requirements=[NUMPY["3.12"], "six==1.16.0", "attrs==22.2.0"])(workload.numpy_and_six)()
+    cluster(python="3.12", requirements=[NUMPY["3.12"], "six==1.16.0", "attrs==22.2.0"])(
+        workload_numbers.numpy_and_six
+    )()
     assert re.findall(r"getting (\w+)-\S+ from the client", capfd.readouterr().err) == ["attrs"]

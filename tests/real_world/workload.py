@@ -90,10 +90,3 @@ def size(data):
 
 def exits(code):
     sys.exit(code)
-
-
-def numpy_and_six():
-    import numpy as np
-    import six
-
-    return sys.version_info[:2], np.arange(4.0).mean(), six.__version__
