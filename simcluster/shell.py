@@ -62,7 +62,7 @@ class Shell:
         """As `Cluster.run`. After a timeout the command's channel is closed."""
         line = command if isinstance(command, str) else shlex.join(command)
         deadline = None if timeout is None else time.monotonic() + timeout
-        channel = self._transport().open_session()
+        channel = self._open_session()
         try:
             channel.exec_command(line)
             output = {"stdout": bytearray(), "stderr": bytearray()}
@@ -91,6 +91,19 @@ class Shell:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+    def _open_session(self) -> paramiko.Channel:
+        """A channel, over a new connection if the one at hand ends just then.
+
+        An end-of-file of paramiko's may cross a server's close of the command before, which servers answer by hanging up.
+        """
+        transport = self._transport()
+        try:
+            return transport.open_session()
+        except (paramiko.SSHException, EOFError):
+            if transport.is_active():
+                raise
+            return self._transport().open_session()
 
     def _transport(self) -> paramiko.Transport:
         with self._lock:
