@@ -2,7 +2,10 @@
 
 import sys
 
-from clustrix_remote.runner import main  # type: ignore[import-not-found]
+from clustrix_remote.hints import without_typing  # type: ignore[import-not-found]
+
+with without_typing():
+    from clustrix_remote.runner import main  # type: ignore[import-not-found]
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1]))

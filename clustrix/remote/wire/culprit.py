@@ -3,7 +3,6 @@
 Nothing here runs until pickling has failed.
 """
 
-import datetime as dt
 import functools
 import json
 import re
@@ -17,13 +16,6 @@ from .reducers import Reducers, Refusal
 __all__ = ["WireError", "locate"]
 
 Step = Tuple[str, Any]
-
-# Attributes that hold what these classes hand to the pickler without a name.
-KNOWN_ATTRIBUTES: List[Tuple[Any, Tuple[str, ...]]] = [
-    (functools.partial, ("func", "args", "keywords")),
-    (MethodType, ("__self__",)),
-    ((dt.datetime, dt.time), ("tzinfo",)),
-]
 
 
 class WireError(Exception):
@@ -109,7 +101,7 @@ def _children(value: Any, reducers: Reducers) -> Iterator[Step]:
 
 def _reduced(value: Any, reducers: Reducers) -> Iterator[Step]:
     """What the pickler gets from the value's own reduction, under the names of the attributes where there are any."""
-    for cls, names in KNOWN_ATTRIBUTES:
+    for cls, names in _known_attributes():
         if isinstance(value, cls):
             for name in names:
                 yield "." + name, getattr(value, name)
@@ -122,6 +114,17 @@ def _reduced(value: Any, reducers: Reducers) -> Iterator[Step]:
     yield from _state_steps(reduced[2] if len(reduced) > 2 else None)
     for index, item in enumerate(reduced[1]):
         yield _attribute_holding(value, item) or ".__reduce_ex__()[1][{}]".format(index), item
+
+
+def _known_attributes() -> List[Tuple[Any, Tuple[str, ...]]]:
+    """Attributes that hold what these classes hand to the pickler without a name."""
+    import datetime as dt  # noqa: PLC0415 - most values can be pickled
+
+    return [
+        (functools.partial, ("func", "args", "keywords")),
+        (MethodType, ("__self__",)),
+        ((dt.datetime, dt.time), ("tzinfo",)),
+    ]
 
 
 def _state_steps(state: Any) -> Iterator[Step]:

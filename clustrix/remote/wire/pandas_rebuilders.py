@@ -4,7 +4,6 @@ By public constructors, with what is only newer or only older than this pandas p
 nanoseconds before 2.0, the `str` of pandas 3 as objects where there is no such dtype.
 """
 
-import datetime as dt
 import importlib
 import sys
 from typing import Any, Callable, Dict
@@ -114,7 +113,7 @@ def _zone(described: Any) -> Any:
     if kind == "utc":
         return "UTC"
     if kind == "fixed":
-        return dt.timezone(value)
+        return importlib.import_module("datetime").timezone(value)
     if kind == "zoneinfo" and sys.version_info >= (3, 9) and _version() >= (2, 0):
         return importlib.import_module("zoneinfo").ZoneInfo(value)
     if kind == "pytz" and _version() >= (3, 0):  # up to 2, that is what a name gives

@@ -4,7 +4,6 @@ What is inside (arrays, indexes, offsets, labels) is left to the pickler, which 
 only touched where a value of it is; `pandas_rebuilders` puts together again what this file takes apart.
 """
 
-import datetime as dt
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 __all__ = ["parts", "taker_apart"]
@@ -147,7 +146,7 @@ def _zone(zone: Any) -> Any:
         return "pytz", str(zone.zone)
     if module.startswith("zoneinfo") and zone.key is not None:
         return "zoneinfo", str(zone.key)
-    if module.startswith("pytz") or isinstance(zone, dt.timezone):
+    if module.startswith("pytz") or (module, type(zone).__name__) == ("datetime", "timezone"):
         return "fixed", zone.utcoffset(None)
     return "other", zone
 

@@ -75,7 +75,7 @@ NEEDS: Dict[Tuple[str, str], Tuple[int, int]] = {
 NEEDS_OF_MODULES: Dict[str, Tuple[int, int]] = {"zoneinfo": (3, 9), "graphlib": (3, 9)}
 
 
-class Reducers(Dict[type, Reducer]):
+class Reducers(dict):  # type: ignore[type-arg] # `typing.Dict` as a base would have to be the real one
     """The pickler's dispatch table: knows how instances of a class are reduced, and finds out when first asked."""
 
     def __init__(
@@ -137,7 +137,7 @@ class _MainPickler(pickle.Pickler):
         return NotImplemented
 
 
-class _Pieces(List[Bytes]):
+class _Pieces(list):  # type: ignore[type-arg] # likewise
     """What a pickler writes, in the pieces in which it does: a large one is what was to be pickled itself, not a copy."""
 
     write = list.append
