@@ -2,12 +2,11 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from other_pythons import needed
 
 import clustrix.remote
 
@@ -18,15 +17,7 @@ def python_of(version):
     name = "{}.{}".format(*version)
     if version == sys.version_info[:2]:
         return sys.executable
-    root = Path(os.environ.get("PYENV_ROOT", Path("~/.pyenv").expanduser()))
-    candidates = [*sorted(map(str, root.glob(f"versions/{name}.*/bin/python"))), shutil.which(f"python{name}")]
-    for path in filter(None, candidates):
-        asked = subprocess.run([path, "-V"], capture_output=True, text=True, check=False)
-        if asked.stdout.startswith(f"Python {name}."):
-            return path
-    if os.environ.get("CI"):
-        pytest.fail(f"there is no Python {name} here")
-    pytest.skip(f"there is no Python {name} here")
+    return needed(name)
 
 
 def answers(python, directory, texts):

@@ -8,6 +8,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
 
 
@@ -17,6 +19,14 @@ def interpreter(version: str) -> str | None:
     on_path = shutil.which(f"python{version}")
     of_pyenv = pyenv_root().glob(f"versions/{version}.*/bin/python")
     return next((path for path in [on_path, *map(str, of_pyenv)] if path and is_version(path, version)), None)
+
+
+def needed(version: str) -> str:
+    """The path of such a Python; without one the test is skipped, and fails in CI."""
+    path = interpreter(version)
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"there is no Python {version} here")
+    return path
 
 
 @cache

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_wire_pairs import interpreter
+from other_pythons import interpreter, needed
 
 import clustrix
 from clustrix import cluster, errors
@@ -129,9 +129,7 @@ def client(version: str) -> str:
 def test_the_wire_of_every_cluster_python_reads_what_this_client_wrote(
     version: str, of_a_client: Callable[[str], Path], far_side: Path
 ) -> None:
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"no Python {version} here")
+    python = needed(version)
     assert read_by(python, of_a_client(OWN), ON_A_CLUSTER, far_side) == ["read", [5.0, 0.5, 4]]
 
 
@@ -151,9 +149,7 @@ def test_a_function_without_source_is_read_where_the_bytecode_is_the_same(tmp_pa
 
 
 def test_a_function_without_source_is_refused_where_the_bytecode_is_another(tmp_path: Path, far_side: Path) -> None:
-    python = interpreter("3.6")
-    if python is None:
-        pytest.skip("no Python 3.6 here")
+    python = needed("3.6")
     kind, reason = read_by(python, written(tmp_path, WITHOUT_SOURCE, "(1,)"), ON_A_CLUSTER, far_side)
     assert kind == "WireError"
     assert "f is bytecode with the magic number" in reason
@@ -161,9 +157,7 @@ def test_a_function_without_source_is_refused_where_the_bytecode_is_another(tmp_
 
 
 def test_syntax_that_the_reader_rejects_is_refused_with_its_line(tmp_path: Path, far_side: Path) -> None:
-    python = interpreter("3.6")
-    if python is None:
-        pytest.skip("no Python 3.6 here")
+    python = needed("3.6")
     script = "def f(x, more=0):\n    if (y := x):\n        return y\n"
     kind, reason = read_by(python, written(tmp_path, script, "(1,)"), ON_A_CLUSTER, far_side)
     assert kind == "WireError"
@@ -181,9 +175,7 @@ def test_a_module_that_is_another_one_there_is_refused(tmp_path: Path, far_side:
 def test_a_library_that_the_reader_lacks_is_a_reason(tmp_path: Path, far_side: Path) -> None:
     script = "import packaging\ndef f(x, more=0):\n    return packaging.__name__\n"
     path = written(tmp_path, script, "(1,)")
-    python = interpreter("3.6")
-    if python is None:
-        pytest.skip("no Python 3.6 here")
+    python = needed("3.6")
     assert "No module named 'packaging'" in read_by(python, path, ON_A_CLUSTER, far_side)[1]
 
 
