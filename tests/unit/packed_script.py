@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
 import zipfile
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 import clustrix
 
@@ -107,12 +104,3 @@ def pack(
     )
     assert done.returncode == 0, done.stderr
     return Packed(json.loads(done.stdout.splitlines()[-1]))
-
-
-def interpreter(version: str) -> str:
-    """A Python of that version on this machine; the test is skipped without one."""
-    places = [Path(path) for path in sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"))]
-    found = shutil.which(f"python{version}") if not places else str(places[-1])
-    if found is None:
-        pytest.skip(f"no Python {version} here")
-    return found

@@ -6,7 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 import pytest
-from packed_script import interpreter, pack
+from other_pythons import needed
+from packed_script import pack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def test_a_package_of_a_new_python_runs_on_3_6(tmp_path: Path) -> None:
             return x + 1
         """,
     )
-    assert packed.run(1, python=interpreter("3.6")) == 102
+    assert packed.run(1, python=needed("3.6")) == 102
 
 
 def test_clustrix_decorators_are_removed_and_the_users_own_are_kept(tmp_path: Path) -> None:
@@ -344,7 +345,7 @@ def test_every_client_python_makes_the_same_bytes(tmp_path: Path) -> None:
                 return h([x, Shape().area(x), f"{x!r:>{10}}", stream.read()])
         """
     packages = [
-        pack(tmp_path / v, script, python=interpreter(v), name="../script.py") for v in ("3.10", "3.11", "3.12", "3.13")
+        pack(tmp_path / v, script, python=needed(v), name="../script.py") for v in ("3.10", "3.11", "3.12", "3.13")
     ]
     contents = {packed.path.read_bytes() for packed in packages}
     assert len({packed.id for packed in packages}) == 1

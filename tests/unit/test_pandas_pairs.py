@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,8 @@ PROGRAM = ROOT / "tests" / "remote" / "wire_cases.py"
 VERSIONS = ["3.6", "3.8", "3.10", "3.13"]
 
 needs_all = pytest.mark.skipif(
-    any(interpreter(version) is None for version in VERSIONS), reason=f"needs the Pythons {', '.join(VERSIONS)}"
+    not os.environ.get("CI") and any(interpreter(version) is None for version in VERSIONS),
+    reason=f"needs the Pythons {', '.join(VERSIONS)}",
 )
 
 
