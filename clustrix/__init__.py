@@ -24,6 +24,12 @@ _ERRORS = (
     "HostKeyError", "JobCancelledError", "JobFailedError", "JobTimeoutError", "NodeFailureError", "OutOfMemoryError",
     "PackagingError", "RemoteError", "ResultLostError", "SerializationError", "SubmissionError", "UnsupportedSyntaxError",
 )  # fmt: skip
+_FILES = (
+    "ClusterFilesystem", "DiskUsage", "FileInfo", "cluster_count_files", "cluster_du", "cluster_exists", "cluster_find",
+    "cluster_get", "cluster_glob", "cluster_isdir", "cluster_isfile", "cluster_ls", "cluster_mkdir", "cluster_put",
+    "cluster_read", "cluster_rm", "cluster_stat", "cluster_write",
+)  # fmt: skip
+_HOMES.update(dict.fromkeys(_FILES, "filesystem"))
 _HOMES.update(dict.fromkeys(_ERRORS, "errors"))
 
 __all__ = [*sorted(_HOMES), "as_completed", "wait"]  # noqa: PLE0604 - a list of strings that ruff can't see through

@@ -27,7 +27,7 @@ from clustrix.workers import Workers, before_exit, forget_exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["ClusterExecutor", "attach", "executor_for"]
+__all__ = ["ClusterExecutor", "attach", "executor_for", "show_progress"]
 
 SUBMITTING_AT_ONCE = 8
 # Seconds that the interpreter's exit waits for fetched jobs to be cleaned up on the cluster.
@@ -149,7 +149,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             call.requirements,
             call.constraints,
             cache,
-            _show_progress,
+            show_progress,
             closure=package.dependencies.closure,
         )
         parts = _Parts(call.spec(entry, self._journal.client), supplies, values, call.python_wish)
@@ -207,6 +207,10 @@ class ClusterExecutor(concurrent.futures.Executor):
         config = dataclasses.replace(self._config, **overrides) if overrides else self._config
         return getattr(fn, "undecorated", fn), options, config
 
+    def request(self, operation: str, head: dict[str, Any], body: Any = b"") -> dict[str, Any]:
+        """Ask the host's agent for what is no job, over the same connection; see Channel.request."""
+        return self._session.request(operation, head, (body,))
+
     # What a future asks for.
 
     def cancel_job(self, job_id: str) -> None:
@@ -240,7 +244,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._receivers.submit(self._deliver, job, head, body)
 
     def on_progress(self, line: str) -> None:
-        _show_progress(line)
+        show_progress(line)
 
     def on_lost(self, error: errors.ClusterConnectionError) -> None:
         for job in [job for job in list(self._jobs.values()) if job.is_submitted]:
@@ -285,7 +289,7 @@ class ClusterExecutor(concurrent.futures.Executor):
                 {"spec": parts.spec, "key": job.entry.key, "arguments": parts.values.sizes()[0]},
                 (*parts.values.arguments, *parts.values.bindings),
                 pieces=parts.supplies,
-                on_progress=_show_progress,
+                on_progress=show_progress,
             )
         except errors.ClusterConnectionError as error:
             text = f"{error}\nWhether job {job_id} was submitted is not known: clustrix.attach({job_id!r}) finds out"
@@ -391,7 +395,7 @@ def attach(job_id: str) -> ClusterFuture:
     return executor_for(config).attach(job_id)
 
 
-def _show_progress(line: str) -> None:
+def show_progress(line: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # a closed stderr, or none at all
         sys.stderr.write(f"clustrix: {line}\n")
 

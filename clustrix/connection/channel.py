@@ -101,7 +101,7 @@ class Channel:
     ) -> dict[str, Any]:
         """Send one request and wait for its answer. ``body`` are bytes-like objects, sent as one; they must not change.
 
-        ``pieces`` gives what the agent says that it needs, by its name and the head that asks for it. An error of the agent is raised as the
+        Bytes that come with the answer are its "body". ``pieces`` gives what the agent says that it needs, by its name and the head that asks for it. An error of the agent is raised as the
         class of clustrix.errors that it names; a lost connection as ClusterConnectionError.
         """
         number = next(self._ids)
@@ -177,7 +177,7 @@ class Channel:
                 if "event" in head:
                     self._on_event(head, body)
                 elif waiting := self._answers.get(head["id"]):
-                    waiting.put(head)
+                    waiting.put({**head, "ok": {**head["ok"], "body": body}} if len(body) else head)
         except Exception as error:  # noqa: BLE001 - whatever ended the stream is told to everyone who waits
             cause = error
         why = cause or self._pipe.complaint()

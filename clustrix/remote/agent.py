@@ -14,6 +14,7 @@ from . import (
     builds,
     environments,
     existing_environments,
+    files,
     interpreters,
     inventory,
     jobs,
@@ -65,6 +66,7 @@ class _Request:
         self.head = head
         self.body = body
         self.pieces: "queue.Queue[Tuple[Dict[str, Any], Any]]" = queue.Queue()
+        self.found: Any = b""  # bytes that go with the answer
         self._agent = agent
 
     def say(self, **fields: Any) -> None:
@@ -106,6 +108,7 @@ class Agent:
             "environment": self._environment,
             "build": self._build,
             "remove_environment": self._remove_environment,
+            "files": self._files,
         }
 
     def serve(self) -> None:
@@ -146,7 +149,7 @@ class Agent:
             self._requests.pop(request.head["id"], None)
             self._submitting.discard(threading.current_thread())
         try:
-            request.say(**answer)
+            self.stream.send(dict(answer, id=request.head["id"]), request.found)
         except BrokenPipeError:
             return
 
@@ -225,6 +228,11 @@ class Agent:
     def _remove_environment(self, request: _Request) -> Dict[str, Any]:
         inventory.remove_environment(self._state, request.head["key"])
         return {}
+
+    def _files(self, request: _Request) -> Dict[str, Any]:
+        head = request.head
+        found, request.found = files.answer_for_wire(head["call"], head["base"], head["arguments"], request.body)
+        return found
 
     def _watch_jobs(self, request: _Request) -> Dict[str, Any]:
         """Watch jobs of an earlier connection; those that are not here any more are named in the answer."""
