@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import socket
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clustrix.journal import state_directory
-from clustrix.remote.paths import write_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,4 +99,6 @@ def _known_marks() -> dict[str, str]:
 def _keep(known: dict[str, str]) -> None:
     path = state_directory() / "storages.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_aside(str(path), json.dumps(known).encode("utf-8"))
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    new.write_text(json.dumps(known), encoding="utf-8")
+    new.replace(path)
