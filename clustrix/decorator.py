@@ -11,7 +11,7 @@ from clustrix.config import ClusterConfig, effective_config
 from clustrix.resources import split_keywords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from clustrix.executor import ClusterExecutor
     from clustrix.explain import Report
@@ -46,6 +46,19 @@ class ClusterFunction:
         if _runs_here(config):
             return _local_threads().submit(self.undecorated, *args, **kwargs)
         return _executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
+
+    def map(self, *iterables: Iterable[Any], chunksize: int | None = None) -> Iterator[Any]:
+        """Call the function with items of ``iterables``, as ``map`` does: an iterator of the values, in order as they come.
+
+        On the cluster all calls are the tasks of one array. A task that fails raises in its place, and the next value comes
+        after it. ``chunksize`` is how many tasks are taken at once; None has that found out. See ClusterExecutor.map.
+        """
+        config = self._config()
+        if _runs_here(config):
+            return _local_threads().map(self.undecorated, *iterables)
+        return _executor_for(config).submit_map(
+            self.undecorated, iterables, self.job_options, config, chunksize=chunksize
+        )
 
     def local(self, *args: Any, **kwargs: Any) -> Any:
         """Run the undecorated function here."""

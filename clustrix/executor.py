@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors
+from clustrix.arrays import MapFuture, Results, check_chunksize, encode_tasks, tasks_spec
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
 from clustrix.future import ClusterFuture, StageReport
@@ -20,12 +21,12 @@ from clustrix.journal import Entry, Journal, state_directory
 from clustrix.resources import JobOptions
 from clustrix.serialization import Outcome, open_result
 from clustrix.session import PythonWish, Session
-from clustrix.submission import EncodedValues, encode_call, prepare
+from clustrix.submission import EncodedValues, PreparedCall, encode_call, prepare
 from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["ClusterExecutor", "attach", "executor_for", "show_progress"]
 
@@ -45,6 +46,7 @@ class _Job:
         self.is_sent = False
         self.is_cancelled = False
         self.is_ending = False
+        self.is_kept = False  # its files stay when it has ended
         self.is_over = threading.Event()
         self._submitted = threading.Event()
 
@@ -130,11 +132,67 @@ class ClusterExecutor(concurrent.futures.Executor):
         packaged = time.perf_counter()
         call, values = encode_call(call, args, kwargs, self._session.python_versions)
         values = values if is_awaited else values.copied()
+        return self._start(call, values, started, packaged)
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+    ) -> Iterator[Any]:
+        """As ``concurrent.futures.Executor.map``, all calls being the tasks of one array of the scheduler.
+
+        Its elements, as many as there are tasks but at most ``max_parallel_jobs`` and what the site takes, take tasks as they get
+        through them: ``chunksize`` at once, or if that is None as many as suit what a task costs. So a task finds what earlier ones in
+        its process left in the function's modules; ``time`` is for all that an element does, and it stops in time before its end. The
+        job's id with ``.3`` attaches to task 3 alone.
+        """
+        function, options, config = self._described(fn)
+        return self.submit_map(function, iterables, options, config, timeout=timeout, chunksize=chunksize)
+
+    def submit_map(
+        self,
+        function: Callable[..., Any],
+        iterables: Iterable[Iterable[Any]],
+        options: JobOptions,
+        config: ClusterConfig,
+        *,
+        timeout: float | None = None,
+        chunksize: int | None = None,
+    ) -> Results:
+        """As ``map``, with what ``submit_job`` takes."""
+        if self._is_shut_down:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        check_chunksize(chunksize)
+        tasks = list(zip(*iterables, strict=False))
+        if not tasks:
+            return Results(None, 0, timeout)
+        if len(tasks) == 1:
+            return Results(self.submit_job(function, tasks[0], {}, options, config), 1, timeout)
+        started = time.perf_counter()
+        call = prepare(function, options, config)
+        packaged = time.perf_counter()
+        call, values = encode_tasks(call, tasks, self._session.python_versions)
+        more = tasks_spec(len(tasks), chunksize, call.config.max_parallel_jobs)
+        return Results(self._start(call, values.copied(), started, packaged, more), len(tasks), timeout)
+
+    def _start(
+        self,
+        call: PreparedCall,
+        values: EncodedValues,
+        started: float,
+        packaged: float,
+        more: dict[str, Any] | None = None,
+    ) -> ClusterFuture:
+        """Send a prepared call, or a map if there is ``more`` in its spec."""
         encoded = time.perf_counter()
         self._session.connect()
         connected = time.perf_counter()
         entry = call.new_entry()
-        future = ClusterFuture(entry.job_id, self)
+        if more is not None:
+            entry = dataclasses.replace(entry, tasks=more["tasks"])
+        future = self._new_future(entry)
         future.timings = {
             "package": packaged - started,
             "encode arguments": encoded - packaged,
@@ -152,7 +210,8 @@ class ClusterExecutor(concurrent.futures.Executor):
             show_progress,
             closure=package.dependencies.closure,
         )
-        parts = _Parts(call.spec(entry, self._journal.client), supplies, values, call.python_wish)
+        spec = {**call.spec(entry, self._journal.client), **(more or {})}
+        parts = _Parts(spec, supplies, values, call.python_wish)
         self._receivers.start()
         self._submitters.submit(self._send, job, parts)
         return future
@@ -166,12 +225,28 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._session.disconnect()
 
     def attach(self, job_id: str) -> ClusterFuture:
-        """A future for a job that an earlier process submitted and whose result was not fetched."""
+        """A future for a job that an earlier process submitted and whose result was not fetched.
+
+        That of a map has the list of its results; ``<job_id>.3`` is its task 3, which leaves the map to be attached to again.
+        """
+        map_id, _, number = job_id.partition(".")
+        if not number:
+            return self._attach(job_id)
+        whole = self._attach(map_id, is_kept=True)
+        if not (isinstance(whole, MapFuture) and number.isdecimal() and int(number) < whole.tasks):
+            words = f"has the tasks 0 to {whole.tasks - 1}" if isinstance(whole, MapFuture) else "is no map"
+            raise errors.ClustrixError(f"there is no task {job_id!r}: job {map_id} {words}")
+        return whole.task(int(number))
+
+    def _attach(self, job_id: str, *, is_kept: bool = False) -> ClusterFuture:
         with self._guard:
             known = self._jobs.get(job_id)
             if known:
+                known.is_kept = known.is_kept and is_kept
                 return known.future
-            job = self._jobs[job_id] = _Job(ClusterFuture(job_id, self), self._journal.read(job_id))
+            entry = self._journal.read(job_id)
+            job = self._jobs[job_id] = _Job(self._new_future(entry), entry)
+        job.is_kept = is_kept
         job.is_sent = True
         job.note_submitted()
         try:
@@ -194,6 +269,11 @@ class ClusterExecutor(concurrent.futures.Executor):
             self._receivers.drain()
             self._session.disconnect()
             forget_exit(self._leave)
+
+    def _new_future(self, entry: Entry) -> ClusterFuture:
+        if entry.tasks is None:
+            return ClusterFuture(entry.job_id, self)
+        return MapFuture(entry.job_id, self, entry.tasks)
 
     def _described(self, fn: Callable[..., Any]) -> tuple[Callable[..., Any], JobOptions, ClusterConfig]:
         """The function, and what a ``@cluster`` in front of it says of its jobs."""
@@ -239,6 +319,9 @@ class ClusterExecutor(concurrent.futures.Executor):
         job = self._jobs.get(head["job"])
         # A result that comes while the interpreter ends is nobody's yet: it stays on the cluster, for attach.
         if job is None or self._is_leaving:
+            return
+        if isinstance(job.future, MapFuture) and head["event"] == "tasks":
+            self._receivers.submit(self._deliver_tasks, job, job.future, head, body)
             return
         job.future.output = (head["stdout"], head["stderr"])
         self._receivers.submit(self._deliver, job, head, body)
@@ -336,6 +419,12 @@ class ClusterExecutor(concurrent.futures.Executor):
         _note_facts(job, outcome)
         self._end(job, value=outcome.value, exception=outcome.exception)
 
+    def _deliver_tasks(self, job: _Job, future: MapFuture, head: dict[str, Any], log: bytes | bytearray) -> None:
+        job.wait_until_submitted()
+        if future.take_in(job.entry, head, log, self._session.host):
+            value, exception = future.outcome()
+            self._end(job, value=value, exception=exception, is_over=not job.is_kept)
+
     def _end(
         self, job: _Job, value: Any = None, exception: BaseException | None = None, *, is_over: bool = True
     ) -> None:
@@ -388,7 +477,7 @@ def executor_for(config: ClusterConfig) -> ClusterExecutor:
 
 def attach(job_id: str) -> ClusterFuture:
     """A future for a job of an earlier process, wherever it was submitted to."""
-    entry = Journal().read(job_id)
+    entry = Journal().read(job_id.partition(".")[0])
     current = get_config()
     same_host = current.cluster_host == entry.config.get("cluster_host")
     config = ClusterConfig(**entry.config, password=current.password if same_host else None)

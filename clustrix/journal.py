@@ -24,7 +24,7 @@ __all__ = ["Entry", "Journal", "state_directory"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One submitted job. ``key`` is 32 bytes in hexadecimal; ``config`` holds no secrets: neither a password nor variables; ``created`` is Unix seconds."""
+    """One submitted job. ``key`` is 32 bytes in hexadecimal; ``config`` holds no secrets: neither a password nor variables; ``created`` is Unix seconds; ``tasks`` is how many a map has, None for a single call."""
 
     job_id: str
     key: str
@@ -33,6 +33,7 @@ class Entry:
     config: dict[str, Any]
     created: float
     attempt: int = 0
+    tasks: int | None = None
 
 
 def state_directory() -> Path:

@@ -25,6 +25,7 @@ __all__ = [
     "deserialize_function",
     "dump_arguments",
     "dump_bindings",
+    "dump_task",
     "open_result",
     "serialize_function",
 ]
@@ -99,6 +100,21 @@ def dump_arguments(
     """
     names = {"call[0]": "args", "call[1]": "kwargs"}
     return _dump((args, dict(kwargs)), root="call", reader=reader, names=names, what="the arguments", classes=classes)
+
+
+def dump_task(
+    values: Any,
+    number: int | None,
+    positions: tuple[int, ...] | int,
+    reader: tuple[int, int] | None,
+    classes: set[type],
+) -> list[Bytes]:
+    """Likewise of one task of a map: the tuple of its arguments at ``positions``, or the one that all tasks have at one (``number`` is None)."""
+    what = "the arguments of the map" if number is None else f"the arguments of task {number} of the map"
+    if isinstance(positions, int):
+        return _dump(values, root=f"args[{positions}]", reader=reader, names={}, what=what, classes=classes)
+    names = {f"task[{place}]": f"args[{position}]" for place, position in enumerate(positions)}
+    return _dump(values, root="task", reader=reader, names=names, what=what, classes=classes)
 
 
 def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -> list[Bytes]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clustrix.remote.wire import Bytes
     from clustrix.session import PythonWish
 
-__all__ = ["EncodedValues", "PreparedCall", "encode_call", "prepare"]
+__all__ = ["EncodedValues", "PreparedCall", "encode_call", "prepare", "with_classes_of_values"]
 
 
 class EncodedValues(NamedTuple):
@@ -157,12 +157,17 @@ def encode_call(
     :raises PackagingError: a class can't be packed
     :raises SerializationError: a value can't be sent
     """
-    values = call.encode(args, kwargs, readers.get(call.python_wish))
+    return with_classes_of_values(call, lambda each: each.encode(args, kwargs, readers.get(each.python_wish)))
+
+
+def with_classes_of_values(
+    call: PreparedCall, encode: Callable[[PreparedCall], EncodedValues]
+) -> tuple[PreparedCall, EncodedValues]:
+    """The call with the classes that what ``encode`` encodes for it needs, and that. Raises as ``encode_call``."""
+    values = encode(call)
     whole = call.with_classes(values.classes)
     # What is required decides which Python reads, and that how it is written.
-    if whole is not call:
-        values = whole.encode(args, kwargs, readers.get(whole.python_wish))
-    return whole, values
+    return whole, values if whole is call else encode(whole)
 
 
 def _imports_needed(graph: DependencyGraph) -> set[str]:

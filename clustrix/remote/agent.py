@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 import traceback
-from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple, Union
 
 from . import (
     builds,
@@ -29,7 +29,7 @@ from .job_environment import job_environment
 from .job_python import job_python, python_candidates
 from .notes import Notes
 from .paths import StateDirError, StatePaths
-from .schedulers import SchedulerError, scheduler
+from .schedulers import JobState, SchedulerError, scheduler
 from .stream import Stream
 
 __all__ = ["main"]
@@ -172,7 +172,7 @@ class Agent:
             if not os.path.exists(job.python.program):
                 jobs.discard(self._state, job.job_id)
                 raise environments.EnvironmentBuildError("the environment was removed meanwhile: call again")
-            scheduler_id = jobs.submit(self._state, job)
+            scheduler_id = jobs.submit(self._state, job, lambda line: request.say(progress=line))
             if job.job_id in self._cancelled:
                 scheduler(spec["scheduler"]).cancel([scheduler_id])
         times["submit"] = time.time() - started - sum(times.values())
@@ -248,8 +248,11 @@ class Agent:
     def _cancel(self, request: _Request) -> Dict[str, Any]:
         # Those whose submission is still under way are stopped by its own thread.
         self._cancelled.update(request.head["jobs"])
-        known = [jobs.known_scheduler_id(self._state, job_id) for job_id in request.head["jobs"]]
-        scheduler_ids = [scheduler_id for scheduler_id in known if scheduler_id]
+        scheduler_ids = []
+        for job_id in request.head["jobs"]:
+            self._watch.forget(job_id)
+            known = jobs.known_scheduler_id(self._state, job_id)
+            scheduler_ids += list(jobs.rounds_of(self._state.job(job_id))) or ([known] if known else [])
         if scheduler_ids:
             scheduler(request.head["scheduler"]).cancel(scheduler_ids)
             self._watch.ask_now()
@@ -259,6 +262,9 @@ class Agent:
         scheduler_id = jobs.known_scheduler_id(self._state, request.head["job"])
         if scheduler_id is None:
             return {"state": "UNKNOWN"}
+        rounds = list(jobs.rounds_of(self._state.job(request.head["job"])))
+        if rounds:
+            return watch.array_state(request.head["scheduler"], rounds)
         return watch.job_state(request.head["scheduler"], scheduler_id)
 
     def _output(self, request: _Request) -> Dict[str, Any]:
@@ -267,6 +273,7 @@ class Agent:
 
     def _acknowledge(self, request: _Request) -> Dict[str, Any]:
         for job_id in request.head["jobs"]:
+            self._watch.forget(job_id)
             jobs.forget(self._state, request.head["client"], job_id)
         return {}
 
@@ -274,20 +281,24 @@ class Agent:
         """Every Python of the cluster, in the order in which they were found."""
         return {"interpreters": [dict(item._asdict()) for item in interpreters.survey(is_fresh=True)]}
 
-    def _tell(self, ended: watch.Ended) -> None:
+    def _tell(self, what: Union[watch.Ended, watch.News]) -> None:
         self._events += 1
-        head = {
-            "id": "e%d" % self._events,
-            "event": "ended",
-            "job": ended.job_id,
-            "has_result": ended.result is not None,
-            "state": dict(ended.state._asdict()) if ended.state else None,
-            "stdout": ended.stdout,
-            "stderr": ended.stderr,
-            "step": ended.step,
-        }
+        head: Dict[str, Any] = {"id": "e%d" % self._events, "job": what.job_id}
+        if isinstance(what, watch.Ended):
+            head.update(
+                event="ended",
+                has_result=what.result is not None,
+                state=_plain(what.state),
+                stdout=what.stdout,
+                stderr=what.stderr,
+                step=what.step,
+            )
+            body = what.result or b""
+        else:
+            head.update(event="tasks", dead=[dict(each._asdict(), state=_plain(each.state)) for each in what.dead])
+            body = what.log
         try:
-            self.stream.send(head, ended.result or b"")
+            self.stream.send(head, body)
         except BrokenPipeError:
             # The client is gone; the result stays where it is until it comes back.
             return
@@ -303,6 +314,10 @@ def _serialization_python(spec: Dict[str, Any], tools: Optional[str]) -> Tuple[O
     nearest = interpreters.choose_interpreter(None, None, tuple(spec["client_python"]))
     # Beside an environment of the user's none of ours is built.
     return tools or nearest.path, list(nearest.modules)
+
+
+def _plain(state: Optional[JobState]) -> Optional[Dict[str, Any]]:
+    return dict(state._asdict()) if state else None
 
 
 def _describe(error: Exception) -> Dict[str, str]:

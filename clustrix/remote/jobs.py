@@ -4,11 +4,12 @@ import contextlib
 import glob
 import json
 import os
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
+from . import pool
 from .job_python import JobPython
 from .paths import JobPaths, StatePaths, remove_tree, write_aside
-from .schedulers import scheduler
+from .schedulers import LimitError, scheduler
 from .script import ScriptParts, environment_file, job_script
 
 __all__ = [
@@ -19,6 +20,9 @@ __all__ = [
     "forget",
     "known_scheduler_id",
     "prepare",
+    "queue_array",
+    "read_spec",
+    "rounds_of",
     "step_before_the_runner",
     "submit",
 ]
@@ -51,13 +55,21 @@ def find(state: StatePaths, job_id: str) -> Optional[Tuple[str, str, str]]:
 
     An agent that was killed between the submission and its note of the number left a job that its name still finds.
     """
-    try:
-        with open(state.job(job_id).spec, encoding="utf-8") as stream:
-            spec = json.load(stream)
-    except FileNotFoundError:
+    spec = read_spec(state, job_id)
+    if spec is None:
         return None
     scheduler_id = known_scheduler_id(state, job_id) or scheduler(spec["scheduler"]).find(job_id)
     return (spec["client"], spec["scheduler"], scheduler_id) if scheduler_id else None
+
+
+def read_spec(state: StatePaths, job_id: str) -> Optional[Dict[str, Any]]:
+    """The job as it was submitted, or None if its directory is not here."""
+    try:
+        with open(state.job(job_id).spec, encoding="utf-8") as stream:
+            spec: Dict[str, Any] = json.load(stream)
+            return spec
+    except FileNotFoundError:
+        return None
 
 
 def discard(state: StatePaths, job_id: str) -> None:
@@ -70,7 +82,9 @@ def render_script(state: StatePaths, request: JobRequest) -> str:
     spec, job = request.spec, state.job(request.job_id)
     module = scheduler(spec["scheduler"])
     parts = ScriptParts(
-        directives=module.directives(request.job_id, job, request.work_dir, spec["resources"]),
+        directives=module.directives(
+            request.job_id, job, request.work_dir, spec["resources"], is_array="tasks" in spec
+        ),
         modules=spec["modules"],
         pre_execution_commands=spec["pre_execution_commands"],
         work_dir=request.work_dir,
@@ -78,6 +92,7 @@ def render_script(state: StatePaths, request: JobRequest) -> str:
         command=[request.python.program, "-s", request.runner, job.root],
         python_modules=request.python.interpreter.modules,
         is_activated=bool(request.python.activation),
+        element=module.ELEMENT if "tasks" in spec else "",
     )
     return job_script(job, request.job_id, parts)
 
@@ -118,23 +133,69 @@ def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: 
     if request.python.activation:
         write_aside(job.activation, request.python.activation.encode("utf-8"))
     write_aside(job.script, render_script(state, request).encode("utf-8"))
+    if "tasks" in spec:
+        os.mkdir(job.file("rounds"), 0o700)
+        os.mkdir(job.pool, 0o700)
+        pool.offer(job.pool, "all", 0, spec["tasks"])
 
 
-def submit(state: StatePaths, request: JobRequest) -> str:
+def submit(state: StatePaths, request: JobRequest, report: Callable[[str], Any]) -> str:
     """Hand the prepared job to the scheduler; its number is kept beside the job. A refused job leaves nothing."""
-    job = state.job(request.job_id)
+    job, name = state.job(request.job_id), request.spec["scheduler"]
     try:
-        scheduler_id = scheduler(request.spec["scheduler"]).submit(job.script)
+        if "tasks" in request.spec:
+            scheduler_id = queue_array(job, name, request.spec["elements"], report)
+        else:
+            scheduler_id = str(scheduler(name).submit(job.script))
     except BaseException:
         discard(state, request.job_id)
         raise
     write_aside(job.scheduler_id, scheduler_id.encode("ascii"))
-    return str(scheduler_id)
+    return scheduler_id
 
 
-def collect_output(job: JobPaths, stream: str, limit: int) -> str:
-    """The last ``limit`` bytes of the job's ``stdout`` or ``stderr``; empty when there is none (yet)."""
-    path = job.stdout if stream == "stdout" else job.stderr
+def queue_array(job: JobPaths, scheduler_name: str, elements: int, report: Callable[[str], Any]) -> str:
+    """Hand a prepared map to the scheduler as an array of ``elements``, or of as many as the site takes; gives its number.
+
+    It is the map's first round or, as elements ended before all tasks had, a further one.
+    """
+    submit, taken, refusal = scheduler(scheduler_name).submit, elements, None
+    scheduler_id = None
+    while scheduler_id is None:
+        scheduler_id, refused = _if_taken(submit, job.script, taken)
+        if refused is not None:
+            refusal, taken = refused, taken // 2
+    if taken < elements:
+        report("the scheduler takes no array of %d elements, so this one has %d: %s" % (elements, taken, refusal))
+    write_aside(job.file("rounds", scheduler_id), str(taken).encode("ascii"))
+    return scheduler_id
+
+
+def _if_taken(
+    submit: Callable[[str, int], str], script: str, elements: int
+) -> Tuple[Optional[str], Optional[LimitError]]:
+    try:
+        return submit(script, elements), None
+    except LimitError as error:
+        if elements == 1:
+            raise
+        return None, error
+
+
+def rounds_of(job: JobPaths) -> Dict[str, int]:
+    """How many elements each array has that was queued for a map, by the scheduler's number."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for scheduler_id in os.listdir(job.file("rounds")):
+            if not scheduler_id.startswith("."):
+                with open(job.file("rounds", scheduler_id), encoding="ascii") as stream:
+                    found[scheduler_id] = int(stream.read())
+    return found
+
+
+def collect_output(job: JobPaths, stream: str, limit: int, element: str = "") -> str:
+    """The last ``limit`` bytes of the job's ``stdout`` or ``stderr``, or of one element's; empty when there is none (yet)."""
+    path = job.output(stream, element) if element else job.stdout if stream == "stdout" else job.stderr
     try:
         with open(path, "rb") as log:
             log.seek(max(0, os.path.getsize(path) - limit))
@@ -143,10 +204,10 @@ def collect_output(job: JobPaths, stream: str, limit: int) -> str:
         return ""
 
 
-def step_before_the_runner(job: JobPaths) -> str:
-    """The module or command that the job was at when it ended; empty when it came as far as the runner."""
+def step_before_the_runner(job: JobPaths, element: str = "") -> str:
+    """The module or command that the job, or one element, was at when it ended; empty when it came as far as the runner."""
     try:
-        with open(job.step, encoding="utf-8", errors="replace") as stream:
+        with open(job.step + ("." + element if element else ""), encoding="utf-8", errors="replace") as stream:
             return stream.read(1000)
     except OSError:
         return ""
@@ -155,6 +216,9 @@ def step_before_the_runner(job: JobPaths) -> str:
 def forget(state: StatePaths, client: str, job_id: str) -> None:
     """Remove all of a job whose result the client has. The directory goes first: a late mark can't be moved then."""
     remove_tree(state.job(job_id).root)
-    for mark in glob.glob(os.path.join(glob.escape(state.done(client)), job_id + ".*")):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(mark)
+    pattern = os.path.join(glob.escape(state.done(client)), job_id + ".*")
+    # An element may be renaming its mark just now, which it can as long as it has one.
+    while glob.glob(pattern):
+        for mark in glob.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(mark)

@@ -6,7 +6,7 @@ overlays/<id>-.../   packages with files rewritten for one Python, by its versio
 envs/<key>/          environments; ``current`` points to the one that was built whole
 decisions/<digest>   which environment was decided on for equal wishes: a cache
 wheels/<sha256>/     wheels that a client sent, each under its own name
-jobs/<job_id>/       spec.json, key, args, bindings, environment, activation, script.sh, scheduler_id, out/, log/, marks/
+jobs/<job_id>/       spec.json, key, args, bindings, environment, activation, script.sh, scheduler_id, out/, log/, marks/; a map's also pool/, rounds/
 done/<client>/       one mark for each job that ended, renamed into place by the job itself
 placed/              which content was put where in the user's directories, by digest of the path
 notes.json           what was found out about the cluster's Pythons and modules
@@ -93,6 +93,18 @@ class JobPaths(NamedTuple):
     @property
     def result(self) -> str:
         return self.file("out", "result")
+
+    def tasks(self, element: str) -> str:
+        """The log of one element of an array; see tasks.py."""
+        return self.file("out", "tasks." + check_name(element))
+
+    @property
+    def pool(self) -> str:
+        return self.file("pool")
+
+    def output(self, stream: str, element: str) -> str:
+        """What an element wrote to ``stdout`` or ``stderr``."""
+        return self.file("log", "%s.%s" % (stream, element))
 
     @property
     def stdout(self) -> str:

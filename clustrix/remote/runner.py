@@ -9,22 +9,26 @@ import os
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from . import wire
 from .paths import JobPaths, aside, read_whole, write_aside
 from .stage_process import this_process
-from .stages import SerializationProcess, StageError, ThisProcess, serialization_stage
+from .stages import Serialization, StageError, serialization_stage
 
-__all__ = ["main"]
+__all__ = ["Ended", "Stages", "head_of", "load", "main", "read_spec", "run", "who_did_what"]
 
 STORED_VALUE, STORED_EXCEPTION = 0, 1
 
-Serialization = Union[ThisProcess, SerializationProcess]
-Ended = Tuple[str, Sequence[Any]]
+
+class Ended(NamedTuple):
+    """What came of a call: ``outcome`` as the seal has it, and the pieces of what it seals."""
+
+    outcome: str
+    body: Sequence[Any]
 
 
-class _Stages:
+class Stages:
     """Seconds per stage, as pairs in order."""
 
     def __init__(self) -> None:
@@ -41,34 +45,36 @@ def main(job_root: str) -> int:
     """Run the job whose directory is ``job_root``; the exit status says whether it ended in a value or an exception."""
     started = time.time()
     job = JobPaths(job_root)
-    spec = _read_spec(job)
-    stages, where = _Stages(), []
+    spec = read_spec(job)
+    stages, where = Stages(), []
     try:
         with serialization_stage(spec) as serialization:
-            outcome, body = _run(job, spec, stages, serialization)
-            where = [("decode", *serialization.who), ("run", *this_process()), ("encode", *serialization.who)]
+            ended = run(
+                spec,
+                stages,
+                serialization,
+                lambda serialization: load(job, spec, serialization),
+                lambda serialization: _arguments(job, serialization),
+            )
+            where = who_did_what(serialization)
     except StageError as error:
-        outcome, body = "failed", [str(error).encode("utf-8", "replace")]
-    head = {name: spec[name] for name in ("job_id", "attempt", "task", "package")}
-    head["outcome"] = outcome
-    head["python"], head["node"] = "%d.%d.%d" % sys.version_info[:3], os.uname().nodename
-    head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
-    head["where"] = where
+        ended = Ended("failed", [str(error).encode("utf-8", "replace")])
     with open(job.key, "rb") as stream:
         key = stream.read()
     for output in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the function may have closed it, or its disk may be full
             output.flush()
-    head["ended"] = time.time()
+    head = head_of(spec, ended.outcome, stages, started, where)
     with aside(job.result) as stream:
-        wire.seal(stream, key, head, body)
+        wire.seal(stream, key, head, ended.body)
     mark = job.file("marks", "done")
     write_aside(mark, b"")
     os.rename(mark, os.path.join(spec["done_dir"], spec["job_id"] + ".done"))
-    return STORED_VALUE if outcome == "value" else STORED_EXCEPTION
+    return STORED_VALUE if ended.outcome == "value" else STORED_EXCEPTION
 
 
-def _read_spec(job: JobPaths) -> Dict[str, Any]:
+def read_spec(job: JobPaths) -> Dict[str, Any]:
+    """The job as the agent described it."""
     with open(job.spec, encoding="utf-8") as stream:
         spec = json.load(stream)
     if not isinstance(spec, dict):
@@ -76,39 +82,66 @@ def _read_spec(job: JobPaths) -> Dict[str, Any]:
     return spec
 
 
-def _run(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Ended:
-    """Load, call, encode: ("value" | "exception" | "refused" | "unreadable", pieces of bytes)."""
-    outcome, body = _call(job, spec, stages, serialization)
-    if outcome in ("value", "exception"):
-        body = serialization.value(body, tuple(spec["client_python"][:2]))
+def who_did_what(serialization: Serialization) -> List[Tuple[Any, ...]]:
+    """Executable, version and process of each stage."""
+    return [("decode", *serialization.who), ("run", *this_process()), ("encode", *serialization.who)]
+
+
+def head_of(spec: Dict[str, Any], outcome: str, stages: Stages, started: float, where: Any) -> Dict[str, Any]:
+    """The head of a sealed result, whose call ends now."""
+    head = {name: spec[name] for name in ("job_id", "attempt", "task", "package")}
+    head["outcome"] = outcome
+    head["python"], head["node"] = "%d.%d.%d" % sys.version_info[:3], os.uname().nodename
+    head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
+    head["where"], head["ended"] = where, time.time()
+    return head
+
+
+def run(
+    spec: Dict[str, Any],
+    stages: Stages,
+    serialization: Serialization,
+    find: Callable[[Serialization], Callable[..., Any]],
+    read: Callable[[Serialization], Any],
+) -> Ended:
+    """Find the function, read its arguments, call it, and encode what came of it. Raises StageError, nothing else."""
+    ended = _call(spec, stages, serialization, find, read)
+    if ended.outcome in ("value", "exception"):
+        ended = ended._replace(body=serialization.value(ended.body, tuple(spec["client_python"][:2])))
         stages.end("encode")
-    return outcome, body
+    return ended
 
 
-def _call(job: JobPaths, spec: Dict[str, Any], stages: _Stages, serialization: Serialization) -> Ended:
+def _call(
+    spec: Dict[str, Any],
+    stages: Stages,
+    serialization: Serialization,
+    find: Callable[[Serialization], Callable[..., Any]],
+    read: Callable[[Serialization], Any],
+) -> Ended:
     client = tuple(spec["client_python"][:2])
     protocol = 5 if client >= (3, 8) and sys.version_info >= (3, 8) else 4
     try:
-        function = _load(job, spec, serialization)
+        function = find(serialization)
         stages.end("load")
         try:
-            arguments, keywords = _arguments(job, serialization)
+            arguments, keywords = read(serialization)
         except StageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a pickle raises, it is not the function's
-            return "unreadable", [("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")]
+            return Ended("unreadable", [("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")])
         stages.end("decode")
         value = _completed(function(*arguments, **keywords))
         stages.end("call")
-        return "value", wire.dump_pieces(value, protocol=protocol, root="result", target=client)
+        return Ended("value", wire.dump_pieces(value, protocol=protocol, root="result", target=client))
     except wire.WireError as error:
-        return "refused", [str(error).encode("utf-8")]
+        return Ended("refused", [str(error).encode("utf-8")])
     except StageError:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the function's own as well
         stages.end("call")
         _drop_own_frames(error)
-        return "exception", wire.dump_pieces(error, protocol=protocol, target=client)
+        return Ended("exception", wire.dump_pieces(error, protocol=protocol, target=client))
 
 
 def _completed(value: Any) -> Any:
@@ -134,7 +167,7 @@ def _arguments(job: JobPaths, serialization: Serialization) -> Any:
     return wire.loads(written)
 
 
-def _load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> Callable[..., Any]:
+def load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> Callable[..., Any]:
     """The function, with everything it needs importable: its modules first, then our ``clustrix``, then the environment."""
     source = serialization.function(spec["package_dir"], spec["entry"])
     package, here = spec["package_dir"], os.path.dirname(os.path.abspath(__file__))
@@ -173,6 +206,8 @@ def _run_main_file(path: str, text: bytes) -> types.ModuleType:
 
 def _drop_own_frames(error: BaseException) -> None:
     """Begin the traceback at the user's code."""
-    own = os.path.abspath(__file__)
-    while error.__traceback__ is not None and os.path.abspath(error.__traceback__.tb_frame.f_code.co_filename) == own:
+    here = os.path.dirname(os.path.abspath(__file__))
+    while error.__traceback__ is not None:
+        if os.path.dirname(os.path.abspath(error.__traceback__.tb_frame.f_code.co_filename)) != here:
+            return
         error.__traceback__ = error.__traceback__.tb_next

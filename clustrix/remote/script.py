@@ -27,7 +27,7 @@ class ScriptParts(NamedTuple):
     """What a job script is made of, beside the job's own files.
 
     ``python_modules`` are those that the job's Python itself needs; ``is_activated`` says that the job has an activation
-    file.
+    file. ``element`` is the shell's expression for the name of an array's element, which the command gets as its last argument.
     """
 
     directives: List[str]
@@ -38,6 +38,7 @@ class ScriptParts(NamedTuple):
     command: List[str]
     python_modules: Sequence[str] = ()
     is_activated: bool = False
+    element: str = ""
 
 
 def directive(prefix: str, option: str, value: Any) -> str:
@@ -95,7 +96,10 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
     there, an ``exit`` of the user's own commands too, is told with its name.
     """
     login_shell = " -l" if parts.modules or parts.pre_execution_commands or parts.python_modules else ""
-    mark, done = shlex.quote(job.file("marks", "exit")), shlex.quote(os.path.join(parts.done_dir, job_id + ".exit"))
+    element = '"%s"' % parts.element if parts.element else ""
+    own = "." + element if element else ""
+    mark, step = shlex.quote(job.file("marks", "exit")) + own, shlex.quote(job.step) + own
+    done = shlex.quote(os.path.join(parts.done_dir, job_id)) + own + ".exit"
     lines = [
         "#!/bin/bash" + login_shell,
         *parts.directives,
@@ -103,7 +107,7 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
         "  [ $1 -eq 0 ] || { echo $1 > %s && mv -f %s %s; } 2>/dev/null" % (mark, mark, done),
         "  exit $1",
         "}",
-        "clustrix_step() { printf '%%s' \"$1\" > %s; } 2>/dev/null" % shlex.quote(job.step),
+        "clustrix_step() { printf '%%s' \"$1\" > %s; } 2>/dev/null" % step,
         "umask 077",
         # What a module or command sets below is wanted; what a login shell left here is not.
         "unset PYTHONPATH PYTHONHOME",
@@ -118,7 +122,7 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
         lines.append(". " + shlex.quote(job.activation))
     if parts.modules or parts.pre_execution_commands or parts.python_modules:
         lines.append("clustrix_step ''")
-    lines += [_words(parts.command), "clustrix_finish $?"]
+    lines += [" ".join([_words(parts.command), element]).rstrip(), "clustrix_finish $?"]
     return "\n".join(lines) + "\n"
 
 

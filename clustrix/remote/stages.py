@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 from .frames import MAX_BODY, FrameError
 from .stage_process import Source, Who, function_source, receive, send, this_process
 
-__all__ = ["SerializationProcess", "StageError", "ThisProcess", "serialization_stage"]
+__all__ = ["Serialization", "SerializationProcess", "StageError", "ThisProcess", "serialization_stage"]
 
 # Bytes. A value that is opened takes many times its pickle's size, and the job's memory is the function's.
 LARGEST_OPENED = MAX_BODY
@@ -117,8 +117,11 @@ class SerializationProcess:
         )
 
 
+Serialization = Union[ThisProcess, SerializationProcess]
+
+
 @contextlib.contextmanager
-def serialization_stage(spec: Dict[str, Any]) -> Iterator[Union[ThisProcess, SerializationProcess]]:
+def serialization_stage(spec: Dict[str, Any]) -> Iterator[Serialization]:
     """Who reads and writes for the job of ``spec``: a process of its ``stages_python``, or this one if that is null."""
     if spec["stages_python"] is None:
         yield ThisProcess()

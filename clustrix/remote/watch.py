@@ -6,13 +6,14 @@ import tempfile
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
 
 from . import jobs
+from .arrays import Array, News
 from .paths import StatePaths
 from .schedulers import JobState, SchedulerError, scheduler
 
-__all__ = ["Ended", "Watch"]
+__all__ = ["Ended", "News", "Watch", "array_state", "job_state"]
 
 ASK_FIRST, ASK_LAST = 2.0, 15.0  # seconds between questions to the scheduler, at first and at most
 SHORTEST_LOOK, LONGEST_LOOK = 0.01, 0.5  # seconds between looks at the directory of marks
@@ -37,18 +38,22 @@ class Ended(NamedTuple):
 
 
 class _Watched:
-    def __init__(self, client: str, scheduler_name: str, scheduler_id: str) -> None:
+    def __init__(self, client: str, scheduler_name: str, scheduler_id: str, array: Optional[Array]) -> None:
+        self.array = array
         self.client = client
         self.scheduler_name = scheduler_name
         self.scheduler_id = scheduler_id
         self.dead_since: Optional[float] = None
         self.is_suspicious = False
 
+    def scheduler_ids(self) -> List[str]:
+        return self.array.living if self.array is not None else [self.scheduler_id]
+
 
 class Watch:
-    """Watches jobs in a thread of its own and calls ``tell(Ended)`` once for each."""
+    """Watches jobs in a thread of its own and calls ``tell(Ended)`` once for each; for a map, ``tell(News)`` until all its tasks have ended."""
 
-    def __init__(self, state: StatePaths, tell: Callable[[Ended], None]) -> None:
+    def __init__(self, state: StatePaths, tell: Callable[[Union[Ended, News]], None]) -> None:
         self._state = state
         self._tell = tell
         self._changed = threading.Condition()
@@ -61,14 +66,24 @@ class Watch:
 
     def add(self, job_id: str, client: str, scheduler_name: str, scheduler_id: str) -> None:
         """Watch one more job."""
+        spec = jobs.read_spec(self._state, job_id) or {}
+        array = Array(self._state, spec, self._tell) if "tasks" in spec else None
         with self._changed:
             self._added = time.time()
             self._pause = ASK_FIRST
             soon = self._added + ASK_FIRST
             # A client that submits all the time must not put off the question about the jobs it has.
             self._next_question = min(self._next_question, soon) if self._jobs else soon
-            self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id)
+            self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id, array)
             self._changed.notify()
+
+    def forget(self, job_id: str) -> None:
+        """Nobody waits for this job any more."""
+        with self._changed:
+            job = self._jobs.get(job_id)
+            if job is not None and job.array is not None:
+                job.array.stop()
+                del self._jobs[job_id]
 
     def ask_now(self) -> None:
         """Ask the scheduler at the next look: something happened that changes states, such as a cancel."""
@@ -93,13 +108,22 @@ class Watch:
         marks = {client: self._marks(client) for client in {job.client for job in watched.values()}}
         for job_id, job in list(watched.items()):
             names = marks[job.client]
-            if job_id + ".done" in names and self._finish(job_id):
+            if job.array is not None:
+                self._look_at_array(job_id, job.array, names)
+            elif job_id + ".done" in names and self._finish(job_id):
                 del watched[job_id]
             elif job_id + ".exit" in names and not job.is_suspicious:
                 job.is_suspicious = True
                 self.ask_now()
         if watched and time.time() >= self._next_question:
             self._ask(watched)
+
+    def _look_at_array(self, job_id: str, array: Array, marks: Set[str]) -> None:
+        if array.look(marks):
+            self.ask_now()
+        if array.is_over:
+            with self._changed:
+                self._jobs.pop(job_id, None)
 
     def _marks(self, client: str) -> Set[str]:
         directory = self._state.done(client)
@@ -132,8 +156,13 @@ class Watch:
         for name in {job.scheduler_name for job in watched.values()}:
             mine = {job_id: job for job_id, job in watched.items() if job.scheduler_name == name}
             try:
-                states = scheduler(name).states([job.scheduler_id for job in mine.values()])
+                ids = [scheduler_id for job in mine.values() for scheduler_id in job.scheduler_ids()]
+                states = scheduler(name).states(ids) if ids else {}
                 for job_id, job in mine.items():
+                    if job.array is not None:
+                        self._next_question = min(self._next_question, time.time() + job.array.judge(states))
+                        self._look_at_array(job_id, job.array, set())
+                        continue
                     self._judge(job_id, job, states.get(job.scheduler_id))
             except SchedulerError:
                 # It does not answer now; the jobs go on without it, and the next question is not far.
@@ -176,6 +205,15 @@ class Watch:
                 return
         step = "" if result is not None else jobs.step_before_the_runner(self._state.job(job_id))
         self._tell(Ended(job_id, result, state, stdout, stderr, step))
+
+
+def array_state(name: str, scheduler_ids: List[str]) -> Dict[str, Any]:
+    """What the scheduler says of a map's elements now, in one word: RUNNING as soon as one does."""
+    known = scheduler(name).states(scheduler_ids).values() if scheduler_ids else ()
+    for word in ("RUNNING", "PENDING"):
+        if any(state.state == word for state in known):
+            return {"state": word}
+    return {"state": "UNKNOWN"}
 
 
 def job_state(name: str, scheduler_id: str) -> Dict[str, Any]:

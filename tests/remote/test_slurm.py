@@ -4,7 +4,7 @@ import os
 
 import pytest
 from clustrix_remote.paths import JobPaths
-from clustrix_remote.schedulers import JobState, SchedulerError, SchedulerUnavailableError, slurm
+from clustrix_remote.schedulers import JobState, LimitError, SchedulerError, SchedulerUnavailableError, slurm
 
 
 @pytest.fixture
@@ -113,3 +113,37 @@ def test_a_percent_sign_in_a_path_is_not_a_pattern():
 def test_no_job_is_requeued_unasked():
     lines = slurm.directives("cx", JobPaths("/j"), "/w", {"cores": 2, "memory_mb": 500, "time_seconds": 60})
     assert "#SBATCH --no-requeue" in lines
+
+
+def test_an_array_has_as_many_elements_as_are_wanted(answers, script):
+    calls = answers("sbatch", "17\n")
+    assert slurm.submit(script, 5) == "17"
+    assert "--array=0-4 " + script in calls.read_text()
+    assert slurm.element_names("17", 2) == ["17_0", "17_1"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Batch job submission failed: Invalid job array specification",
+        "AssocMaxSubmitJobLimit",
+        "QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+    ],
+)
+def test_an_array_that_the_site_takes_fewer_elements_of_is_told_apart_from_other_refusals(answers, script, words):
+    answers("sbatch", stderr="sbatch: error: %s\n" % words, code=1)
+    with pytest.raises(LimitError, match="sbatch"):
+        slurm.submit(script, 5)
+
+
+def test_the_elements_of_an_array_have_states_of_their_own(answers):
+    calls = answers("squeue", "17_0|COMPLETED|None|node1\n17_1|RUNNING|None|node2\n17_2|PENDING|Resources|\n")
+    assert [state.state for _, state in sorted(slurm.states(["17"]).items())] == ["COMPLETED", "RUNNING", "PENDING"]
+    assert "--array" in calls.read_text()
+
+
+def test_each_element_writes_to_files_of_its_own():
+    resources = {"cores": 2, "memory_mb": 500, "time_seconds": 60}
+    lines = slurm.directives("cx", JobPaths("/j"), "/w", resources, is_array=True)
+    assert "#SBATCH --output=/j/log/stdout.%A_%a" in lines
+    assert JobPaths("/j").output("stdout", "17_1") == "/j/log/stdout.17_1"

@@ -1,4 +1,19 @@
-"""Schedulers: each is a module with a job script's header, three commands and a table of states."""
+"""Schedulers: each is a module with a job script's header, a few commands and a table of states.
+
+    directives(job_id, job, work_dir, resources, is_array=False)
+                          the lines of the script's header; what an array's element writes goes to ``job.output("stdout", element)``
+                          and ``job.output("stderr", element)``
+    submit(script, elements=0)   submits the script file, with ``elements`` as an array of so many, and gives the scheduler's id of it.
+                          Raises LimitError where fewer elements would be taken
+    find(name)            the id of the job or array of that name, or None
+    states(ids)           by one call, the JobState of each that is known; for an array one of each element, by the element's name
+    post_mortem(id)       all that is known of one job or, by its name, one element; None if nothing is
+    cancel(ids)           by one call; an array's id cancels all its elements
+
+An element's name begins with its array's id, as far as that is of letters, digits, ``.``, ``_`` and ``-``, and has nothing else in it.
+``ELEMENT`` is the shell's expression of it in the job script, and ``element_names(id, elements)`` has those of an array: both agree
+with what ``states`` calls them.
+"""
 
 import importlib
 import shutil
@@ -7,7 +22,7 @@ from typing import Any, List, NamedTuple, Optional
 
 from ..login_shell import login_path
 
-__all__ = ["ENDED", "JobState", "SchedulerError", "SchedulerUnavailableError", "run", "scheduler"]
+__all__ = ["ENDED", "JobState", "LimitError", "SchedulerError", "SchedulerUnavailableError", "run", "scheduler"]
 
 SCHEDULERS = ["slurm"]
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED")
@@ -19,6 +34,10 @@ class SchedulerError(Exception):
 
 class SchedulerUnavailableError(SchedulerError):
     """The scheduler does not answer now; the same question may be answered later."""
+
+
+class LimitError(SchedulerError):
+    """An array has more elements than this site takes."""
 
 
 class JobState(NamedTuple):

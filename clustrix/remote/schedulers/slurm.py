@@ -6,11 +6,16 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..paths import JobPaths
 from ..script import directive
-from . import JobState, SchedulerError, SchedulerUnavailableError, run
+from . import JobState, LimitError, SchedulerError, SchedulerUnavailableError, run
 
-__all__ = ["cancel", "directives", "find", "post_mortem", "states", "submit"]
+__all__ = ["ELEMENT", "cancel", "directives", "element_names", "find", "post_mortem", "states", "submit"]
 
 PREFIX = "#SBATCH "
+ELEMENT = "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+
+
+# MaxArraySize; limits of an association or a QOS on the jobs of a user, of which an array counts as many as it has elements.
+_TOO_MANY = r"Invalid job array|MaxSubmit|Job violates accounting/QOS policy"
 
 # squeue's and sacct's long names (squeue(1), "JOB STATE CODES"); what is missing here is a job that still lives.
 _STATES = {
@@ -32,12 +37,15 @@ _STATES = {
 }
 
 
-def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any]) -> List[str]:
+def directives(
+    job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any], *, is_array: bool = False
+) -> List[str]:
     """The ``#SBATCH`` lines. ``memory_mb`` is per node in MiB, ``time_seconds`` is rounded up to what Slurm takes."""
+    element = ".%A_%a" if is_array else ""
     options = [
         ("--job-name", job_id),
-        ("--output", job.stdout.replace("%", "%%")),
-        ("--error", job.stderr.replace("%", "%%")),
+        ("--output", job.stdout.replace("%", "%%") + element),
+        ("--error", job.stderr.replace("%", "%%") + element),
         ("--chdir", work_dir),
         ("--nodes", resources.get("nodes") or 1),
         ("--ntasks", resources.get("nodes") or 1),
@@ -55,32 +63,41 @@ def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, A
     return lines + ["#SBATCH " + extra for extra in resources.get("extra_directives") or ()]
 
 
-def submit(script: str) -> str:
-    """Submit the script file ``script`` and return Slurm's job id.
+def submit(script: str, elements: int = 0) -> str:
+    """Submit the script file ``script``, as an array of ``elements`` if there are any, and return Slurm's job id.
 
     The script's own directives go on the command line, too: SBATCH_* variables of the user's win over those in a script.
     """
     with open(script, encoding="utf-8") as stream:
         lines = [line[len(PREFIX) :] for line in stream if line.startswith(PREFIX)]
-    answer = run(["sbatch", "--parsable", *(word for line in lines for word in shlex.split(line)), script])
+    array = ["--array=0-%d" % (elements - 1)] if elements else []
+    answer = run(["sbatch", "--parsable", *(word for line in lines for word in shlex.split(line)), *array, script])
     match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
     if answer.returncode == 0 and match:
         return match.group(1)
+    if elements > 1 and re.search(_TOO_MANY, answer.stderr):
+        raise LimitError(str(_refusal(answer)))
     raise _refusal(answer)
 
 
+def element_names(scheduler_id: str, elements: int) -> List[str]:
+    """What Slurm calls the elements of an array."""
+    return ["%s_%d" % (scheduler_id, index) for index in range(elements)]
+
+
 def find(name: str) -> Optional[str]:
-    """The id of the job that is called ``name``, as long as slurmctld knows it."""
-    answer = run(["squeue", "--noheader", "--states=all", "--format=%i", "--name=" + name])
+    """The id of the job or array that is called ``name``, as long as slurmctld knows it."""
+    answer = run(["squeue", "--noheader", "--states=all", "--format=%F", "--name=" + name])
     if answer.returncode != 0:
         raise _refusal(answer)
     return answer.stdout.split()[0] if answer.stdout.split() else None
 
 
 def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
-    """The states of those jobs that slurmctld still knows, by one call for all."""
+    """The states of those jobs that slurmctld still knows, an array's by element, by one call for all."""
     wanted = list(scheduler_ids)
-    answer = run(["squeue", "--noheader", "--states=all", "--format=%i|%T|%r|%N", "--jobs=" + ",".join(wanted)])
+    each = ["--array", "--states=all", "--format=%i|%T|%r|%N"]
+    answer = run(["squeue", "--noheader", *each, "--jobs=" + ",".join(wanted)])
     if answer.returncode != 0:
         # One unknown id alone is an error; among others it is left out in silence.
         if "Invalid job id" in answer.stderr:
@@ -91,7 +108,7 @@ def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
 
 
 def post_mortem(scheduler_id: str) -> Optional[JobState]:
-    """All that is known of one job: from slurmctld, else from the accounting database, else None."""
+    """All that is known of one job or one element: from slurmctld, else from the accounting database, else None."""
     answer = run(["scontrol", "--oneliner", "show", "job", scheduler_id])
     if answer.returncode == 0:
         fields = dict(word.split("=", 1) for word in answer.stdout.split() if "=" in word)

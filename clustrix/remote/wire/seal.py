@@ -28,7 +28,7 @@ class SealError(ValueError):
 
 
 def seal(stream: BinaryIO, key: bytes, head: Dict[str, Any], body: Iterable[Bytes]) -> None:
-    """Write a result file to `stream`, an empty file; `body` comes in pieces.
+    """Write a sealed result at the end of `stream`, a file that is there already; `body` comes in pieces.
 
     `head` is JSON: `job`, `attempt`, `task`, `package`, `outcome` and free information.
     """
@@ -36,6 +36,7 @@ def seal(stream: BinaryIO, key: bytes, head: Dict[str, Any], body: Iterable[Byte
     packed += b" " * (-(len(MAGIC) + LENGTH.size + len(packed) + MAC_SIZE) % ALIGNMENT)
     front = MAGIC + LENGTH.pack(len(packed)) + packed
     mac = _begun(key, front)
+    begin = stream.tell()
     stream.write(front + bytes(MAC_SIZE))
     for piece in body:
         view = memoryview(piece).cast("B")
@@ -44,7 +45,7 @@ def seal(stream: BinaryIO, key: bytes, head: Dict[str, Any], body: Iterable[Byte
             chunk = bytes(view[start : start + CHUNK])
             mac.update(chunk)
             stream.write(chunk)
-    stream.seek(len(front))
+    stream.seek(begin + len(front))
     stream.write(mac.digest())
 
 

@@ -1,0 +1,32 @@
+"""What the tasks of the maps of these tests run, on the cluster's oldest Python, too: nothing but the standard library."""
+
+import os
+import sys
+import time
+
+
+def scaled(value, factor=2):
+    return value * factor
+
+
+def fails_at_seven(value):
+    if value == 7:
+        raise ValueError("seven")
+    return value
+
+
+def dies_at_seven(value):
+    if value == 7:
+        print("about to die")
+        sys.stdout.flush()
+        os._exit(3)
+    return value
+
+
+def dies(value):
+    os._exit(3)
+
+
+def waits(value):
+    time.sleep(value)
+    return value
