@@ -29,14 +29,16 @@ def configured(site, tmp_path, monkeypatch):
 
 def everything(results):
     """What each task ended in: values, and exceptions in the place of them."""
-    ended = []
-    while True:
-        try:
-            ended.append(next(results))
-        except StopIteration:
-            return ended
-        except Exception as error:
-            ended.append(error)
+    return list(iter(lambda: next_end(results), StopIteration))
+
+
+def next_end(results):
+    try:
+        return next(results)
+    except StopIteration:
+        return StopIteration
+    except Exception as error:  # noqa: BLE001 - it is what is looked at
+        return error
 
 
 def submissions(site):
