@@ -28,13 +28,20 @@ ON_CLUSTERS = [
     "test_callables_on_a_cluster.py",
     "test_downlevel*.py",
     "test_environment*.py",
+    "test_executor_lifetime.py",
     "test_explain.py",
     "test_notebook.py",
     "test_site_settings.py",
     "test_two_stages.py",
 ]
-# These are about other programs: uv and pip, and other Pythons that are compared with each other, whichever runs them.
-OF_OTHERS = ["test_environments.py", "test_lock.py", "test_pandas_pairs.py", "test_silent_index.py"]
+# These are about other programs: CPython's tests, uv and pip, and other Pythons that are compared with each other, whichever runs them.
+OF_OTHERS = [
+    "test_cpython_futures.py",
+    "test_environments.py",
+    "test_lock.py",
+    "test_pandas_pairs.py",
+    "test_silent_index.py",
+]
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
 LONG = [
     "test_agent.py",

@@ -52,7 +52,12 @@ def reach(func: Any, classes: Iterable[type] = ()) -> Closure:
 
     :raises PackagingError: something that it reaches can't come along; the message names it
     """
-    return _Search(submitted(func)).run(classes)
+    search = _Search(submitted(func))
+    try:
+        return search.run(classes)
+    finally:
+        # A circle would keep the callable, and what is bound in it, until the garbage collector comes by.
+        del search.rebuilder
 
 
 class _Search:

@@ -145,8 +145,8 @@ class EnvironmentInventory:
 class _NoJobs:
     """Listens on a connection over which no job is awaited."""
 
-    def on_ended(self, head: dict[str, Any], body: bytes | bytearray) -> None:
-        """Nothing ends."""
+    def on_event(self, head: dict[str, Any], body: bytes | bytearray) -> None:
+        """Nothing begins or ends."""
 
     def on_progress(self, line: str) -> None:
         _say(line)

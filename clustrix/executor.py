@@ -5,15 +5,16 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import itertools
 import logging
-import os
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clustrix import errors
+from clustrix import errors, lifetime
 from clustrix.arrays import MapFuture, Results, check_chunksize, encode_tasks, tasks_spec
+from clustrix.builtin_calls import callable_without_source
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
 from clustrix.future import ClusterFuture, StageReport
@@ -80,16 +81,28 @@ class ClusterExecutor(concurrent.futures.Executor):
         if not self._config.cluster_host and self._config.connection != "local":
             raise errors.ConfigurationError("cluster_host is not set: configure(cluster_host=...) says where jobs run")
         self._journal = Journal()
-        self._session = Session(self._config, lambda: self._journal.client, self)
+        self._is_shut_down = False
+        self._start_afresh(self._journal)
+        lifetime.follow_into_children(self)
+
+    def _start_afresh(self, journal: Journal) -> None:
+        """Without jobs, threads and a connection: at first, and in a forked child, which has none of its parent's."""
         self._guard = threading.Lock()
         self._jobs: dict[str, _Job] = {}
-        self._is_shut_down = False
-        self._is_leaving = False
+        self._is_leaving = self._will_leave = False
+        self._session = Session(self._config, lambda: journal.client, lifetime.Ear(self))
         self._submitters = Workers(SUBMITTING_AT_ONCE, "clustrix-submit")
         # Results have threads of their own: they never wait behind a submission that waits for its environment.
         self._receivers = Workers(4, "clustrix-result")
-        self._pid = os.getpid()
-        before_exit(self._leave)
+        # For who drops an executor instead of shutting it down.
+        self._finalizer = lifetime.close_when_collected(self, self._session, self._submitters, self._receivers)
+
+    def start_in_child(self) -> None:
+        """In a forked child: what was submitted is the parent's, and goes on there."""
+        self._finalizer.detach()
+        lifetime.never_collect(self._session)
+        forget_exit(self._leave)
+        self._start_afresh(self._journal)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ClusterFuture:
         """Submit ``fn(*args, **kwargs)`` as a job and return its future; ``fn`` may be decorated with ``@cluster``.
@@ -98,6 +111,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         for the first job, which connects, ClusterConnectionError and its kin.
         """
         function, options, config = self._described(fn)
+        function, args, options = callable_without_source(function, args, options)
         return self.submit_job(function, args, kwargs, options, config)
 
     def job_script(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
@@ -108,6 +122,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         from clustrix.explain import render_job_script  # noqa: PLC0415 - it needs much that no submission does
 
         function, options, config = self._described(fn)
+        function, args, options = callable_without_source(function, args, options)
         call, _ = encode_call(prepare(function, options, config), args, kwargs, {})
         return render_job_script(call)
 
@@ -125,8 +140,7 @@ class ClusterExecutor(concurrent.futures.Executor):
 
         Whoever awaits the future at once, and changes no argument meanwhile, spares a copy of large arrays.
         """
-        if self._is_shut_down:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+        self._refuse_if_over()
         started = time.perf_counter()
         call = prepare(function, options, config)
         packaged = time.perf_counter()
@@ -149,6 +163,9 @@ class ClusterExecutor(concurrent.futures.Executor):
         job's id with ``.3`` attaches to task 3 alone.
         """
         function, options, config = self._described(fn)
+        if iterables:
+            function, first, options = callable_without_source(function, (), options)
+            iterables = (*(itertools.repeat(argument) for argument in first), *iterables)
         return self.submit_map(function, iterables, options, config, timeout=timeout, chunksize=chunksize)
 
     def submit_map(
@@ -162,8 +179,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         chunksize: int | None = None,
     ) -> Results:
         """As ``map``, with what ``submit_job`` takes."""
-        if self._is_shut_down:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+        self._refuse_if_over()
         check_chunksize(chunksize)
         tasks = list(zip(*iterables, strict=False))
         if not tasks:
@@ -198,8 +214,14 @@ class ClusterExecutor(concurrent.futures.Executor):
             "encode arguments": encoded - packaged,
             "connect": connected - encoded,
         }
-        self._journal.write(entry)
-        job = self._jobs[entry.job_id] = _Job(future, entry)
+        job = _Job(future, entry)
+        with self._guard:
+            self._add(job)
+        try:
+            self._journal.write(entry)
+        except BaseException:
+            self._drop(job)
+            raise
         cache = call.config.local_cache_dir
         package = call.package
         supplies = Supplies(
@@ -245,30 +267,66 @@ class ClusterExecutor(concurrent.futures.Executor):
                 known.is_kept = known.is_kept and is_kept
                 return known.future
             entry = self._journal.read(job_id)
-            job = self._jobs[job_id] = _Job(self._new_future(entry), entry)
+            job = _Job(self._new_future(entry), entry)
+            self._add(job)
         job.is_kept = is_kept
         job.is_sent = True
         job.note_submitted()
         try:
             self._session.watch([job_id])
         except BaseException:
-            self._jobs.pop(job_id, None)
+            self._drop(job)
             raise
         return job.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more jobs; with ``wait``, return when all have ended, and close the connection."""
-        self._is_shut_down = True
-        pending = [job.future for job in list(self._jobs.values())]
-        if cancel_futures:
-            for future in pending:
+        """Take no more jobs, and close the connection when all have ended; with ``wait``, return then.
+
+        ``cancel_futures`` cancels the jobs that have not begun.
+        """
+        with self._guard:
+            self._is_shut_down = True
+            pending = [job.future for job in self._jobs.values()]
+        for future in pending if cancel_futures else ():
+            if not future.running():
                 future.cancel()
         if wait:
-            concurrent.futures.wait(pending)
-            self._submitters.drain()
-            self._receivers.drain()
-            self._session.disconnect()
-            forget_exit(self._leave)
+            self._finish(pending)
+        else:
+            threading.Thread(target=self._finish, args=(pending,), name="clustrix-shutdown", daemon=True).start()
+
+    def _finish(self, pending: list[ClusterFuture]) -> None:
+        concurrent.futures.wait(pending)
+        self._submitters.drain()
+        self._receivers.drain()
+        lifetime.close(self._session, self._submitters, self._receivers)
+        forget_exit(self._leave)
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._is_shut_down
+
+    def _refuse_if_over(self) -> None:
+        if not threading.main_thread().is_alive():
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if self._is_shut_down:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
+    def _add(self, job: _Job) -> None:
+        self._refuse_if_over()
+        if not self._will_leave:
+            self._will_leave = True
+            before_exit(self._leave)
+        self._jobs[job.entry.job_id] = job
+        # Somebody may have dropped the executor, and its futures' callbacks are still to be called.
+        lifetime.keep(self)
+
+    def _drop(self, job: _Job) -> None:
+        with self._guard:
+            self._jobs.pop(job.entry.job_id, None)
+            if not self._jobs:
+                lifetime.let_go(self)
 
     def _new_future(self, entry: Entry) -> ClusterFuture:
         if entry.tasks is None:
@@ -315,12 +373,16 @@ class ClusterExecutor(concurrent.futures.Executor):
     def awaited(self) -> list[str]:
         return [job_id for job_id, job in list(self._jobs.items()) if job.is_submitted]
 
-    def on_ended(self, head: dict[str, Any], body: bytes | bytearray) -> None:
+    def on_event(self, head: dict[str, Any], body: bytes | bytearray) -> None:
         job = self._jobs.get(head["job"])
         # A result that comes while the interpreter ends is nobody's yet: it stays on the cluster, for attach.
         if job is None or self._is_leaving:
             return
+        if head["event"] == "began":
+            job.future.began = True
+            return
         if isinstance(job.future, MapFuture) and head["event"] == "tasks":
+            job.future.began = True
             self._receivers.submit(self._deliver_tasks, job, job.future, head, body)
             return
         job.future.output = (head["stdout"], head["stderr"])
@@ -347,8 +409,6 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def _leave(self) -> None:
         """At the interpreter's exit: jobs that were asked for are still submitted, or cancelled; then all is closed."""
-        if self._pid != os.getpid():  # a forked child has neither the threads nor the connection
-            return
         self._is_leaving = True
         deadline = time.monotonic() + EXIT_PATIENCE
         for job in list(self._jobs.values()):
@@ -441,13 +501,14 @@ class ClusterExecutor(concurrent.futures.Executor):
             if job.is_submitted and self._config.cleanup_on_success:
                 self._receivers.submit(self._acknowledge, job.entry.job_id)
         # Whoever leaves waits for this, and then the process ends.
-        self._jobs.pop(job.entry.job_id, None)
+        self._drop(job)
         job.is_over.set()
         if job.future.set_running_or_notify_cancel():
             if exception is not None:
                 job.future.set_exception(exception)
             else:
                 job.future.set_result(value)
+        job.future.let_go()
 
     def _acknowledge(self, job_id: str) -> None:
         try:
@@ -467,10 +528,9 @@ _WHERE = (
 
 def executor_for(config: ClusterConfig) -> ClusterExecutor:
     """The executor of this process for the host of ``config``: all functions share one connection to one host."""
-    # A forked child needs an executor of its own: it has neither the threads nor the connection of its parent's.
-    key = (os.getpid(), state_directory(), *(getattr(config, name) for name in _WHERE))
+    key = (state_directory(), *(getattr(config, name) for name in _WHERE))
     with _executors_guard:
-        if key not in _executors:
+        if key not in _executors or _executors[key].is_shut_down:
             _executors[key] = ClusterExecutor(config)
         return _executors[key]
 

@@ -45,7 +45,7 @@ class ClusterFuture(concurrent.futures.Future[Any]):
     each stage of the call, in order, to seconds, and ``stage_report`` says who did those in the job (see ``use_two_venv``).
     """
 
-    def __init__(self, job_id: str, control: JobControl) -> None:
+    def __init__(self, job_id: str, control: JobControl | None) -> None:
         super().__init__()
         self.job_id = job_id
         self.scheduler_id: str | None = None
@@ -54,28 +54,46 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         self.timings: dict[str, float] = {}
         self.stage_report: list[StageReport] = []
         self.output: tuple[str, str] | None = None
+        self.began = False
         self._control = control
 
     def cancel(self) -> bool:
-        """Cancel the scheduler's job too; False when the job has ended already."""
+        """Cancel the scheduler's job too, also one that runs; False when the job has ended already."""
+        control = self._control
         if not super().cancel():
             return False
-        self._control.cancel_job(self.job_id)
+        if control is not None:
+            control.cancel_job(self.job_id)
         return True
+
+    def running(self) -> bool:
+        """Whether the job has begun and not ended. Unlike the standard library's, such a future can be cancelled."""
+        return self.began and not self.done()
+
+    def let_go(self) -> None:
+        """It is done, and so needs no executor any more."""
+        self._control = None
 
     def status(self) -> str:
         """The job's state now: PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY, NODE_FAIL, UNKNOWN."""
-        if self.done():
+        control = self._control
+        if control is None or self.done():
             return "CANCELLED" if self.cancelled() else "FAILED" if self.exception() else "COMPLETED"
-        return self._control.job_status(self.job_id)
+        return control.job_status(self.job_id)
 
     def stdout(self) -> str:
         """The end of what the job wrote to its standard output: 1 MiB while it runs, 64 KiB afterwards."""
-        return self.output[0] if self.output else self._control.job_output(self.job_id, "stdout")
+        return self._output(0, "stdout")
 
     def stderr(self) -> str:
         """The same of its standard error."""
-        return self.output[1] if self.output else self._control.job_output(self.job_id, "stderr")
+        return self._output(1, "stderr")
+
+    def _output(self, number: int, stream: str) -> str:
+        control = self._control
+        if self.output or control is None:
+            return self.output[number] if self.output else ""
+        return control.job_output(self.job_id, stream)
 
     def __await__(self) -> Generator[Any, None, Any]:
         import asyncio  # noqa: PLC0415 - 15 ms for those who do not await

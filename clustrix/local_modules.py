@@ -197,7 +197,13 @@ def is_local_path(path: str) -> bool:
 def is_standard_library(name: str) -> bool:
     """Whether a module's top-level name belongs to the standard library of this Python, or of any from 3.6 on."""
     top = name.partition(".")[0]
-    return top in sys.stdlib_module_names or top in _STANDARD_ELSEWHERE
+    return top in sys.stdlib_module_names or top in _STANDARD_ELSEWHERE or (top == "test" and _is_pythons_own_test())
+
+
+def _is_pythons_own_test() -> bool:
+    """Whether ``test`` here is Python's regression tests, which are in no list of its modules; it may well be the user's."""
+    file = getattr(sys.modules.get("test"), "__file__", None)
+    return file is not None and Path(file).parent.parent == Path(os.__file__).parent
 
 
 def imports_in(tree: ast.Module, package: str, text: str = "", *, as_main: bool = False) -> list[Import]:

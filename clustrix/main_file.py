@@ -39,24 +39,23 @@ def render_main_file(closure: Closure) -> str:
 def definition_order(closure: Closure) -> list[str]:
     """By name, except that what a definition uses as it is executed comes before it, with what that calls."""
     order: list[str] = []
-    under_way: list[str] = []
-
-    def place(name: str) -> None:
-        if name in order or name in under_way or name not in closure.definitions:
-            return
-        under_way.append(name)
-        needed = sorted(closure.definitions[name].names.early)
-        for other in needed:
-            place(other)
-        for other in _called_by(closure, needed):
-            if not _needed_early(closure, other) & set(under_way):
-                place(other)
-        under_way.remove(name)
-        order.append(name)
-
     for name in sorted(closure.definitions):
-        place(name)
+        _place(name, closure, order, [])
     return order
+
+
+def _place(name: str, closure: Closure, order: list[str], under_way: list[str]) -> None:
+    if name in order or name in under_way or name not in closure.definitions:
+        return
+    under_way.append(name)
+    needed = sorted(closure.definitions[name].names.early)
+    for other in needed:
+        _place(other, closure, order, under_way)
+    for other in _called_by(closure, needed):
+        if not _needed_early(closure, other) & set(under_way):
+            _place(other, closure, order, under_way)
+    under_way.remove(name)
+    order.append(name)
 
 
 def _after_bindings(closure: Closure) -> set[str]:

@@ -29,8 +29,8 @@ _log = logging.getLogger("clustrix")
 class Listener(Protocol):
     """Who wants to know what happens on the host."""
 
-    def on_ended(self, head: dict[str, Any], body: bytes | bytearray) -> None:
-        """A job ended; ``body`` is its sealed result if it has one."""
+    def on_event(self, head: dict[str, Any], body: bytes | bytearray) -> None:
+        """A job began (``event`` is "began") or ended ("ended"); then ``body`` is its sealed result if it has one."""
 
     def on_progress(self, line: str) -> None:
         """What the user may want to know while it takes its time."""
@@ -72,7 +72,7 @@ class Session:
                         self.host,
                         self._config.remote_state_dir,
                         timeout=max(self._config.connect_timeout, LEAST_START),
-                        on_event=self._listener.on_ended,
+                        on_event=self._listener.on_event,
                         on_lost=self._on_lost,
                         on_progress=self._listener.on_progress,
                     )

@@ -281,10 +281,13 @@ class Agent:
         """Every Python of the cluster, in the order in which they were found."""
         return {"interpreters": [dict(item._asdict()) for item in interpreters.survey(is_fresh=True)]}
 
-    def _tell(self, what: Union[watch.Ended, watch.News]) -> None:
+    def _tell(self, what: Union[watch.Began, watch.Ended, watch.News]) -> None:
         self._events += 1
         head: Dict[str, Any] = {"id": "e%d" % self._events, "job": what.job_id}
-        if isinstance(what, watch.Ended):
+        body: Any = b""
+        if isinstance(what, watch.Began):
+            head.update(event="began")
+        elif isinstance(what, watch.Ended):
             head.update(
                 event="ended",
                 has_result=what.result is not None,

@@ -12,7 +12,7 @@ import types
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from . import wire
-from .paths import JobPaths, aside, read_whole, write_aside
+from .paths import JobPaths, aside, read_whole
 from .stage_process import this_process
 from .stages import Serialization, StageError, serialization_stage
 
@@ -46,6 +46,8 @@ def main(job_root: str) -> int:
     started = time.time()
     job = JobPaths(job_root)
     spec = read_spec(job)
+    with contextlib.suppress(OSError):  # who looks on would like to know; the job does not depend on it
+        _mark(job, spec, "began")
     stages, where = Stages(), []
     try:
         with serialization_stage(spec) as serialization:
@@ -67,10 +69,15 @@ def main(job_root: str) -> int:
     head = head_of(spec, ended.outcome, stages, started, where)
     with aside(job.result) as stream:
         wire.seal(stream, key, head, ended.body)
-    mark = job.file("marks", "done")
-    write_aside(mark, b"")
-    os.rename(mark, os.path.join(spec["done_dir"], spec["job_id"] + ".done"))
+    _mark(job, spec, "done")
     return STORED_VALUE if ended.outcome == "value" else STORED_EXCEPTION
+
+
+def _mark(job: JobPaths, spec: Dict[str, Any], name: str) -> None:
+    """Show the agent that the job ``began`` or is ``done``; the move fails, and leaves nothing, where it was cleaned up."""
+    mark = job.file("marks", name)
+    open(mark, "wb").close()
+    os.rename(mark, os.path.join(spec["done_dir"], "%s.%s" % (spec["job_id"], name)))
 
 
 def read_spec(job: JobPaths) -> Dict[str, Any]:

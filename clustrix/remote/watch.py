@@ -13,7 +13,7 @@ from .arrays import Array, News
 from .paths import StatePaths
 from .schedulers import JobState, SchedulerError, scheduler
 
-__all__ = ["Ended", "News", "Watch", "array_state", "job_state"]
+__all__ = ["Began", "Ended", "News", "Watch", "array_state", "job_state"]
 
 ASK_FIRST, ASK_LAST = 2.0, 15.0  # seconds between questions to the scheduler, at first and at most
 SHORTEST_LOOK, LONGEST_LOOK = 0.01, 0.5  # seconds between looks at the directory of marks
@@ -21,6 +21,12 @@ FORCE_EVERY = 1.0  # seconds between two forced looks
 # A job that the scheduler calls COMPLETED has written its result; only a slow shared file system can hide it.
 GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0
 LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
+
+
+class Began(NamedTuple):
+    """The job is at its function, or about to be."""
+
+    job_id: str
 
 
 class Ended(NamedTuple):
@@ -45,15 +51,16 @@ class _Watched:
         self.scheduler_id = scheduler_id
         self.dead_since: Optional[float] = None
         self.is_suspicious = False
+        self.has_begun = False
 
     def scheduler_ids(self) -> List[str]:
         return self.array.living if self.array is not None else [self.scheduler_id]
 
 
 class Watch:
-    """Watches jobs in a thread of its own and calls ``tell(Ended)`` once for each; for a map, ``tell(News)`` until all its tasks have ended."""
+    """Watches jobs in a thread of its own and calls ``tell(Began)`` and ``tell(Ended)`` once for each; for a map, ``tell(News)`` until all its tasks have ended."""
 
-    def __init__(self, state: StatePaths, tell: Callable[[Union[Ended, News]], None]) -> None:
+    def __init__(self, state: StatePaths, tell: Callable[[Union[Began, Ended, News]], None]) -> None:
         self._state = state
         self._tell = tell
         self._changed = threading.Condition()
@@ -108,6 +115,9 @@ class Watch:
         marks = {client: self._marks(client) for client in {job.client for job in watched.values()}}
         for job_id, job in list(watched.items()):
             names = marks[job.client]
+            if job_id + ".began" in names and not job.has_begun:
+                job.has_begun = True
+                self._tell(Began(job_id))
             if job.array is not None:
                 self._look_at_array(job_id, job.array, names)
             elif job_id + ".done" in names and self._finish(job_id):

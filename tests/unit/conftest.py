@@ -4,6 +4,7 @@ LONGEST = frozenset(
     f"test_{name}.py"
     for name in (
         "callables_on_a_cluster",
+        "cpython_futures",
         "downlevel_jobs",
         "environment_inventory",
         "environments",
