@@ -66,8 +66,7 @@ class MapFuture(ClusterFuture):
         for each in entries(view):
             if each.kind == RESULT:
                 # A copy of its own: a small array that stays in it shall not keep all the others.
-                outcome = _opened(bytearray(each.result_in(view)), entry, each.first)
-                is_last |= self._fill(each.first, *outcome)
+                is_last |= self._fill(each.first, *_opened(bytearray(each.result_in(view)), entry, each.first))
         for dead in head["dead"]:
             for number in dead["tasks"]:
                 task = dataclasses.replace(entry, job_id=f"{entry.job_id}.{number}")
@@ -77,7 +76,8 @@ class MapFuture(ClusterFuture):
     def outcome(self) -> tuple[list[Any] | None, BaseException | None]:
         """The map's value, or its exception, when all tasks have ended."""
         failures = [slot.exception for slot in self._slots if isinstance(slot, _Failure)]
-        return (None, failures[0]) if failures else (list(self._slots), None)
+        # No copy, which would keep what is taken from here afterwards.
+        return (None, failures[0]) if failures else (self._slots, None)
 
     def take(self, number: int, deadline: float | None) -> Any:
         """Wait for a task's value and forget it, or raise its exception; TimeoutError at ``deadline`` (time.monotonic)."""
