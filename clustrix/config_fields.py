@@ -25,7 +25,6 @@ _SUPPORTED: dict[str, tuple[Any, ...]] = {
     "connection": ("auto", "paramiko", "local"),
     "build_on": ("login",),
     "default_queue": (None,),
-    "job_poll_interval": (None,),
     "local_parallel_threshold": (1000,),
 }
 

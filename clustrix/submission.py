@@ -113,6 +113,7 @@ class PreparedCall:
             "entry": self.package.metadata["entry"],
             "client_python": list(sys.version_info[:3]),
             "scheduler": config.cluster_type,
+            "poll_interval": config.job_poll_interval,
             "resources": resources_for(self.options, config),
             "modules": list(config.module_loads),
             "pre_execution_commands": list(config.pre_execution_commands),

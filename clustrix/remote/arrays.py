@@ -191,7 +191,8 @@ class Array:
         element.is_over = True
         first, end = element.range
         if not element.has_left:
-            state = self._post_mortem(name) or state
+            if end or self._last_death is None:  # the many that never came to a task all die of one cause
+                state = self._post_mortem(name) or state
             self._last_death = state
             # On the node that was lost may be the results of tasks that it had finished.
             is_node_lost = state is None or state.state == "NODE_FAIL"
@@ -220,8 +221,9 @@ class Array:
         """Nobody is left to run the open tasks."""
         if self._find_rounds():
             return
-        if len(self._open) == self._open_at_last_round:
-            # Not one task came to its end by all elements of the last round: more of them would not change that.
+        is_cancelled = self._last_death is not None and self._last_death.state == "CANCELLED"
+        if is_cancelled or len(self._open) == self._open_at_last_round:
+            # Somebody wants it to end; or not one task did by all elements of the last round, and more of them would not change that.
             self._end_without_result(list(self._open), next(reversed(list(self._elements))), self._last_death)
             self._finish_if_all_ended()
             return
@@ -239,6 +241,9 @@ class Array:
         except (SchedulerError, OSError) as error:
             _log("no further elements for %s: %s" % (self.job_id, error))
         self._find_rounds()
+        if self._is_stopped:
+            # Meanwhile, somebody cancelled those that he knew of.
+            self._cancel(self.living)
 
     def _finish_if_all_ended(self) -> None:
         if self._open or self._is_stopped:

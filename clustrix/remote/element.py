@@ -87,7 +87,10 @@ class _Work:
         self._leave()
 
     def _claim(self) -> bool:
-        claimed = pool.claim(self._job.pool, self._wanted)
+        try:
+            claimed = pool.claim(self._job.pool, self._wanted)
+        except FileNotFoundError as error:
+            raise _ForgottenError from error
         if claimed is None:
             return False
         self._task, self._end = claimed
@@ -121,13 +124,13 @@ class _Work:
 
     def _run_task(self, serialization: Serialization) -> None:
         started, stages = time.time(), runner.Stages()
-        os.environ["CLUSTRIX_JOB_ID"] = "%s.%d" % (self._spec["job_id"], self._task)
         ended = runner.run(self._spec, stages, serialization, self._load, self._read_arguments)
         self._store(ended, stages, started, runner.who_did_what(serialization))
 
     def _load(self, serialization: Serialization) -> Any:
         if self._function is None:
             self._function = runner.load(self._job, self._spec, serialization)
+        os.environ["CLUSTRIX_JOB_ID"] = "%s.%d" % (self._spec["job_id"], self._task)
         return self._function
 
     def _read_arguments(self, serialization: Serialization) -> Any:

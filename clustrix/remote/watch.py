@@ -44,8 +44,11 @@ class Ended(NamedTuple):
 
 
 class _Watched:
-    def __init__(self, client: str, scheduler_name: str, scheduler_id: str, array: Optional[Array]) -> None:
+    def __init__(
+        self, client: str, scheduler_name: str, scheduler_id: str, array: Optional[Array], pause: Optional[float]
+    ) -> None:
         self.array = array
+        self.pause = pause
         self.client = client
         self.scheduler_name = scheduler_name
         self.scheduler_id = scheduler_id
@@ -75,13 +78,14 @@ class Watch:
         """Watch one more job."""
         spec = jobs.read_spec(self._state, job_id) or {}
         array = Array(self._state, spec, self._tell) if "tasks" in spec else None
+        pause = spec.get("poll_interval")
         with self._changed:
             self._added = time.time()
             self._pause = ASK_FIRST
-            soon = self._added + ASK_FIRST
+            soon = self._added + (pause or ASK_FIRST)
             # A client that submits all the time must not put off the question about the jobs it has.
             self._next_question = min(self._next_question, soon) if self._jobs else soon
-            self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id, array)
+            self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id, array, pause)
             self._changed.notify()
 
     def forget(self, job_id: str) -> None:
@@ -162,7 +166,8 @@ class Watch:
 
     def _ask(self, watched: Dict[str, _Watched]) -> None:
         self._pause = min(ASK_LAST, self._pause * 1.5)
-        self._next_question = time.time() + self._pause
+        # Those who said how often are asked about that often, the others with them.
+        self._next_question = time.time() + min(job.pause or self._pause for job in watched.values())
         for name in {job.scheduler_name for job in watched.values()}:
             mine = {job_id: job for job_id, job in watched.items() if job.scheduler_name == name}
             try:

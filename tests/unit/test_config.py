@@ -137,7 +137,7 @@ class TestAValueIsCheckedWhenItIsSet:
         ("name", "value"),
         pairs({
             "cluster_type": ["pbs", "sge", "ssh"], "connection": ["openssh"], "build_on": ["compute"],
-            "default_queue": ["all.q@host"], "job_poll_interval": [0.5], "local_parallel_threshold": [0],
+            "default_queue": ["all.q@host"], "local_parallel_threshold": [0],
         }),
     )  # fmt: skip
     def test_what_this_release_cannot_do_yet_is_refused_and_says_what_it_can(self, name, value):
