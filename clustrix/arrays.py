@@ -60,13 +60,15 @@ class MapFuture(ClusterFuture):
         self._settle(number, future)
         return future
 
-    def take_in(self, entry: Entry, head: dict[str, Any], log: bytes | bytearray, host: str) -> bool:
-        """Take in what the agent tells of tasks: results, and deaths. Whether that was the end of the last one."""
+    def take_in(
+        self, entry: Entry, head: dict[str, Any], log: bytes | bytearray, host: str, made: Mapping[Any, str]
+    ) -> bool:
+        """Take in what the agent tells of tasks: results, with classes that are ``made`` here, and deaths. Whether that was the end of the last one."""
         view, is_last = memoryview(log), False
         for each in entries(view):
             if each.kind == RESULT:
                 # A copy of its own: a small array that stays in it shall not keep all the others.
-                is_last |= self._fill(each.first, *_opened(bytearray(each.result_in(view)), entry, each.first))
+                is_last |= self._fill(each.first, *_opened(bytearray(each.result_in(view)), entry, each.first, made))
         for dead in head["dead"]:
             for number in dead["tasks"]:
                 task = dataclasses.replace(entry, job_id=f"{entry.job_id}.{number}")
@@ -131,10 +133,12 @@ class MapFuture(ClusterFuture):
             future.set_exception(concurrent.futures.CancelledError() if self.cancelled() else self.exception())
 
 
-def _opened(sealed: bytearray, entry: Entry, number: int) -> tuple[Any, BaseException | None]:
+def _opened(
+    sealed: bytearray, entry: Entry, number: int, made: Mapping[Any, str]
+) -> tuple[Any, BaseException | None]:
     expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": number, "package": entry.package}
     try:
-        outcome = open_result(sealed, bytes.fromhex(entry.key), expected)
+        outcome = open_result(sealed, bytes.fromhex(entry.key), expected, made)
     except ClustrixError as error:
         return None, error
     return outcome.value, outcome.exception
@@ -211,19 +215,22 @@ def encode_tasks(
 
     def encode(each: PreparedCall) -> EncodedValues:
         reader, classes = readers.get(each.python_wish), set[type]()
+        made = each.package.made
         own = [
-            dump_task(_own(task, shared), number, _own(range(columns), shared), reader, classes)
+            dump_task(_own(task, shared), number, _own(range(columns), shared), reader, classes, made)
             for number, task in enumerate(tasks)
         ]
         common = {
-            column: dump_task(tasks[0][column], None, column, reader, classes)
+            column: dump_task(tasks[0][column], None, column, reader, classes, made)
             for column in range(columns)
             if shared[column]
         }
         arguments = pack_arguments(own, columns, common)
-        return EncodedValues(arguments, dump_bindings(each.package.bindings, reader), frozenset(classes))
+        return EncodedValues(arguments, dump_bindings(each.package.bindings, reader, made), frozenset(classes))
 
-    return with_classes_of_values(call, encode)
+    given = [value for task in tasks for value in _own(task, shared)]
+    given += [value for value, is_shared in zip(tasks[0], shared, strict=True) if is_shared]
+    return with_classes_of_values(call, given, encode)
 
 
 def tasks_spec(tasks: int, chunksize: int | None, most_elements: int) -> dict[str, Any]:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pickle
 from types import BuiltinFunctionType, FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["globals_in", "is_mutable", "literal_source"]
+__all__ = ["Referred", "is_mutable", "literal_source", "references_in"]
 
 _LONGEST_LITERAL = 64 * 1024
 _DEEPEST_LITERAL = 20
 _LEAVES = (type(None), bool, int, float, complex, str, bytes, bytearray)
+
+
+class Referred(NamedTuple):
+    """What a pickle of a value refers to: (module, qualified name) of each class and function; Python functions among them.
+
+    ``made`` are those classes and functions that no such name finds.
+    """
+
+    names: frozenset[tuple[str, str]]
+    functions: frozenset[FunctionType]
+    made: frozenset[Any]
 
 
 class _NotLiteral(Exception):  # noqa: N818 - never seen outside
@@ -40,19 +52,16 @@ def is_mutable(value: Any) -> bool:
     )
 
 
-def globals_in(value: Any) -> frozenset[tuple[str, str]]:
-    """The (module, qualified name) of each class and function that a pickle of the value would refer to.
+def references_in(value: Any) -> Referred:
+    """The classes and functions that a pickle of the value would refer to.
 
     Where the value can't be pickled, what was met before that: the error is raised where it is really pickled.
     """
-    if type(value) in _LEAVES:
-        return frozenset()
     scan = _Scan()
-    try:
-        scan.dump(value)
-    except Exception:  # noqa: BLE001 - objects raise what they like; the wire reports it with the value's name
-        return frozenset(scan.found)
-    return frozenset(scan.found)
+    if type(value) not in _LEAVES:
+        with contextlib.suppress(Exception):  # objects raise what they like; the wire reports it with the value's name
+            scan.dump(value)
+    return Referred(frozenset(scan.found), frozenset(scan.functions), frozenset(scan.made))
 
 
 class _Nowhere:
@@ -64,10 +73,17 @@ class _Scan(pickle.Pickler):
     def __init__(self) -> None:
         super().__init__(_Nowhere(), protocol=5, buffer_callback=lambda _: None)
         self.found: set[tuple[str, str]] = set()
+        self.functions: set[FunctionType] = set()
+        self.made: set[Any] = set()
 
     def reducer_override(self, value: Any) -> Any:
         named = value if isinstance(value, type | FunctionType | BuiltinFunctionType) else type(value)
         module = getattr(named, "__module__", None)
+        if isinstance(named, type | FunctionType) and "<" in named.__qualname__:
+            self.made.add(named)
+            return (str, ()) if named is value else NotImplemented
+        if isinstance(named, FunctionType):
+            self.functions.add(named)
         if isinstance(module, str) and module != "builtins":
             self.found.add((module, named.__qualname__))
         return NotImplemented

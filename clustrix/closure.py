@@ -55,7 +55,8 @@ class Closure:
     ``entry_name`` is what a job calls, ``source`` its function's (None: that is imported) and ``place`` where it stands.
     ``undefined`` are names that nothing defines here; ``bindings`` names of values that travel beside the package, which
     ``current_bindings()`` gives as they are now; ``is_unchanged()`` turns false once a global or a cell that was
-    looked up means something else.
+    looked up means something else. ``made`` are the names of functions and classes which code made as it ran,
+    ``made_for_bindings`` those names that the bindings need.
     """
 
     entry_name: str
@@ -68,6 +69,8 @@ class Closure:
     imports: dict[str, list[Import]] = field(default_factory=dict)
     inner_imports: list[Import] = field(default_factory=list)
     binding_imports: list[Import] = field(default_factory=list)
+    made: dict[Any, str] = field(default_factory=dict)
+    made_for_bindings: set[str] = field(default_factory=set)
     undefined: set[str] = field(default_factory=set)
     checks: list[Callable[[], bool]] = field(default_factory=list)
     current_bindings: Callable[[], dict[str, Any]] = dict

@@ -13,13 +13,15 @@ import sys
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from clustrix.captured_values import globals_in, is_mutable, literal_source
+from clustrix.captured_values import is_mutable, literal_source, references_in
 from clustrix.closure import Closure, Definition
 from clustrix.errors import PackagingError
+from clustrix.function_groups import is_made_here
 from clustrix.imported_values import imports_giving, is_at_its_name, is_module_by_name
 from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locate
+from clustrix.made_classes import is_made_class
 from clustrix.made_functions import is_made
-from clustrix.namespaces import MISSING, cells_of, class_cells, lookup
+from clustrix.namespaces import MISSING, cells_of, lookup
 from clustrix.own_file import file_around
 from clustrix.rebuilt_values import Rebuilder
 from clustrix.scopes import NamesRead, names_read
@@ -84,7 +86,9 @@ class _Search:
         closure = self.closure
         closure.entry_name = self._entry()
         for cls in classes:
-            if cls.__module__ != "__main__":
+            if is_made_here(cls, self.globals):
+                self.rebuilder.expression(cls, cls.__name__)
+            elif cls.__module__ != "__main__":
                 self.closure.binding_imports.append(Import(cls.__module__, is_optional=True))
             elif self.file.module_name == "__main__":
                 self._resolve(cls.__qualname__.partition(".")[0], {}, "the arguments")
@@ -136,6 +140,8 @@ class _Search:
         if not isinstance(value, type | FunctionType | BuiltinFunctionType | ModuleType):
             name = next((name for name, known in self.values.items() if known is value), None)
             return name if name is not None and _is_object(value) else None
+        if is_made_class(value):
+            return None
         qualname = str(getattr(value, "__qualname__", ""))
         if not isinstance(value, ModuleType) and (self.file.has(value) or value.__module__ == self.file.module_name):
             return self._name_here(value, qualname, wanted)
@@ -165,13 +171,7 @@ class _Search:
         return module.__name__
 
     def _name_here(self, value: Any, qualname: str, wanted: str) -> str | None:
-        """Of the file's own: a module-level definition by its name, a class within a function by its own or ``wanted``."""
-        if isinstance(value, type) and "<locals>" in qualname:
-            name = value.__name__
-            if self.values.setdefault(name, value) is not value:
-                raise self.error(f"two classes {name!r} are needed. Rename one of them.")
-            self._as_class(name, value)
-            return name
+        """Of the file's own: a module-level definition by its name, a lambda by ``wanted``."""
         if isinstance(value, FunctionType) and is_made(value, self.globals):
             known = next((name for name, item in self.values.items() if item is value), None)
             if known is None and value.__code__.co_name == "<lambda>" and wanted and self.globals.get(wanted) is value:
@@ -191,6 +191,8 @@ class _Search:
     def know(self, name: str, value: Any) -> None:
         self.generated.add(name)
         self.values.setdefault(name, value)
+        if is_made_here(value, self.globals):
+            self.closure.made[value] = name
 
     def bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
         self.know(name, value)
@@ -247,7 +249,7 @@ class _Search:
             if place(name, value):
                 self.closure.checks.append(lambda: unwrap_cluster(look()) is value)
                 return
-        if self.rebuilder.needs_rebuilding(value) and not self._as_assignment(name, value):
+        if self.rebuilder.needs_rebuilding(value) and (is_made_class(value) or not self._as_assignment(name, value)):
             del self.values[name]  # or it would be found as its own definition
             self.rebuilder.define(name, value)
             self.values[name] = value
@@ -286,7 +288,7 @@ class _Search:
         return True
 
     def _as_class(self, name: str, value: Any) -> bool:
-        if not isinstance(value, type) or not self.file.has(value):
+        if not isinstance(value, type) or not self.file.has(value) or is_made_class(value):
             return False
         source = find_class_source(value, self.file.texts)
         if source is None:
@@ -295,7 +297,7 @@ class _Search:
             raise NoSourceError(
                 f"class {value.__qualname__!r} has no source here. Define it at module level or import it."
             )
-        self._define(self._definition(source), class_cells(value))
+        self._define(self._definition(source), {})
         self._alias(name, source.name, value)
         return True
 
@@ -327,14 +329,17 @@ class _Search:
     def _bind(self, name: str, value: Any, look: Callable[[], Any]) -> None:
         if isinstance(value, FunctionType):
             find_source(value)  # raises where there is none: then all travels as bytecode
-        refers_to = globals_in(value)
+        refers_to = references_in(value)
         kind = type(value)
         self.closure.bindings.add(name)
-        self.closure.checks.append(lambda: type(look()) is kind and globals_in(look()) == refers_to)
-        for module, qualname in sorted(refers_to):
-            if module == self.file.module_name and "<locals>" not in qualname:
+        self.closure.checks.append(lambda: type(look()) is kind and references_in(look()) == refers_to)
+        for made in sorted(refers_to.made, key=lambda item: str(item.__qualname__)):
+            if is_made_here(made, self.globals):
+                self.closure.made_for_bindings.add(self.rebuilder.expression(made, made.__name__))
+        for module, qualname in sorted(refers_to.names):
+            if module == self.file.module_name:
                 self._resolve(qualname.partition(".")[0], {}, f"the value of {name!r}")
-            elif module != self.file.module_name:
+            else:
                 self.closure.binding_imports.append(
                     Import(module, is_optional=True)
                 )  # what isn't installed here was made up

@@ -43,6 +43,7 @@ class _Job:
     def __init__(self, future: ClusterFuture, entry: Entry) -> None:
         self.future = future
         self.entry = entry
+        self.made: Mapping[Any, str] = {}
         self.started = time.perf_counter()
         self.is_sent = False
         self.is_cancelled = False
@@ -215,6 +216,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             "connect": connected - encoded,
         }
         job = _Job(future, entry)
+        job.made = call.package.made
         with self._guard:
             self._add(job)
         try:
@@ -472,7 +474,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             return
         expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": 0, "package": entry.package}
         try:
-            outcome = open_result(sealed, bytes.fromhex(entry.key), expected)
+            outcome = open_result(sealed, bytes.fromhex(entry.key), expected, job.made)
         except errors.ClustrixError as error:
             self._end(job, exception=error, is_over=False)
             return
@@ -481,7 +483,7 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def _deliver_tasks(self, job: _Job, future: MapFuture, head: dict[str, Any], log: bytes | bytearray) -> None:
         job.wait_until_submitted()
-        if future.take_in(job.entry, head, log, self._session.host):
+        if future.take_in(job.entry, head, log, self._session.host, job.made):
             value, exception = future.outcome()
             self._end(job, value=value, exception=exception, is_over=not job.is_kept)
 

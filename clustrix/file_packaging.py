@@ -70,6 +70,12 @@ class PackageInfo:
     bindings: dict[str, Any] = field(default_factory=dict)
     requirements: list[str] = field(default_factory=list)
 
+    @property
+    def made(self) -> dict[Any, str]:
+        """The names in the main file of functions and classes which code made as it ran."""
+        closure = self.dependencies.closure
+        return closure.made if closure is not None else {}
+
 
 def package_function_for_execution(
     func: Callable[..., Any],

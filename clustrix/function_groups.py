@@ -1,4 +1,4 @@
-"""Made functions that belong together: they refer to each other, or share a variable that one of them assigns.
+"""Made functions and classes that belong together: they refer to each other, or share a variable that one of them assigns.
 
 A factory defines them at once, so that in the job they share their variables as well.
 """
@@ -7,50 +7,68 @@ from __future__ import annotations
 
 import ast
 import functools
+import sys
 from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from clustrix.made_classes import class_cells, class_source, is_made_class, lifted_class, referred_to
 from clustrix.made_functions import Lifted, is_made, lifted
 from clustrix.namespaces import cells_of, contents
 from clustrix.scopes import names_read
-from clustrix.source import own_source, unwrap_cluster
+from clustrix.source import Source, own_source, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clustrix.errors import PackagingError
 
-__all__ = ["FunctionGroup", "functions_with", "group_of", "written_cells"]
+__all__ = ["FunctionGroup", "Made", "globals_of", "group_of", "is_made_here", "made_with", "source_of", "written_cells"]
+
+Made = FunctionType | type
 
 
 @dataclass
 class FunctionGroup:
-    """Functions of one factory: the variable that each is bound to, further names of them, texts, other variables' cells."""
+    """What one factory makes: the variable that each is bound to, further names of them, texts, other variables' cells."""
 
-    members: list[FunctionType]
-    bound: dict[FunctionType, str]
+    members: list[Made]
+    bound: dict[Made, str]
     aliases: dict[str, str]
     lifts: dict[str, Lifted]
     cells: dict[str, Any]
 
-    def lift_of(self, member: FunctionType) -> Lifted:
+    def lift_of(self, member: Made) -> Lifted:
         return self.lifts[self.bound[member]]
 
 
-def functions_with(function: FunctionType, names: Mapping[str, Any]) -> list[FunctionType]:
-    """The function, and those which refer to it in turn, or share a variable with it that one of them assigns.
+def is_made_here(value: Any, names: Mapping[str, Any]) -> bool:
+    """Whether a value is a function or a class that code made as it ran; ``names`` are the globals of the main file."""
+    return is_made_class(value) or is_made(value, names)
+
+
+def globals_of(made: Made) -> dict[str, Any]:
+    return vars(sys.modules[made.__module__]) if isinstance(made, type) else made.__globals__
+
+
+def source_of(made: Made) -> Source:
+    """The proven source of this very function or class."""
+    return class_source(made) if isinstance(made, type) else own_source(made)
+
+
+def made_with(made: Made, names: Mapping[str, Any]) -> list[Made]:
+    """It, and those which refer to it in turn, or share a variable with it that one of them assigns.
 
     ``names`` are the globals of the main file.
     """
-    reached = _reached(function, names)
-    for value in function.__globals__.values():
+    reached = _reached(made, names)
+    for value in list(globals_of(made).values()):
         other = unwrap_cluster(value)
-        if is_made(other, names) and other not in reached and any(_share(other, item) for item in reached):
+        if is_made_here(other, names) and other not in reached and any(_share(other, item) for item in reached):
             reached += [item for item in _reached(other, names) if item not in reached]
     written = {id(cell) for item in reached for cell in written_cells(item)}
     ways = {item: _reached(item, names) for item in reached}
-    group = [function]
+    group = [made]
     changed = True
     while changed:
         changed = False
@@ -65,8 +83,8 @@ def functions_with(function: FunctionType, names: Mapping[str, Any]) -> list[Fun
 
 
 def group_of(
-    members: list[FunctionType],
-    is_known: Callable[[FunctionType, ast.expr], bool],
+    members: list[Made],
+    is_known: Callable[[Made, ast.expr], bool],
     error: Callable[[str], PackagingError],
 ) -> FunctionGroup:
     """What a factory of ``members`` is to define; ``is_known`` tells which of their annotations can stay.
@@ -74,14 +92,23 @@ def group_of(
     :raises PackagingError: ``error()`` of the reason, where two of them mean different things by one name
     """
     every: dict[str, Any] = {}
+    texts: dict[Made, Lifted] = {}
+    names = [item.__name__ for item in members]
     for item in members:
-        for name, cell in cells_of(item).items():
+        known = functools.partial(is_known, item)
+        if isinstance(item, type):
+            texts[item] = lifted_class(item, known, [name for name in names if name != item.__name__], error)
+        else:
+            texts[item] = lifted(own_source(item), item, known)
+        for name, cell in _cells(item).items():
+            if isinstance(item, type) and name not in texts[item].read:
+                continue  # of functions that decorators made
             if every.setdefault(name, cell) is not cell:
                 raise error(_clash(item, name))
-    bound: dict[FunctionType, str] = {}
+    bound: dict[Made, str] = {}
     lifts: dict[str, Lifted] = {}
     for item in members:
-        lift = lifted(own_source(item), item, functools.partial(is_known, item))
+        lift = texts[item]
         held = sorted(name for name, cell in every.items() if contents(cell) is item)
         name = (held or [lift.name])[0] if lift.is_lambda else lift.name
         if name in lifts or (name in every and name not in held):
@@ -90,48 +117,55 @@ def group_of(
     aliases = {
         name: bound[contents(cell)]
         for name, cell in every.items()
-        if _is_function_in(contents(cell), bound) and bound[contents(cell)] != name
+        if _is_one_of(contents(cell), bound) and bound[contents(cell)] != name
     }
     cells = {name: cell for name, cell in every.items() if name not in lifts and name not in aliases}
     return FunctionGroup(members, bound, aliases, lifts, cells)
 
 
-def written_cells(function: FunctionType) -> list[Any]:
-    """The cells that the function, or one within it, assigns to (``nonlocal``)."""
-    source = own_source(function)
-    node = source.node
-    if isinstance(node, ast.Lambda) or not function.__closure__:
+def written_cells(made: Made) -> list[Any]:
+    """The cells that a function, or one within it or within a class, assigns to (``nonlocal``)."""
+    cells = _cells(made)
+    if not cells:
+        return []
+    node = source_of(made).node
+    if isinstance(node, ast.Lambda):
         return []
     names = names_read(node).rebound
-    return [cell for name, cell in cells_of(function).items() if name in names]
+    return [cell for name, cell in cells.items() if name in names]
 
 
-def _reached(function: FunctionType, names: Mapping[str, Any]) -> list[FunctionType]:
-    """The made functions that a function reaches through its variables, itself first."""
-    found = [function]
+def _reached(made: Made, names: Mapping[str, Any]) -> list[Made]:
+    """The made functions and classes that one reaches through its variables, itself first."""
+    found = [made]
     for item in found:
-        for cell in item.__closure__ or ():
-            value = unwrap_cluster(contents(cell))
-            if is_made(value, names) and value not in found:
-                found.append(value)
+        values = [contents(cell) for cell in _cells(item).values()]
+        for value in [*values, *(referred_to(item) if isinstance(item, type) else ())]:
+            other = unwrap_cluster(value)
+            if is_made_here(other, names) and other not in found:
+                found.append(other)
     return found
 
 
-def _share(one: FunctionType, other: FunctionType) -> set[int]:
-    """The ids of the cells that both functions have."""
-    return {id(cell) for cell in one.__closure__ or ()} & {id(cell) for cell in other.__closure__ or ()}
+def _cells(made: Made) -> dict[str, Any]:
+    return class_cells(made) if isinstance(made, type) else cells_of(made)
 
 
-def _place_of(function: FunctionType) -> tuple[str, int]:
-    return function.__qualname__, function.__code__.co_firstlineno
+def _share(one: Made, other: Made) -> set[int]:
+    """The ids of the cells that both have."""
+    return {id(cell) for cell in _cells(one).values()} & {id(cell) for cell in _cells(other).values()}
 
 
-def _is_function_in(value: Any, bound: dict[FunctionType, str]) -> bool:
-    return isinstance(value, FunctionType) and value in bound
+def _place_of(made: Made) -> tuple[str, int]:
+    return made.__qualname__, 0 if isinstance(made, type) else made.__code__.co_firstlineno
 
 
-def _clash(function: FunctionType, name: str) -> str:
+def _is_one_of(value: Any, bound: dict[Made, str]) -> bool:
+    return isinstance(value, Made) and value in bound
+
+
+def _clash(made: Made, name: str) -> str:
     return (
-        f"{function.__qualname__!r} and functions that share variables with it mean different things by {name!r}. "
+        f"{made.__qualname__!r} and functions that share variables with it mean different things by {name!r}. "
         "Rename one of them."
     )

@@ -18,22 +18,34 @@ if TYPE_CHECKING:
 
     from clustrix.source import Source
 
-__all__ = ["DEFAULT", "Lifted", "factory_text", "is_made", "lifted"]
+__all__ = [
+    "DEFAULT",
+    "Lifted",
+    "annotations_of",
+    "defaults_of",
+    "factory_text",
+    "is_made",
+    "lifted",
+    "with_replacements",
+]
 
 DEFAULT = "_clustrix_default_"  # before an argument's name: its default value
 
 
 @dataclass
 class Lifted:
-    """A function's own text, of which decorators are taken off and default values replaced.
+    """A function's own text, of which decorators are taken off and default values replaced; or a class's (made_classes).
 
-    ``defaults`` are the values of the names that the text now has in place of them.
+    ``defaults`` are the values of the names that the text now has in place of expressions. ``early`` are the names that
+    it reads as it is executed, ``read`` the variables around a class that it reads.
     """
 
     name: str
     text: str
     is_lambda: bool
     defaults: dict[str, Any] = field(default_factory=dict)
+    early: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
 
 def is_made(value: Any, names: Mapping[str, Any]) -> bool:
@@ -64,12 +76,13 @@ def lifted(source: Source, function: FunctionType, is_known: Callable[[ast.expr]
         inner = ast.parse(text).body[0]
     found = Lifted(name, text, isinstance(node, ast.Lambda))
     replaced: list[tuple[ast.expr, str]] = []
-    for argument, expression, value in _defaults(inner, function):
+    for argument, expression, value in defaults_of(inner, function):
         if not isinstance(expression, ast.Constant):
-            found.defaults[DEFAULT + argument] = value
-            replaced.append((expression, DEFAULT + argument))
-    replaced += [(annotation, "None") for annotation in _annotations(inner) if not is_known(annotation)]
-    found.text = _with_replacements(text, replaced)
+            place = f"{DEFAULT}{name}_{argument}"  # functions of one factory may have arguments of one name
+            found.defaults[place] = value
+            replaced.append((expression, place))
+    replaced += [(annotation, "None") for annotation in annotations_of(inner) if not is_known(annotation)]
+    found.text = with_replacements(text, replaced)
     return found
 
 
@@ -81,7 +94,7 @@ def factory_text(
     ``aliases`` are further names of members; several members are returned as a tuple, in the order of names.
     """
     lines = [f"def {name}({', '.join(parameters)}):"]
-    for bound in sorted(members):
+    for bound in _in_order(members):
         member = members[bound]
         if member.is_lambda:
             lines.append(f"    {bound} = {member.text.rstrip()}")
@@ -92,6 +105,21 @@ def factory_text(
     return "\n".join(lines) + "\n"
 
 
+def _in_order(members: Mapping[str, Lifted]) -> list[str]:
+    """By name, but what one needs as it is executed comes before it."""
+    order: list[str] = []
+
+    def place(bound: str, above: tuple[str, ...]) -> None:
+        for name in sorted(members[bound].early & set(members) - {*above, bound}):
+            place(name, (*above, bound))
+        if bound not in order:
+            order.append(bound)
+
+    for bound in sorted(members):
+        place(bound, ())
+    return order
+
+
 def _indented(text: str) -> list[str]:
     inside_strings = string_continuations(ast.parse(text))
     return [
@@ -100,7 +128,7 @@ def _indented(text: str) -> list[str]:
     ]
 
 
-def _defaults(node: Any, function: FunctionType) -> list[tuple[str, ast.expr, Any]]:
+def defaults_of(node: Any, function: FunctionType) -> list[tuple[str, ast.expr, Any]]:
     """(argument, expression, value) of each default that the function has."""
     arguments: ast.arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
@@ -118,7 +146,7 @@ def _defaults(node: Any, function: FunctionType) -> list[tuple[str, ast.expr, An
     return found
 
 
-def _annotations(node: Any) -> list[ast.expr]:
+def annotations_of(node: Any) -> list[ast.expr]:
     arguments: ast.arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
     found = [argument.annotation for argument in every if argument is not None and argument.annotation is not None]
@@ -126,7 +154,7 @@ def _annotations(node: Any) -> list[ast.expr]:
     return [item for item in [*found, returns] if item is not None and literal_or_none(item) is None]
 
 
-def _with_replacements(text: str, replaced: list[tuple[ast.expr, str]]) -> str:
+def with_replacements(text: str, replaced: list[tuple[ast.expr, str]]) -> str:
     lines = text.split("\n")
     starts = [0]
     for line in lines:

@@ -104,6 +104,11 @@ def _initial_values(closure: Closure) -> dict[str, str]:
     """
     initial: dict[str, str] = {}
     last = _after_bindings(closure)
+    for name in sorted(closure.made_for_bindings & last):
+        raise PackagingError(
+            f"function {closure.entry_name!r} ({closure.place}) can't be packed: it captures an object of {name!r}, which is "
+            f"made within a function of values that are no literals. Define {name!r} at module level."
+        )
     for definition in closure.definitions.values():
         if definition.name in last:
             continue

@@ -20,6 +20,7 @@ __all__ = [
     "BLOCKS",
     "DefinitionNode",
     "ModuleText",
+    "definitions_around",
     "dotted_name",
     "every_statement",
     "first_line_of",
@@ -111,6 +112,18 @@ def read_module_text(path: str, flags: int = 0) -> ModuleText | None:
     found = ModuleText(path, text, tree, flags, is_file=True, stamp=stamp)
     _texts[path, flags, ""] = found
     return found
+
+
+def definitions_around(tree: ast.AST, node: ast.stmt | ast.expr) -> list[DefinitionNode]:
+    """The definitions that a definition stands in, the outermost first."""
+    for item in every_statement(getattr(tree, "body", [])):
+        if (
+            item is not node
+            and isinstance(item, DefinitionNode)
+            and item.lineno <= node.lineno <= (item.end_lineno or 0)
+        ):
+            return [item, *definitions_around(item, node)]
+    return []
 
 
 def segment_text(module: ModuleText, node: ast.stmt) -> str:

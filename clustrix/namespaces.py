@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import FunctionType
 
-__all__ = ["MISSING", "cells_of", "class_cells", "contents", "lookup", "package_of"]
+__all__ = ["MISSING", "cells_of", "contents", "lookup", "package_of"]
 
 MISSING = object()
 """Instead of a value: nothing has been assigned to the name."""
@@ -33,24 +33,7 @@ def cells_of(function: FunctionType) -> dict[str, Any]:
     return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
 
 
-def class_cells(cls: type) -> dict[str, Any]:
-    """The cells that the methods of a class read, and made ones for what its own statement read."""
-    cells: dict[str, Any] = {}
-    if _is_local(cls):  # what the class statement read of the function around it is in no cell
-        cells.update((base.__name__, CellType(base)) for base in (*cls.__bases__, type(cls)) if _is_local(base))
-    for value in vars(cls).values():
-        function = getattr(value, "__func__", value)
-        if isinstance(function, FunctionType):
-            cells.update(cells_of(function))
-    cells.pop("__class__", None)
-    return cells
-
-
 def package_of(names: Mapping[str, Any]) -> str:
     """The package that relative imports start from, by a module's globals."""
     package = names.get("__package__")
     return package if isinstance(package, str) else ""
-
-
-def _is_local(cls: type) -> bool:
-    return "<locals>" in cls.__qualname__

@@ -1,7 +1,7 @@
-"""Values that neither source nor pickle says as a whole, put together again: made functions, partials, bound methods.
+"""Values that neither source nor pickle says as a whole, put together again: made functions and classes, partials, bound methods.
 
 Each becomes an expression over names of the main file. A function that was made as the program ran is the call of a
-factory (made_functions) with its variables; variables are literals, other definitions, or bindings.
+factory (function_groups) with its variables; variables are literals, other definitions, or bindings.
 """
 
 from __future__ import annotations
@@ -11,17 +11,26 @@ import builtins
 import functools
 import keyword
 import sys
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix.captured_values import is_mutable, literal_source
-from clustrix.function_groups import FunctionGroup, functions_with, group_of, written_cells
+from clustrix.function_groups import (
+    FunctionGroup,
+    Made,
+    globals_of,
+    group_of,
+    is_made_here,
+    made_with,
+    source_of,
+    written_cells,
+)
 from clustrix.imported_values import is_at_its_name
 from clustrix.local_modules import Import
-from clustrix.made_functions import DEFAULT, Lifted, factory_text, is_made
+from clustrix.made_functions import DEFAULT, Lifted, factory_text
 from clustrix.namespaces import MISSING, contents
 from clustrix.scopes import NamesRead, names_read
-from clustrix.source import Source, own_source, unwrap_cluster
+from clustrix.source import Source, unwrap_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -123,8 +132,8 @@ class Rebuilder:
             raise self.main.error(f"{hint!r} refers to itself through a container or a partial. Write it as a def.")
         self.under_way.add(id(value))
         try:
-            if isinstance(value, FunctionType):
-                return self._function(value, wanted)
+            if isinstance(value, Made):
+                return self._made(value, wanted)
             if type(value) in (list, tuple, dict):
                 return self._container(value, hint)
             return self._call(value, hint, bind=False)
@@ -132,11 +141,11 @@ class Rebuilder:
             self.under_way.discard(id(value))
 
     def needs_rebuilding(self, value: Any, depth: int = 6) -> bool:
-        """Whether a value is, or is made of, functions that can't be pickled by their names."""
+        """Whether a value is, or is made of, functions and classes that can't be pickled by their names."""
         value = unwrap_cluster(value)
         kind = type(value)
-        if kind is FunctionType:
-            return is_made(value, self.main.globals)
+        if isinstance(value, Made):
+            return is_made_here(value, self.main.globals)
         if depth == 0:
             return False
         parts: Iterable[Any] = ()
@@ -230,17 +239,15 @@ class Rebuilder:
         self._statement(name, f"{name} = {text}\n")
         return self._remember(value, name)
 
-    def _function(self, function: FunctionType, wanted: str) -> str:
-        """The name of a made function: with what refers to it and shares its variables, one call of a factory.
+    def _made(self, made: Made, wanted: str) -> str:
+        """The name of a made function or class: with what refers to it and shares its variables, one call of a factory.
 
         Where the names of its variables are free in the main file, they are the file's, and there is no factory.
         """
-        group = group_of(functions_with(function, self.main.globals), self._is_known, self.main.error)
+        group = group_of(made_with(made, self.main.globals), self._is_known, self.main.error)
         members, lifts, cells = group.members, group.lifts, group.cells
-        lift = group.lift_of(function)
-        names = {
-            item: self._name_for(item, group.lift_of(item), wanted if item is function else "") for item in members
-        }
+        lift = group.lift_of(made)
+        names = {item: self._name_for(item, group.lift_of(item), wanted if item is made else "") for item in members}
         for item in members:
             self._remember(item, names[item])
         written = {id(cell) for item in members for cell in written_cells(item)}
@@ -255,30 +262,31 @@ class Rebuilder:
                 continue
             hint = f"{name.replace(DEFAULT, '')}_of_{lift.name}"
             is_plain = name in cells and id(cells[name]) not in written and len(members) == 1
+            is_plain = is_plain and (name not in lift.early or literal_source(value) is not None)
             text = self.expression(value, hint, name if is_plain else "", look)
             if not (is_plain and text == name):
                 arguments[name] = text
-        arguments.update(self._foreign_names(function, lifts, cells))
-        if len(members) == 1 and not arguments and (lift.is_lambda or lift.name == names[function]):
-            text = f"{names[function]} = {lift.text}" if lift.is_lambda else lift.text
-            self.main.define(names[function], text, self._names(text), own_source(function), is_rebuilt=False)
+        arguments.update(self._foreign_names(made, lifts, cells))
+        if len(members) == 1 and not arguments and (lift.is_lambda or lift.name == names[made]):
+            text = f"{names[made]} = {lift.text}" if lift.is_lambda else lift.text
+            self.main.define(names[made], text, self._names(text), source_of(made), is_rebuilt=False)
         else:
             self._call_factory(group, names, arguments)
         for item in members:
             self._attributes(item, names[item])
-        return names[function]
+        return names[made]
 
     def _call_factory(
         self,
         group: FunctionGroup,
-        names: dict[FunctionType, str],
+        names: dict[Made, str],
         arguments: dict[str, str],
     ) -> None:
         members, lifts, bound = group.members, group.lifts, group.bound
         label = "_".join(lifts[name].name for name in sorted(lifts))
-        is_here = members[0].__globals__ is self.main.globals
+        is_here = globals_of(members[0]) is self.main.globals
         text_of = functools.partial(factory_text, parameters=sorted(arguments), members=lifts, aliases=group.aliases)
-        factory = self._factory(label, text_of, own_source(members[0]), is_here=is_here)
+        factory = self._factory(label, text_of, source_of(members[0]), is_here=is_here)
         call = f"{factory}({', '.join(f'{name}={arguments[name]}' for name in sorted(arguments))})"
         if len(members) == 1:
             self._statement(names[members[0]], f"{names[members[0]]} = {call}\n")
@@ -288,28 +296,29 @@ class Rebuilder:
         for item in members:
             self._statement(names[item], f"{names[item]} = {everything}[{sorted(lifts).index(bound[item])}]\n")
 
-    def _name_for(self, function: FunctionType, lift: Lifted, wanted: str) -> str:
+    def _name_for(self, made: Made, lift: Lifted, wanted: str) -> str:
         for name in (wanted, lift.name):
             if name and not (name == lift.name and lift.is_lambda) and self.main.is_free(name):
                 return name
-        return self._free_name(function.__code__.co_name)
+        return self._free_name(lift.name if isinstance(made, type) else made.__code__.co_name)
 
-    def _foreign_names(self, function: FunctionType, lifts: dict[str, Lifted], cells: dict[str, Any]) -> dict[str, str]:
-        """What a function of another module reads there, as imports from it."""
-        if function.__globals__ is self.main.globals:
+    def _foreign_names(self, made: Made, lifts: dict[str, Lifted], cells: dict[str, Any]) -> dict[str, str]:
+        """What a function or class of another module reads there, as imports from it."""
+        names = globals_of(made)
+        if names is self.main.globals:
             return {}
-        module = str(function.__globals__.get("__name__"))
-        if getattr(sys.modules.get(module), "__dict__", None) is not function.__globals__:
-            raise self.main.error(f"{function.__qualname__!r} is of a module {module!r}, which can't be imported.")
+        module = str(names.get("__name__"))
+        if getattr(sys.modules.get(module), "__dict__", None) is not names:
+            raise self.main.error(f"{made.__qualname__!r} is of a module {module!r}, which can't be imported.")
         found = {}
         for lift in lifts.values():
             read = names_read(ast.parse(lift.text).body[0])
             if read.assigned:
                 raise self.main.error(
-                    f"{function.__qualname__!r} of module {module!r} assigns the global {min(read.assigned)!r}. Import "
+                    f"{made.__qualname__!r} of module {module!r} assigns the global {min(read.assigned)!r}. Import "
                     "a function that makes it, and call that in the job."
                 )
-            for name in (read.all & set(function.__globals__)) - set(cells) - set(lifts):
+            for name in (read.all & set(names)) - set(cells) - set(lifts):
                 alias = f"_clustrix_{module.replace('.', '_')}_{name}"
                 self.main.require(alias, Import(module, name, alias))
                 found[name] = alias
@@ -328,9 +337,13 @@ class Rebuilder:
                 return name
             number += 1
 
-    def _attributes(self, function: FunctionType, name: str) -> None:
-        """What wraps() and assignments put on a function."""
-        lines = []
+    def _attributes(self, function: Made, name: str) -> None:
+        """What wraps() and assignments put on a function; the name by which a class pickles."""
+        lines: list[str] = []
+        if isinstance(function, type):
+            place = self._free_name(f"attributes_of_{name}")
+            self._statement(place, f"{name}.__qualname__ = {name!r}\n{place} = {name}\n")
+            return
         if function.__name__ != function.__code__.co_name:
             lines.append(f"{name}.__name__ = {function.__name__!r}\n")
             lines.append(f"{name}.__doc__ = {function.__doc__!r}\n")
@@ -365,12 +378,12 @@ class Rebuilder:
             name = f"{base}_{number}"
         return name
 
-    def _is_known(self, function: FunctionType, annotation: ast.expr) -> bool:
+    def _is_known(self, made: Made, annotation: ast.expr) -> bool:
         """Whether an annotation needs nothing but globals of the main file."""
         if self.main.postponed_annotations:
             return True
         names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)} - {"None"}
-        is_here = function.__globals__ is self.main.globals
+        is_here = globals_of(made) is self.main.globals
         return all((is_here and name in self.main.globals) or hasattr(builtins, name) for name in names)
 
 

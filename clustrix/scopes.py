@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["NamesRead", "names_read"]
+__all__ = ["NamesRead", "names_read", "variables_around"]
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _BLOCK_PARTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
@@ -44,6 +44,17 @@ def names_read(statement: ast.stmt, *, postponed_annotations: bool = False) -> N
     reader = _Reader(postponed_annotations)
     reader.visit(statement)
     return reader.found
+
+
+def variables_around(definitions: Iterable[ast.stmt]) -> set[str]:
+    """The variables of those of ``definitions`` that are functions, each within the one before it."""
+    found: set[str] = set()
+    for node in definitions:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            bound, declared, _ = _bindings(node.body)
+            found |= bound | {item.arg for item in ast.walk(node.args) if isinstance(item, ast.arg)}
+            found -= declared
+    return found
 
 
 @dataclass

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+import threading
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.argument_classes import package_with_classes
@@ -16,7 +19,7 @@ from clustrix.remote.wire.calls import Call
 from clustrix.source import unwrap_cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from clustrix.remote.wire import Bytes
 
@@ -56,7 +59,7 @@ def serialize_function(
     config = get_config()
     package = package_function_for_execution(func, config)
     classes: set[type] = set()
-    arguments = dump_arguments(args, kwargs or {}, None, classes)
+    arguments = dump_arguments(args, kwargs or {}, None, classes, package.made)
     package = package_with_classes(func, config, package, classes)
     entry = package.metadata["entry"]
     cloudpickle = None
@@ -67,7 +70,7 @@ def serialize_function(
         entry=entry,
         package_id=package.package_id,
         arguments=b"".join(arguments),
-        bindings=b"".join(dump_bindings(package.bindings, None)),
+        bindings=b"".join(dump_bindings(package.bindings, None, package.made)),
         cloudpickle=cloudpickle,
     )
     return wire.dumps(call)
@@ -92,14 +95,20 @@ def deserialize_function(data: bytes) -> tuple[Callable[..., Any], tuple[Any, ..
 
 
 def dump_arguments(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], reader: tuple[int, int] | None, classes: set[type]
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    reader: tuple[int, int] | None,
+    classes: set[type],
+    made: Mapping[Any, str] | None = None,
 ) -> list[Bytes]:
     """The call's arguments for a reader of Python version ``reader`` (None: not known yet, then for any).
 
     In pieces that belong together: large arrays are views of the caller's own memory. ``classes`` gets the classes they have instances of: the reader must have those, too.
+    ``made`` are names in the main file of functions and classes that can't be found by their own.
     """
     names = {"call[0]": "args", "call[1]": "kwargs"}
-    return _dump((args, dict(kwargs)), root="call", reader=reader, names=names, what="the arguments", classes=classes)
+    value, what = (args, dict(kwargs)), "the arguments"
+    return _dump(value, root="call", reader=reader, names=names, what=what, classes=classes, made=made)
 
 
 def dump_task(
@@ -108,24 +117,32 @@ def dump_task(
     positions: tuple[int, ...] | int,
     reader: tuple[int, int] | None,
     classes: set[type],
+    made: Mapping[Any, str],
 ) -> list[Bytes]:
     """Likewise of one task of a map: the tuple of its arguments at ``positions``, or the one that all tasks have at one (``number`` is None)."""
     what = "the arguments of the map" if number is None else f"the arguments of task {number} of the map"
     if isinstance(positions, int):
-        return _dump(values, root=f"args[{positions}]", reader=reader, names={}, what=what, classes=classes)
+        root = f"args[{positions}]"
+        return _dump(values, root=root, reader=reader, names={}, what=what, classes=classes, made=made)
     names = {f"task[{place}]": f"args[{position}]" for place, position in enumerate(positions)}
-    return _dump(values, root="task", reader=reader, names=names, what=what, classes=classes)
+    return _dump(values, root="task", reader=reader, names=names, what=what, classes=classes, made=made)
 
 
-def dump_bindings(bindings: Mapping[str, Any], reader: tuple[int, int] | None) -> list[Bytes]:
+def dump_bindings(
+    bindings: Mapping[str, Any], reader: tuple[int, int] | None, made: Mapping[Any, str] | None = None
+) -> list[Bytes]:
     """The captured values of the main file, by name, in pieces likewise; none when there are none."""
     if not bindings:
         return []
-    return _dump(dict(bindings), root="globals()", reader=reader, names={}, what="a variable that the function uses")
+    what = "a variable that the function uses"
+    return _dump(dict(bindings), root="globals()", reader=reader, names={}, what=what, made=made)
 
 
-def open_result(sealed: bytes | bytearray, key: bytes, expected: dict[str, Any]) -> Outcome:
-    """Check that ``sealed`` is the job's own result and decode it; ``expected`` are job_id, attempt, task and package.
+def open_result(
+    sealed: bytes | bytearray, key: bytes, expected: dict[str, Any], made: Mapping[Any, str] | None = None
+) -> Outcome:
+    """Check that ``sealed`` is the job's own result and decode it; ``expected`` are job_id, attempt, task and package;
+    ``made`` the classes here that the job's main file has by these names.
 
     Large arrays stay where they are in ``sealed``, if that is a bytearray. Raises ResultLostError for bytes that are not authentic, and SerializationError for a value that can't be read here.
     """
@@ -149,7 +166,8 @@ def open_result(sealed: bytes | bytearray, key: bytes, expected: dict[str, Any])
         words = f"job {head['job_id']} on {head['node']} failed beside its function: {text}. future.stderr() may say more; use_two_venv=False does without that process"
         return Outcome(head, None, JobFailedError(words, job_id=head["job_id"], node=head["node"]))
     try:
-        value = wire.loads(body, unknown_base=RemoteError)
+        with _main_module_with(made or {}) as main_module:
+            value = wire.loads(body, main_module, RemoteError)
     except Exception as error:
         raise SerializationError(
             f"the result of job {expected['job_id']} can't be read by Python {sys.version.split()[0]} here: {error}. "
@@ -158,6 +176,22 @@ def open_result(sealed: bytes | bytearray, key: bytes, expected: dict[str, Any])
     if head["outcome"] == "value":
         return Outcome(head, value, None)
     return Outcome(head, None, value if isinstance(value, Exception) else _no_exit_of_ours(head, value))
+
+
+@contextlib.contextmanager
+def _main_module_with(made: Mapping[Any, str]) -> Iterator[str]:
+    """The name of a module that has ``made`` by their names, and else what ``__main__`` has."""
+    if not made:
+        yield "__main__"
+        return
+    module = ModuleType(f"clustrix_main_of_{id(made)}_{threading.get_ident()}")
+    vars(module).update({name: value for value, name in made.items()})
+    vars(module)["__getattr__"] = lambda name: getattr(sys.modules["__main__"], name)
+    sys.modules[module.__name__] = module
+    try:
+        yield module.__name__
+    finally:
+        del sys.modules[module.__name__]
 
 
 def _unreadable(head: dict[str, Any], reason: str) -> str:
@@ -188,10 +222,13 @@ def _dump(
     names: dict[str, str],
     what: str,
     classes: set[type] | None = None,
+    made: Mapping[Any, str] | None = None,
 ) -> list[Bytes]:
     protocol = 5 if reader and reader >= (3, 8) else 4
     try:
-        return wire.dump_pieces(value, protocol=protocol, root=root, target=reader, classes=classes)
+        return wire.dump_pieces(
+            value, protocol=protocol, root=root, target=reader, classes=classes, made=dict(made or {})
+        )
     except wire.WireError as error:
         path = error.path
         for prefix, name in names.items():

@@ -23,6 +23,7 @@ from clustrix.errors import PackagingError
 from clustrix.module_text import (
     DefinitionNode,
     ModuleText,
+    definitions_around,
     dotted_name,
     every_statement,
     first_line_of,
@@ -49,6 +50,7 @@ __all__ = [
     "own_source",
     "plain_function",
     "submitted",
+    "texts_of",
     "undecorated",
     "unwrap_cluster",
 ]
@@ -119,6 +121,7 @@ def find_class_source(cls: type, texts: tuple[ModuleText, ...]) -> Source | None
         for text in texts
         for node in (text.nodes_by_place.values() if is_local else text.definitions.get(cls.__name__, ()))
         if isinstance(node, ast.ClassDef) and node.name == cls.__name__
+        if not is_local or _qualname(text, node) == cls.__qualname__
     ]
     if not candidates:
         return None
@@ -244,7 +247,7 @@ def objects_inside(value: Any, depth: int = 3) -> Iterator[Any]:
 
 
 def _proven(function: FunctionType) -> Source | None:
-    for text in reversed(_texts_of(function)):
+    for text in reversed(texts_of(function)):
         source = _proven_in(function, text)
         if source is not None:
             return source
@@ -301,7 +304,7 @@ def _with_pytests_asserts(function: FunctionType, text: ModuleText) -> CodeType:
     return code
 
 
-def _texts_of(function: FunctionType) -> list[ModuleText]:
+def texts_of(function: FunctionType) -> list[ModuleText]:
     """The texts that may be the one it was compiled from; a script's relative name is looked up where Python started."""
     path, flags = function.__code__.co_filename, future_flags(function.__code__)
     module_file = function.__globals__.get("__file__")
@@ -345,7 +348,7 @@ def _source(text: ModuleText, node: DefinitionNode) -> Source:
 def _no_proof(function: FunctionType) -> PackagingError:
     code, name = function.__code__, function.__qualname__
     where = f"{code.co_filename}, line {code.co_firstlineno}"
-    if not _texts_of(function):
+    if not texts_of(function):
         return NoSourceError(
             f"function {name!r} has no source ({where} is not a file or a notebook cell). {where_it_may_be(code.co_filename)}"
         )
@@ -379,13 +382,16 @@ def _defaults_match(function: FunctionType, node: ast.FunctionDef | ast.AsyncFun
 
 
 def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
-    """Whether the functions in a class are those that its body defines, or (``m = helper``) assigns."""
+    """Whether the functions in a class are those that its body defines, or (``m = helper``) assigns, or decorators made of them."""
     bodies = [code for code in text.codes(node.name) if code.co_firstlineno == first_line_of(node)]
     known = [code for body in bodies for code in nested_codes(body)]
     assigned = {
         name.id for part in node.body for name in ast.walk(part) if isinstance(name, ast.Name) and _is_stored(name)
     }
     defined = assigned | {part.name for part in every_statement(node.body) if isinstance(part, DefinitionNode)}
+    decorated = {
+        part.name for part in every_statement(node.body) if isinstance(part, DefinitionNode) and part.decorator_list
+    }
     for attribute, value in vars(cls).items():
         functions = [getattr(value, name, None) for name in ("__func__", "fget", "fset", "fdel")]
         for function in (value, *functions):
@@ -397,9 +403,18 @@ def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
             is_own = function.__qualname__.startswith(f"{cls.__qualname__}.")
             if not is_own and attribute in assigned:
                 continue
-            if not any(candidate.co_name == code.co_name and same_code(candidate, code) for candidate in known):
+            inside = [function.__code__]
+            if attribute in decorated:
+                inside = [item.__code__ for item in objects_inside(function) if isinstance(item, FunctionType)]
+            if not any(own.co_name == code.co_name and same_code(own, code) for own in known for code in inside):
                 return False
     return True
+
+
+def _qualname(text: ModuleText, node: DefinitionNode) -> str:
+    around = definitions_around(text.tree, node)
+    words = [item.name if isinstance(item, ast.ClassDef) else f"{item.name}.<locals>" for item in around]
+    return ".".join([*words, node.name])
 
 
 def _is_stored(name: ast.Name) -> bool:

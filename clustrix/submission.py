@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors
-from clustrix.argument_classes import package_with_classes
+from clustrix.argument_classes import functions_in, made_in, package_with_classes
 from clustrix.downlevel import rewriter_id
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.journal import Entry
@@ -74,11 +74,12 @@ class PreparedCall:
         :raises SerializationError: a value can't be sent
         """
         classes: set[type] = set()
-        arguments = dump_arguments(args, kwargs, reader, classes)
-        return EncodedValues(arguments, dump_bindings(self.package.bindings, reader), frozenset(classes))
+        arguments = dump_arguments(args, kwargs, reader, classes, self.package.made)
+        bindings = dump_bindings(self.package.bindings, reader, self.package.made)
+        return EncodedValues(arguments, bindings, frozenset(classes))
 
-    def with_classes(self, classes: Iterable[type]) -> PreparedCall:
-        """The call with ``classes`` of its arguments, and what they need; itself where it has all of that.
+    def with_classes(self, classes: Iterable[Any]) -> PreparedCall:
+        """The call with ``classes`` (and functions) of its arguments, and what they need; itself where it has all of that.
 
         :raises PackagingError: a class can't be packed
         :raises SerializationError: a class of a script can't go where the function goes
@@ -153,20 +154,29 @@ def encode_call(
     kwargs: Mapping[str, Any],
     readers: Mapping[PythonWish, tuple[int, int]],
 ) -> tuple[PreparedCall, EncodedValues]:
-    """The call with the classes that its arguments need, and its values; ``readers`` are the Python versions known by now.
+    """The call with the classes and functions that its arguments need, and its values; ``readers`` are the Python versions known by now.
 
-    :raises PackagingError: a class can't be packed
+    :raises PackagingError: a class or function can't be packed
     :raises SerializationError: a value can't be sent
     """
-    return with_classes_of_values(call, lambda each: each.encode(args, kwargs, readers.get(each.python_wish)))
+    values = [*args, *kwargs.values()]
+    return with_classes_of_values(call, values, lambda each: each.encode(args, kwargs, readers.get(each.python_wish)))
 
 
 def with_classes_of_values(
-    call: PreparedCall, encode: Callable[[PreparedCall], EncodedValues]
+    call: PreparedCall, given: Sequence[Any], encode: Callable[[PreparedCall], EncodedValues]
 ) -> tuple[PreparedCall, EncodedValues]:
-    """The call with the classes that what ``encode`` encodes for it needs, and that. Raises as ``encode_call``."""
-    values = encode(call)
-    whole = call.with_classes(values.classes)
+    """The call with the classes and functions that the values ``given``, which ``encode`` encodes for it, need; and these. Raises as ``encode_call``."""
+    made: frozenset[Any] = frozenset()
+    try:
+        values = encode(call)
+    except errors.SerializationError:
+        made = made_in(given)
+        with_made = call.with_classes(made)
+        if with_made is call:
+            raise
+        values = encode(with_made)
+    whole = call.with_classes(values.classes | made | functions_in(given, values.arguments, values.classes))
     # What is required decides which Python reads, and that how it is written.
     return whole, values if whole is call else encode(whole)
 

@@ -17,7 +17,7 @@ ROOT = Path(clustrix.__file__).parents[1]
 
 PACK = """
 if __name__ == "__main__":
-    import json, pickle, sys, warnings
+    import json, sys, warnings
     from clustrix.file_packaging import package_function_for_execution
     class _Config:
         local_work_dir = None
@@ -30,20 +30,23 @@ if __name__ == "__main__":
         except ValueError as error:
             print(json.dumps({"error": str(error), "kind": type(error).__name__}))
             sys.exit()
+    from clustrix.serialization import dump_bindings
     with open(info.package_path + ".bindings", "wb") as stream:
-        pickle.dump(info.bindings, stream, 4)
+        stream.writelines(dump_bindings(info.bindings, None, info.made))
     print(json.dumps({"id": info.package_id, "path": info.package_path, "requirements": info.requirements,
                       "bindings": sorted(info.bindings), "warnings": [str(item.message) for item in caught]}))
 """
 
 RUN = """
 import json, runpy, sys, types
-sys.path[:0] = [sys.argv[1] + "/modules"]
+sys.path[:0] = [sys.argv[4]]
+from remote import wire
+sys.path[:1] = [sys.argv[1] + "/modules"]
 entry = json.load(open(sys.argv[1] + "/metadata.json"))["execution_info"]["entry"]
 front = types.ModuleType("clustrix")
 front.cluster = lambda function=None, **options: function or (lambda decorated: decorated)
 job = types.ModuleType("clustrix._job")
-job.load_bindings = lambda names: names.update(__import__("pickle").load(open(sys.argv[2], "rb")))
+job.load_bindings = lambda names: names.update(wire.loads(open(sys.argv[2], "rb").read()))
 sys.modules["clustrix"], sys.modules["clustrix._job"] = front, job
 if entry["kind"] == "main":
     main = sys.modules["__main__"] = types.ModuleType("__main__")
@@ -85,7 +88,17 @@ class Packed:
         with zipfile.ZipFile(self.path) as archive:
             archive.extractall(place)
         (place / "data").mkdir(exist_ok=True)
-        command = [python, "-E", "-s", "-c", RUN, str(place), f"{self.path}.bindings", json.dumps(args)]
+        command = [
+            python,
+            "-E",
+            "-s",
+            "-c",
+            RUN,
+            str(place),
+            f"{self.path}.bindings",
+            json.dumps(args),
+            str(ROOT / "clustrix"),
+        ]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=place / "data", timeout=60)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -1,26 +1,30 @@
-"""What is no plain function at module level runs as a job of Python 3.6 all the same."""
+"""What is no plain function or class at module level goes into a job, of Python 3.6 too, and comes back."""
 
 from __future__ import annotations
 
 import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pointed_at import pointed_at
 from workload_callables import Scale, adding, counting, later, subtract
 
+import clustrix
 import simcluster
 from clustrix import cluster
 from clustrix.errors import PackagingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Any]:
-    with simcluster.start("slurm", nodes=1, pythons=["3.6"]) as started:
+    with simcluster.start("slurm", nodes=1, pythons=["3.6", "3.12"]) as started:
         yield started
 
 
@@ -46,6 +50,16 @@ CALLABLES: dict[str, Callable[[int], Any]] = {
 def test_it_gives_what_it_gives_here(name: str) -> None:
     expected = CALLABLES[name](2) if name != "nonlocal" else 12
     assert cluster(python="3.6")(CALLABLES[name])(2) == expected
+
+
+@pytest.mark.parametrize("python", ["3.6", "3.12"])
+def test_what_a_script_makes_within_functions_goes_there_and_back(python: str) -> None:
+    """Classes, their objects, functions and lambdas: captured, as arguments and as results, compared with the plain call."""
+    settings = json.dumps(clustrix.get_config().public_dict())
+    script = Path(__file__).with_name("workload_made.py")
+    done = subprocess.run([sys.executable, script, settings, python], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {}
 
 
 def test_a_coroutine_function_gives_what_awaiting_it_gives() -> None:

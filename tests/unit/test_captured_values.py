@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clustrix.captured_values import globals_in, literal_source
+from clustrix.captured_values import literal_source, references_in
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 HASHABLE = st.recursive(SCALARS, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=6)
@@ -69,11 +69,11 @@ def test_other_values_have_none(value: Any) -> None:
 
 
 def test_a_value_tells_the_classes_and_functions_in_it() -> None:
-    found = globals_in({"a": [Fraction(1), dt.date], "f": test_other_values_have_none})
+    found = references_in({"a": [Fraction(1), dt.date], "f": test_other_values_have_none}).names
     assert ("fractions", "Fraction") in found
     assert ("datetime", "date") in found
     assert (__name__, "test_other_values_have_none") in found
 
 
 def test_what_cant_be_pickled_is_no_error_here() -> None:
-    assert ("fractions", "Fraction") in globals_in([Fraction(1), threading.Lock()])
+    assert ("fractions", "Fraction") in references_in([Fraction(1), threading.Lock()]).names

@@ -37,9 +37,13 @@ def dump_pieces(
     root: str = "value",
     *,
     classes: Optional[Set[type]] = None,
+    made: Optional[Dict[Any, str]] = None,
 ) -> List[Bytes]:
-    """As `dumps`, in pieces that are not copied: large arrays are views of the value's own memory."""
-    settings = Settings(protocol, main_module, target)
+    """As `dumps`, in pieces that are not copied: large arrays are views of the value's own memory.
+
+    `made` are classes and functions that the reader's main module has by other names than their own.
+    """
+    settings = Settings(protocol, main_module, target, made or None)
     arrays: List[memoryview] = []
     try:
         pickled = reducers.write(value, settings, reduce_exception(settings), classes, arrays)

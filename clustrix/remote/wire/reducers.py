@@ -29,12 +29,14 @@ class Settings(NamedTuple):
     """What a pickle is written for.
 
     `main_module` is the module that goes by `__main__` in the pickle; `target` is the version of the Python that
-    will read, or None if it is not older than this one.
+    will read, or None if it is not older than this one. `made` are classes and functions by their names in the main
+    module, where these are not their own.
     """
 
     protocol: int = 4
     main_module: str = "__main__"
     target: Optional[Tuple[int, int]] = None
+    made: Optional[Dict[Any, str]] = None
 
 
 class Refusal(Exception):  # noqa: N818 - it never leaves this package; users see WireError
@@ -126,12 +128,17 @@ class Reducers(dict):  # type: ignore[type-arg] # `typing.Dict` as a base would 
 
 
 class _MainPickler(pickle.Pickler):
-    """Writes what belongs to the module `main_module` as belonging to `__main__`."""
+    """Writes what belongs to the module `main_module` as belonging to `__main__`, and what code made by its name there."""
 
     main_module = ""
+    made: Optional[Dict[Any, str]] = None
 
     def reducer_override(self, value: Any) -> Any:
-        is_global = isinstance(value, (type, FunctionType)) and value.__module__ == self.main_module
+        if not isinstance(value, (type, FunctionType)):
+            return NotImplemented
+        if self.made and value in self.made:
+            return MAIN_GLOBAL, (self.made[value],)
+        is_global = value.__module__ == self.main_module != "__main__"
         if is_global and "<" not in value.__qualname__:  # what a lambda or a local lacks, the pickler says
             return MAIN_GLOBAL, (value.__qualname__,)
         return NotImplemented
@@ -159,13 +166,16 @@ def write(
     if arrays is not None and settings.protocol >= 5:
         options["buffer_callback"] = _taker_of_large(arrays)
     pickler: pickle.Pickler
-    if settings.main_module == "__main__":
+    if settings.main_module == "__main__" and not settings.made:
         pickler = pickle.Pickler(pieces, settings.protocol, **options)
     elif sys.version_info < (3, 8):
-        raise ValueError("main_module needs Python 3.8 or newer to write, and this is {}.{}".format(*sys.version_info))
+        raise ValueError(
+            "main_module or made needs Python 3.8 or newer to write, and this is {}.{}".format(*sys.version_info)
+        )
     else:
         pickler = _MainPickler(pieces, settings.protocol, **options)
         pickler.main_module = settings.main_module
+        pickler.made = settings.made
     reducers = pickler.dispatch_table = Reducers(settings, reduce_exception, arrays)
     pickler.dump(value)
     if classes is not None:
