@@ -139,7 +139,9 @@ class _Search:
     def name_of(self, value: Any, wanted: str) -> str | None:
         if not isinstance(value, type | FunctionType | BuiltinFunctionType | ModuleType):
             name = next((name for name, known in self.values.items() if known is value), None)
-            return name if name is not None and _is_object(value) else None
+            if name is not None and _is_object(value):
+                return name
+            return self._name_of_decorated(value) if callable(value) else None
         if is_made_class(value):
             return None
         qualname = str(getattr(value, "__qualname__", ""))
@@ -164,6 +166,16 @@ class _Search:
             name = f"_clustrix_{module.replace('.', '_')}_{root}"
         self.require(name, Import(module, root, name))
         return name + qualname[len(root) :]
+
+    def _name_of_decorated(self, value: Any) -> str | None:
+        """The name of a definition of the file for which a decorator put an object in its place."""
+        for inner in objects_inside(value):
+            if isinstance(inner, FunctionType) and self.file.has(inner):
+                name = inner.__qualname__
+                if name.isidentifier() and unwrap_cluster(self.globals.get(name)) is value:
+                    self._resolve(name, {}, "a captured value")
+                    return name
+        return None
 
     def _name_of_module(self, module: ModuleType, name: str) -> str:
         if not is_module_by_name(module):

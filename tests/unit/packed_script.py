@@ -30,9 +30,9 @@ if __name__ == "__main__":
         except ValueError as error:
             print(json.dumps({"error": str(error), "kind": type(error).__name__}))
             sys.exit()
-    from clustrix.serialization import dump_bindings
+    from clustrix.remote import wire
     with open(info.package_path + ".bindings", "wb") as stream:
-        stream.writelines(dump_bindings(info.bindings, None, info.made))
+        stream.writelines(wire.dump_pieces(info.bindings, made=info.made))
     print(json.dumps({"id": info.package_id, "path": info.package_path, "requirements": info.requirements,
                       "bindings": sorted(info.bindings), "warnings": [str(item.message) for item in caught]}))
 """

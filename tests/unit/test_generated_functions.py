@@ -83,8 +83,9 @@ SHAPES = [
 
 PACK_ALL = """
 if __name__ == "__main__":
-    import json, pickle, sys
+    import json, sys
     from clustrix.file_packaging import package_function_for_execution
+    from clustrix.remote import wire
     class _Config:
         local_work_dir = None
         local_cache_dir = "unused"
@@ -93,11 +94,12 @@ if __name__ == "__main__":
     for name in NAMES:
         try:
             info = package_function_for_execution(globals()[name], _Config())
-        except ValueError as error:
+            pieces = wire.dump_pieces(info.bindings, made=info.made)
+        except (ValueError, wire.WireError) as error:
             report.append([name, None, str(error)])
         else:
             with open(f"{info.package_path}.{name}", "wb") as stream:
-                pickle.dump(info.bindings, stream, 4)
+                stream.writelines(pieces)
             report.append([name, info.package_path, f"{info.package_path}.{name}"])
     # Only now, for calling them changes what they captured.
     for entry in report:
@@ -118,7 +120,7 @@ import json, os, sys
 for place, bindings in json.load(sys.stdin):
     sys.stdout.flush()
     if not os.fork():
-        sys.argv[1:] = [place, bindings, "[3]"]
+        sys.argv[1:] = [place, bindings, "[3]", {str(ROOT / "clustrix")!r}]
         try:
             exec({RUN!r}, {{"__name__": "run"}})
         except BaseException as error:
