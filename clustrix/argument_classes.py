@@ -12,7 +12,7 @@ from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.local_modules import is_standard_library, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from clustrix.remote.wire import Bytes
 
@@ -26,9 +26,7 @@ def made_in(values: Sequence[Any]) -> frozenset[Any]:
     return references_in(list(values)).made
 
 
-def functions_in(
-    values: Sequence[Any], pickled: Sequence[Bytes], classes: Iterable[type]
-) -> frozenset[FunctionType]:
+def functions_in(values: Sequence[Any], pickled: Sequence[Bytes], classes: Iterable[type]) -> frozenset[FunctionType]:
     """The Python functions in the arguments of a call, whose ``pickled`` form has instances of ``classes``.
 
     The pickler tells nobody of them, and asking it to costs a sixth of its time, so that is done where there may be some: as an

@@ -133,9 +133,7 @@ class MapFuture(ClusterFuture):
             future.set_exception(concurrent.futures.CancelledError() if self.cancelled() else self.exception())
 
 
-def _opened(
-    sealed: bytearray, entry: Entry, number: int, made: Mapping[Any, str]
-) -> tuple[Any, BaseException | None]:
+def _opened(sealed: bytearray, entry: Entry, number: int, made: Mapping[Any, str]) -> tuple[Any, BaseException | None]:
     expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": number, "package": entry.package}
     try:
         outcome = open_result(sealed, bytes.fromhex(entry.key), expected, made)
@@ -217,11 +215,11 @@ def encode_tasks(
         reader, classes = readers.get(each.python_wish), set[type]()
         made = each.package.made
         own = [
-            dump_task(_own(task, shared), number, _own(range(columns), shared), reader, classes, made)
+            dump_task(_own(task, shared), number, _own(range(columns), shared), reader, classes, made=made)
             for number, task in enumerate(tasks)
         ]
         common = {
-            column: dump_task(tasks[0][column], None, column, reader, classes, made)
+            column: dump_task(tasks[0][column], None, column, reader, classes, made=made)
             for column in range(columns)
             if shared[column]
         }

@@ -117,6 +117,7 @@ def dump_task(
     positions: tuple[int, ...] | int,
     reader: tuple[int, int] | None,
     classes: set[type],
+    *,
     made: Mapping[Any, str],
 ) -> list[Bytes]:
     """Likewise of one task of a map: the tuple of its arguments at ``positions``, or the one that all tasks have at one (``number`` is None)."""

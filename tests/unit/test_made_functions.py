@@ -143,8 +143,8 @@ CALLABLES = {
     ),
     "a cached function": ("import functools\n@functools.lru_cache(maxsize=None)\ndef f(x): return x + 1\n", "f", 4, 5),
     "a decorator's object among lambdas": (
-        "class Deco:\n    def __init__(self, g): self.g = g\n    def __call__(self, x): return self.g(x) * 2\n@Deco\ndef g(x): return x + 1\n"
-        "OPS = {'inc': lambda x: x + 1, 'g': g}\ndef f(x): return [OPS['inc'](x), OPS['g'](x)]\n",
+        ("class Deco:\n    def __init__(self, g): self.g = g\n    def __call__(self, x): return self.g(x) * 2\n@Deco\ndef g(x): return x + 1\n"
+        "OPS = {'inc': lambda x: x + 1, 'g': g}\ndef f(x): return [OPS['inc'](x), OPS['g'](x)]\n"),
         "f", 4, [5, 10],
     ),
     "a decorator's object": (

@@ -133,6 +133,10 @@ def _caught(function):
     return None
 
 
+def mapped(f, function, *values):
+    return list(map(function, *values)) if f is plain else list(f(function).map(*values))
+
+
 def plain(function):
     return function
 
@@ -151,6 +155,10 @@ CALLS = {
     "a function within a list": lambda f: f(called_within)({"a": [plus_one], "b": helper}, 4),
     "a function that was made": lambda f: f(called_with)(adding(3), 4),
     "a lambda": lambda f: f(called_with)(lambda x: helper(x) * 2, 4),
+    "a map": lambda f: [each.get() for each in mapped(f, box_back, [1, 2])],
+    "functions that are mapped over": lambda f: mapped(
+        f, called_with, [plus_one, lambda x: x * 3, adding(1)], [4, 5, 6]
+    ),
     "a partial of a function of the script": lambda f: f(called_with)(functools.partial(called_with, plus_one), 4),
 }
 
