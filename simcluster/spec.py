@@ -125,12 +125,6 @@ class ClusterSpec:
         object.__setattr__(self, "pythons", _sorted_pythons(self.pythons))
         object.__setattr__(self, "partitions", _as_partitions(self.partitions))
         object.__setattr__(self, "hide", _as_paths(self.hide))
-        if self.scheduler == "ssh" and self.backend != "emulated":
-            raise SpecError('scheduler="ssh": a host without a scheduler is made by backend="emulated"')
-        if self.scheduler in {"pbs", "sge"} and self.backend != "emulated":
-            raise SpecError(
-                f'scheduler="{self.scheduler}": backend="{self.backend}" has none; backend="emulated" has one'
-            )
         if self.scheduler != "pbs" and any(each.state != "UP" or each.max_cpus for each in self.partitions):
             raise SpecError('partitions: state and max_cpus are for scheduler="pbs"')
         if not self.internet and self.backend != "docker":

@@ -1,4 +1,4 @@
-"""A Slurm cluster in containers."""
+"""A cluster in containers, whatever its scheduler; what differs with that is in `simcluster.docker.schedulers`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import secrets
 import shutil
 import time
 from contextlib import ExitStack, closing
-from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from subprocess import CalledProcessError, TimeoutExpired
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from simcluster.access import USERS, AccessDirectory, KeyPair
-from simcluster.docker.containers import LOGIN, Machine, start_machines
+from simcluster.docker.containers import LOGIN, Machine, start_machines, switch_on
 from simcluster.docker.engine import connect, prompt_acknowledgements, proxies
 from simcluster.docker.faults import DockerFaults
 from simcluster.docker.images import ensure_image, pythons_in
 from simcluster.docker.inventory import list_clusters, machines_of
 from simcluster.docker.logs import read_logs
 from simcluster.docker.reaper import reap, remove_run
-from simcluster.docker.recipe import ImageRecipe
+from simcluster.docker.schedulers import site_of
 from simcluster.docker.watchdog import Watchdog
 from simcluster.errors import ClusterStartError, SpecError
 from simcluster.faults import Faults
@@ -30,9 +30,6 @@ from simcluster.faults.ledger import Ledger
 from simcluster.history import History
 from simcluster.ownership import DIRECTORY, NAME, RUN, SPEC, Owner
 from simcluster.shell import ClusterOverSSH, Shell, wait_for_ssh
-from simcluster.slurm.conf import Site, render_conf_files
-from simcluster.slurm.history import parse_history, parse_nodes
-from simcluster.slurm.jobs import parse_jobs
 from simcluster.spec import checked_name
 from simcluster.timeline import write_timeline
 
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from simcluster.cluster import Job, SSHEndpoint
+    from simcluster.docker.schedulers.site import Site
     from simcluster.running import RunningCluster
     from simcluster.spec import ClusterSpec
 
@@ -52,40 +50,23 @@ __all__ = [
     "attach",
     "end",
     "history_of",
-    "image_recipe",
     "log_of",
     "published_port",
     "start",
 ]
 
-_BASES = {"22.05": "debian:bookworm-slim", "24.11": "debian:trixie-slim"}
-_SHOW_JOBS = ["scontrol", "--all", "--oneliner", "show", "job"]
-_CONTAINER_ZONE = timezone.utc
 _SSH_PORT = 22
 _START_DEADLINE = 60.0
-
-# Slurm's commands sleep for a second when the controller does not listen yet, so its port is asked first.
-_READY = """\
-until (: > /dev/tcp/login/6817) 2>/dev/null; do
-    sleep 0.02
-done
-until [ "$(sinfo --noheader --Node --states=idle --format=%N 2>/dev/null | sort -u | wc -l)" = {nodes} ]; do
-    sleep 0.02
-done
-"""
-_ACCOUNTING_READY = """\
-until sacct --allocations --noheader >/dev/null 2>&1; do
-    sleep 0.02
-done
-"""
 
 
 class DockerNode:
     """A compute node that is a container."""
 
-    def __init__(self, name: str, container: Container) -> None:
+    def __init__(self, name: str, containers: Mapping[str, Container], site: Site) -> None:
         self.name = name
-        self._container = container
+        self._containers = containers
+        self._container = containers[name]
+        self._site = site
 
     @property
     def is_up(self) -> bool:
@@ -99,7 +80,7 @@ class DockerNode:
 
     def restart(self) -> None:
         """Start the container, again or anew."""
-        self._container.restart(timeout=0)
+        switch_on(self._container, self._containers, self._site)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -119,25 +100,26 @@ class DockerCluster(ClusterOverSSH):
         shell: Shell,
         cleanup: ExitStack,
     ) -> None:
+        site = site_of(spec)
         self.name = name
         self.spec = spec
         self.pythons = MappingProxyType({version: f"/opt/python/{version}/bin/python{version}" for version in pythons})
         self.ssh, self.other_user = (endpoints[user] for user in USERS)
         self.home, self.scratch = f"/home/{USERS[0]}", f"/scratch/{USERS[0]}"
-        self.nodes = MappingProxyType({node: DockerNode(node, containers[node]) for node in spec.node_names})
+        self.nodes = MappingProxyType({node: DockerNode(node, containers, site) for node in spec.node_names})
         self._login = containers[LOGIN]
+        self._site = site
         self.faults = Faults(
-            DockerFaults(containers), _directory(self._login), spec.node_names, spec.seed, spec.backend
+            DockerFaults(containers, site), _directory(self._login), spec.node_names, spec.seed, spec.backend
         )
         super().__init__(shell, cleanup)
 
     def jobs(self) -> list[Job]:
         """Every job so far, of every user, the oldest first."""
-        log = self._as_root(["cat", _site(self.spec).completion_log])
-        return parse_jobs(log, self._as_root(_SHOW_JOBS))
+        return self._site.jobs(self.spec, partial(_output, self._login))
 
     def history(self) -> History:
-        """Everything so far, as far as Slurm remembers it: see `simcluster.slurm.history`."""
+        """Everything so far, as far as the scheduler remembers it."""
         return _history(self.name, self.spec, self._login)
 
     def timeline(self, path: str | Path) -> Path:
@@ -147,12 +129,9 @@ class DockerCluster(ClusterOverSSH):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
-    def _as_root(self, command: list[str]) -> str:
-        return _output(self._login, command)
-
 
 def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> DockerCluster:
-    """Start a cluster; returns when every node is idle and the accounting, if any, answers.
+    """Start a cluster; returns when every node takes jobs and the accounting, if any, answers.
 
     Without `keep` it belongs to this process, and goes when that goes, however that happens.
     """
@@ -163,7 +142,9 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
         reap(client)
         if any(name == cluster.name for cluster in list_clusters(client)):
             raise SpecError(f"there is a cluster {name!r} already; take another name, or first: simcluster down {name}")
-        image = ensure_image(client, image_recipe(spec), spec.pythons)
+        site = site_of(spec)
+        recipe = site.recipe(spec)
+        image = ensure_image(client, recipe, spec.pythons)
         pythons = _choose_pythons(spec, pythons_in(image))
         access = AccessDirectory.create(name, keep)
         undo.callback(shutil.rmtree, access.path, ignore_errors=True)
@@ -183,7 +164,7 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
         endpoints = {user: access.endpoint(user, port) for user in USERS}
         shell = Shell(endpoints[USERS[0]])
         undo.callback(shell.close)
-        _wait_until_ready(spec, shell, containers)
+        _wait_until_ready(site.ready(spec), shell, containers)
         cleanup = undo.pop_all()
     if keep:
         cleanup = ExitStack()
@@ -240,11 +221,6 @@ def log_of(cluster: RunningCluster, *, follow: bool) -> Iterator[str]:
         yield from read_logs(machines_of(client, cluster.run), follow=follow)
 
 
-def image_recipe(spec: ClusterSpec) -> ImageRecipe:
-    """The image that such a cluster runs on."""
-    return ImageRecipe(base=_BASES[_site(spec).version], accounting=bool(spec.accounting))
-
-
 def published_port(login: Container) -> int:
     """The port of this machine behind which the login host's SSH server is."""
     login.reload()
@@ -255,26 +231,20 @@ def published_port(login: Container) -> int:
 
 
 def _history(name: str, spec: ClusterSpec, login: Container) -> History:
-    completed, shown = _output(login, ["cat", _site(spec).completion_log]), _output(login, _SHOW_JOBS)
     log = login.logs(timestamps=True).decode(errors="replace")
+    nodes, jobs = site_of(spec).history(spec, partial(_output, login), log)
     return History(
         cluster=name,
         started=datetime.fromisoformat(str(login.attrs["Created"])[:19] + "+00:00").timestamp(),
         taken=time.time(),
-        nodes=parse_nodes(spec, log),
-        jobs=parse_history(completed, shown, _CONTAINER_ZONE, controller_log=log),
+        nodes=nodes,
+        jobs=jobs,
         faults=Ledger(_directory(login)).spans(),
     )
 
 
 def _directory(login: Container) -> Path:
     return Path(login.labels[DIRECTORY])
-
-
-def _site(spec: ClusterSpec) -> Site:
-    site = Site(version=spec.version or min(_BASES))
-    # 24.11's slurmd would log in by a clone(2) that a container forbids, and end: entrypoint.sh has written down a login.
-    return site if site.is_old else replace(site, settings=(*site.settings, "GetEnvTimeout=0"))
 
 
 def _output(container: Container, command: list[str]) -> str:
@@ -305,15 +275,16 @@ def _machines(
     host_key: KeyPair,
     sysctls: Mapping[str, str],
 ) -> list[Machine]:
+    site = site_of(spec)
     setup = {
-        **render_conf_files(spec, _site(spec)),
-        "munge.key": secrets.token_hex(64),
+        **site.settings(spec),
         "pythons": " ".join(pythons) + "\n",
+        "hosts": " ".join((LOGIN, *spec.node_names)) + "\n",
     }
     variables = proxies() if spec.internet else {}
     login = Machine(
         LOGIN,
-        [LOGIN, "accounting"] if spec.accounting else [LOGIN],
+        [LOGIN, *site.login_arguments(spec)],
         {
             **setup,
             "ssh_host_ed25519_key": host_key.private,
@@ -323,26 +294,24 @@ def _machines(
         sysctls=sysctls if spec.accounting else {},
         variables=variables,
     )
-    # Without SYS_PTRACE slurmstepd can't read its job's memory, and limits would silently not be enforced.
     return [
         login,
         *(
-            Machine(node, ["node"], setup, capabilities=("SYS_PTRACE",), variables=variables)
+            Machine(node, ["node"], setup, capabilities=site.node_capabilities, variables=variables)
             for node in spec.node_names
         ),
     ]
 
 
-def _wait_until_ready(spec: ClusterSpec, shell: Shell, containers: Mapping[str, Container]) -> None:
+def _wait_until_ready(script: str, shell: Shell, containers: Mapping[str, Container]) -> None:
     deadline = time.monotonic() + _START_DEADLINE
-    script = _READY.format(nodes=spec.nodes) + (_ACCOUNTING_READY if spec.accounting else "")
     try:
         if wait_for_ssh(shell.endpoint.host, shell.endpoint.port, deadline):
             shell.run(script, timeout=deadline - time.monotonic(), check=True)
             return
         reason = "its SSH server did not answer"
     except (TimeoutExpired, CalledProcessError):
-        reason = "its nodes did not become idle"
+        reason = "its nodes took no jobs"
     logs = "\n".join(f"--- {name}\n{container.logs(tail=15).decode()}" for name, container in containers.items())
     raise ClusterStartError(
         f"the cluster was started, but {reason} within {_START_DEADLINE:.0f} s. Its logs end:\n{logs}"

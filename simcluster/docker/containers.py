@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
-__all__ = ["LOGIN", "Machine", "start_machines"]
+    from simcluster.docker.schedulers.site import Site
+
+__all__ = ["LOGIN", "Machine", "start_machines", "switch_on", "tell_hosts"]
 
 LOGIN = "login"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
@@ -74,6 +76,21 @@ def start_machines(
         with _without_ryuk():
             started = list(pool.map(lambda machine: _start(image, machine, network, volumes, labels), machines))
     return {machine.name: client.containers.get(id_) for machine, id_ in zip(machines, started, strict=True)}
+
+
+def switch_on(node: Container, containers: Mapping[str, Container], site: Site) -> None:
+    """Start a node, again or anew: it may come up at another address, which the others have to hear of."""
+    node.restart(timeout=0)
+    if site.needs_hosts:
+        tell_hosts(containers)
+
+
+def tell_hosts(containers: Mapping[str, Container]) -> None:
+    """Have every machine that is up write down where the others are."""
+    for container in containers.values():
+        container.reload()
+        if container.status == "running":
+            container.exec_run(["bash", "/opt/simcluster/hosts.sh"])
 
 
 def _start(

@@ -6,32 +6,28 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from simcluster import wrappers
 from simcluster.access import KeyPair
 from simcluster.docker import bad_line
-from simcluster.docker.containers import LOGIN
+from simcluster.docker.containers import LOGIN, switch_on, tell_hosts
 from simcluster.errors import SimclusterError, SpecError
-from simcluster.faults.kinds import WHERE
-from simcluster.slurm import wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from docker.models.containers import Container
 
+    from simcluster.docker.schedulers.site import Site
+
 __all__ = ["DockerFaults"]
 
-_REAL = "the real Slurm does what it does"
 _REFUSALS = {
     "node.clock_skew": "there is no libfaketime in the image",
     **dict.fromkeys(
         ("disk.full", "disk.quota", "disk.read_only"), "containers without privileges can't mount anything"
     ),
     "disk.stale": "all containers are on one computer, with one disk",
-    "scheduler.forget": _REAL,
-    "job.preempt": "Slurm preempts for the sake of a better partition or QOS, of which there is none here",
-    "job.oom": "slurmd looks at the memory that a job really takes",
 }
-assert all(("docker" in WHERE[name]) == (name not in _REFUSALS) for name in WHERE)  # noqa: S101
 
 _HOST_KEY = "/run/simcluster/ssh_host_ed25519_key"
 # sshd reads it again when it has started itself anew.
@@ -46,18 +42,20 @@ done
 exit 1
 """
 _TROUBLES = "/opt/simcluster/troubles"
-_WRAPPERS = " ".join(f"/usr/local/bin/{command}" for command in wrappers.COMMANDS)
 _BASHRC = "/etc/bash.bashrc"
 
 
 class DockerFaults:
     """Everything is done from outside by the engine, or by root inside of the login container."""
 
-    def __init__(self, containers: Mapping[str, Container]) -> None:
+    def __init__(self, containers: Mapping[str, Container], site: Site) -> None:
         self._containers = containers
+        self._site = site
+        self._breakdown = site.breakdown
+        self._wrappers = " ".join(f"/usr/local/bin/{command}" for command in self._breakdown.commands)
 
     def refusals(self) -> Mapping[str, str]:
-        return _REFUSALS
+        return _REFUSALS | dict(self._breakdown.refusals)
 
     def start(self, name: str, arguments: Mapping[str, Any]) -> Any:
         return getattr(self, "_start_" + name.replace(".", "_"))(**arguments)
@@ -129,10 +127,10 @@ class DockerFaults:
         return node
 
     def _stop_node_kill(self, node: str) -> None:
-        self._node(node).start()
+        switch_on(self._node(node), self._containers, self._site)
 
     def _start_node_restart(self, node: str) -> None:
-        self._node(node).restart(timeout=0)
+        switch_on(self._node(node), self._containers, self._site)
 
     def _start_node_pause(self, node: str) -> str:
         self._node(node).pause()
@@ -153,46 +151,45 @@ class DockerFaults:
 
     def _stop_node_partition(self, token: Mapping[str, str]) -> None:
         self._network(token["network"]).connect(self._node(token["node"]), aliases=[token["node"]])
+        if self._site.needs_hosts:
+            tell_hosts(self._containers)
 
-    # Slurm.
+    # The scheduler.
 
     def _start_scheduler_down(self, timeout: float | None) -> str:
         if timeout is not None:
             raise SpecError("scheduler.down: how long the real commands wait can't be set here; leave timeout out")
-        self._as_root("pkill -TERM -x slurmctld; while pgrep -x slurmctld > /dev/null; do sleep 0.02; done")
-        return "slurmctld"
+        self._as_root(self._breakdown.stop)
+        return "scheduler"
 
     def _stop_scheduler_down(self, _token: str) -> None:
-        # It logs where it did before.
-        program = "setpriv --reuid=slurm --regid=slurm --init-groups /usr/sbin/slurmctld -D"
-        self._containers[LOGIN].exec_run(["bash", "-c", f"exec {program} > /proc/1/fd/1 2>&1"], detach=True)
-        self._as_root("for _ in {1..1000}; do (: > /dev/tcp/login/6817) && exit; sleep 0.02; done 2> /dev/null; exit 1")
+        self._as_root(self._breakdown.go_on)
 
     def _start_scheduler_slow(self, seconds: float) -> str:
         return self._trouble(wrappers.slow(seconds))
 
     def _start_scheduler_reject_submits(self, message: str) -> str:
-        return self._trouble(wrappers.reject(message))
+        return self._trouble(self._breakdown.reject(message))
 
     def _start_scheduler_flaky(self, share: float, seed: int) -> str:
         state = f"{_TROUBLES}/{secrets.token_hex(4)}.state"
         self._as_root(f"mkdir -p {_TROUBLES}; echo {seed} > {state}; chmod 0666 {state}")
-        return self._trouble(wrappers.flaky(share, seed, state))
+        return self._trouble(wrappers.flaky(share, seed, state, self._breakdown.unreachable))
 
     def _stop_scheduler_slow(self, file: str) -> None:
-        self._as_root(f"rm -f {file}; ls {_TROUBLES}/*.trouble > /dev/null 2>&1 || rm -f {_WRAPPERS}")
+        self._as_root(f"rm -f {file}; ls {_TROUBLES}/*.trouble > /dev/null 2>&1 || rm -f {self._wrappers}")
 
     _stop_scheduler_reject_submits = _stop_scheduler_flaky = _stop_scheduler_slow
 
     def _start_job_timeout(self, job: str) -> None:
-        self._as_root(f"scontrol update JobId={shlex.quote(job)} EndTime=now")
+        self._as_root(self._breakdown.timeout(job))
 
     def _trouble(self, text: str) -> str:
         """Put a trouble before the commands on the login host; its file."""
         file = f"{_TROUBLES}/{secrets.token_hex(4)}.trouble"
-        wrapper = shlex.quote(wrappers.wrapper(_TROUBLES, "/usr/bin"))
+        wrapper = shlex.quote(wrappers.wrapper(_TROUBLES, self._breakdown.programs))
         self._as_root(f"mkdir -p {_TROUBLES}; printf %s {shlex.quote(text)} > {file}")
-        self._as_root(f"for place in {_WRAPPERS}; do printf %s {wrapper} > $place; chmod 0755 $place; done")
+        self._as_root(f"for place in {self._wrappers}; do printf %s {wrapper} > $place; chmod 0755 $place; done")
         return file
 
     def _network(self, name: str) -> Any:

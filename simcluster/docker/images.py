@@ -56,15 +56,28 @@ def build_image(
     `say` gets a line for each larger step, `log` each line of the builder's output.
     """
     with FileLock(user_cache_path("simcluster", ensure_exists=True) / "build.lock"):
-        if not again and client.images.list(recipe.tag):
-            return client.images.get(recipe.tag)
-        say(f"building {recipe.tag} (once; it takes a minute or two)")
-        arguments, pythons = _parts(client, recipe, say)
-        arguments |= proxies()
-        arguments["MIRROR"] = recipe.mirror
-        labels = {_FAMILY: recipe.family, _PYTHONS: " ".join(pythons)}
-        _run_build(client, recipe, arguments, labels, log)
+        return _built(client, recipe, say, log, again)
+
+
+def _built(
+    client: docker.DockerClient,
+    recipe: ImageRecipe,
+    say: Callable[[str], None],
+    log: Callable[[str], None] | None,
+    again: bool,
+) -> Image:
+    if not again and client.images.list(recipe.tag):
         return client.images.get(recipe.tag)
+    host = _built(client, recipe.host, say, log, again) if recipe.host else None
+    say(f"building {recipe.tag} (once; it takes a minute or two)")
+    if host:
+        arguments, pythons = {"HOST": str(host.id), "PBS_BASE": recipe.pbs_base}, pythons_in(host)
+    else:
+        arguments, pythons = _parts(client, recipe, say)
+    arguments |= proxies() | {"MIRROR": recipe.mirror}
+    labels = {_FAMILY: recipe.family, _PYTHONS: " ".join(pythons)}
+    _run_build(client, recipe, arguments, labels, log)
+    return client.images.get(recipe.tag)
 
 
 def _parts(

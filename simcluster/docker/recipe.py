@@ -10,15 +10,17 @@ import hashlib
 import io
 import json
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from simcluster.spec import PYTHONS
 
-__all__ = ["DEFAULT_BASE", "ImageRecipe", "recipe_directory"]
+__all__ = ["DEFAULT_BASE", "EMULATED_PBS", "HOST", "ImageRecipe", "recipe_directory"]
 
 DEFAULT_BASE = "debian:bookworm-slim"
+HOST = "host"
+EMULATED_PBS = "emulated-pbs"
 
 _NOT_IN_THE_IMAGE = {"README.md"}
 _HOST_CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -26,23 +28,35 @@ _HOST_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 @dataclass(frozen=True)
 class ImageRecipe:
-    """One image of `docker/<scheduler>/`: its base, its interpreters, and whether it has an accounting database."""
+    """One image of `docker/<name>/`: its base, its interpreters, and whether it has an accounting database (Slurm).
 
-    scheduler: str = "slurm"
+    All but "host" stand on that one's image. `pbs_base` is the image with an installed OpenPBS that "pbs" stands on.
+    """
+
+    name: str = "slurm"
     base: str = DEFAULT_BASE
     pythons: tuple[str, ...] = PYTHONS
-    accounting: bool = True
+    accounting: bool = False
     mirror: str = ""
+    pbs_base: str = ""
+
+    @property
+    def host(self) -> ImageRecipe | None:
+        """What this one stands on, or takes scripts and interpreters from."""
+        if self.name == HOST:
+            return None
+        return replace(self, name=HOST, accounting=False, pbs_base="")
 
     @property
     def target(self) -> str:
         """The stage of the Dockerfile."""
-        return "accounting" if self.accounting else self.scheduler
+        return "accounting" if self.accounting else self.name
 
     @cached_property
     def family(self) -> str:
         """The digest of everything but the interpreters: images of one family differ in those only."""
-        digest = hashlib.sha256(json.dumps([self.base, self.mirror]).encode())
+        host = self.host.family if self.host else ""
+        digest = hashlib.sha256(json.dumps([self.base, self.mirror, self.pbs_base, host]).encode())
         for name, data in self._files.items():
             digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
         return f"{digest.hexdigest()[:12]}-{self.target}"
@@ -51,7 +65,7 @@ class ImageRecipe:
     def tag(self) -> str:
         """The image's full name, the same for the same content."""
         versions = "" if self.pythons == PYTHONS else "-" + "-".join(self.pythons)
-        return f"simcluster/{self.scheduler}:{self.family}{versions}"
+        return f"simcluster/{self.name}:{self.family}{versions}"
 
     def context(self) -> io.BytesIO:
         """The build context as a tar archive."""
@@ -67,21 +81,28 @@ class ImageRecipe:
 
     @cached_property
     def _files(self) -> dict[str, bytes]:
-        directory = recipe_directory(self.scheduler)
-        files = {
-            path.relative_to(directory).as_posix(): path.read_bytes()
-            for path in sorted(directory.rglob("*"))
-            if path.is_file() and path.name not in _NOT_IN_THE_IMAGE
-        }
-        for certificate in sorted(_HOST_CERTIFICATES.rglob("*.crt")):
-            files[f"extra-ca/{certificate.name}"] = certificate.read_bytes()
+        files = _files_below(recipe_directory(self.name))
+        if self.name == HOST:
+            for certificate in sorted(_HOST_CERTIFICATES.rglob("*.crt")):
+                files[f"extra-ca/{certificate.name}"] = certificate.read_bytes()
+        if self.name == EMULATED_PBS:
+            package = Path(__file__).resolve().parent.parent
+            files |= {f"{package.name}/{name}": data for name, data in _files_below(package, ".py").items()}
         return files
 
 
-def recipe_directory(scheduler: str) -> Path:
+def _files_below(directory: Path, suffix: str = "") -> dict[str, bytes]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in sorted(directory.rglob(f"*{suffix}"))
+        if path.is_file() and path.name not in _NOT_IN_THE_IMAGE
+    }
+
+
+def recipe_directory(name: str) -> Path:
     """Where the recipe is: `simcluster/recipes/` in an installed package, `docker/` in a checkout."""
     package = Path(__file__).resolve().parent.parent
-    for directory in (package / "recipes" / scheduler, package.parent / "docker" / scheduler):
+    for directory in (package / "recipes" / name, package.parent / "docker" / name):
         if (directory / "Dockerfile").is_file():
             return directory
-    raise FileNotFoundError(f"this installation of simcluster has no recipe for {scheduler!r}; reinstall it")
+    raise FileNotFoundError(f"this installation of simcluster has no recipe for {name!r}; reinstall it")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simcluster import wrappers
 from simcluster.errors import SpecError
-from simcluster.slurm import wrappers
+from simcluster.slurm import words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -71,10 +72,12 @@ class SlurmFaults:
         return self._trouble(number, wrappers.slow(seconds))
 
     async def _scheduler_reject_submits(self, number: int, message: str) -> Undo:
-        return self._trouble(number, wrappers.reject(message))
+        return self._trouble(number, words.reject(message))
 
     async def _scheduler_flaky(self, number: int, share: float, seed: int) -> Undo:
-        return self._trouble(number, wrappers.flaky(share, seed, f"{self._machines.shared}/troubles/{number}.state"))
+        return self._trouble(
+            number, wrappers.flaky(share, seed, f"{self._machines.shared}/troubles/{number}.state", words.UNREACHABLE)
+        )
 
     async def _job_timeout(self, _number: int, job: str) -> None:
         state = next((one["state"] for one in await self._controller.jobs() if one["id"] == job), None)
@@ -89,14 +92,14 @@ class SlurmFaults:
         file = shared / "troubles" / f"{number}.trouble"
         file.write_text(text, encoding="utf-8")
         wrapper = wrappers.wrapper(f"{self._machines.shared}/troubles", self._controller.programs)
-        for command in wrappers.COMMANDS:
+        for command in words.COMMANDS:
             (shared / "bin" / command).write_text(wrapper, encoding="utf-8")
             (shared / "bin" / command).chmod(0o755)
 
         async def undo() -> None:
             file.unlink(missing_ok=True)
             if not any(file.parent.glob("*.trouble")):
-                for command in wrappers.COMMANDS:
+                for command in words.COMMANDS:
                     (shared / "bin" / command).unlink(missing_ok=True)
 
         return undo

@@ -15,7 +15,7 @@ from simcluster.commands import cli
 
 pytestmark = pytest.mark.real_world
 
-DEADLINE = 60.0
+DEADLINE = 150.0
 
 
 def until(condition, what):

@@ -10,9 +10,9 @@ import native_program
 import pytest
 
 import simcluster
-from simcluster.docker.backend import image_recipe
 from simcluster.docker.engine import connect
 from simcluster.docker.images import ensure_image
+from simcluster.docker.schedulers.slurm import image_recipe
 
 pytestmark = pytest.mark.real_world
 

@@ -9,6 +9,8 @@ from simcluster.docker.local_images import find_interpreters
 from simcluster.docker.recipe import ImageRecipe, recipe_directory
 from simcluster.slurm.conf import Site, render_conf_files, render_slurm_conf
 
+RECIPES = [path.parent.name for path in sorted(recipe_directory("host").parent.glob("*/Dockerfile"))]
+
 
 def settings(conf):
     return dict(line.split("=", 1) for line in conf.splitlines() if line and line[0].isalpha())
@@ -64,19 +66,27 @@ def test_nothing_is_left_to_fill_in():
 def test_an_image_is_named_by_what_it_is_made_of():
     recipe = ImageRecipe()
     others = [
-        ImageRecipe(accounting=False),
+        ImageRecipe(accounting=True),
+        ImageRecipe("sge"),
         ImageRecipe(pythons=("3.6",)),
         ImageRecipe(base="debian:trixie-slim"),
         ImageRecipe(mirror="a-mirror"),
     ]
     assert ImageRecipe().tag == recipe.tag
-    assert len({recipe.tag, *(other.tag for other in others)}) == 5
-    assert re.fullmatch(r"simcluster/slurm:[0-9a-f]{12}-accounting", recipe.tag)
+    assert len({recipe.tag, *(other.tag for other in others)}) == 6
+    assert re.fullmatch(r"simcluster/slurm:[0-9a-f]{12}-slurm", recipe.tag)
+
+
+def test_an_image_is_another_one_on_another_host_image():
+    slurm, sge = ImageRecipe(accounting=True), ImageRecipe("sge")
+    assert slurm.host == sge.host == ImageRecipe("host")
+    assert slurm.host != ImageRecipe(base="debian:trixie-slim").host
+    assert ImageRecipe("host").host is None
 
 
 def test_images_that_differ_in_their_interpreters_are_one_family():
     assert ImageRecipe(pythons=("3.6", "3.12")).family == ImageRecipe().family
-    assert ImageRecipe(accounting=False).family != ImageRecipe().family
+    assert ImageRecipe(accounting=True).family != ImageRecipe().family
 
 
 def test_the_build_context_has_the_recipe_but_not_what_is_filled_in_at_the_start():
@@ -90,14 +100,16 @@ def test_the_same_context_is_the_same_bytes():
     assert ImageRecipe().context().read() == ImageRecipe().context().read()
 
 
-def test_recipes_name_no_hosts():
-    for path in recipe_directory("slurm").rglob("*"):
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_name_no_hosts(name):
+    for path in recipe_directory(name).rglob("*"):
         if path.is_file():
             assert not re.search(r"https?://|\.(org|com|net|io)\b", path.read_text()), path
 
 
-def test_scripts_are_valid_bash():
-    for script in recipe_directory("slurm").rglob("*.sh"):
+@pytest.mark.parametrize("name", RECIPES)
+def test_scripts_are_valid_bash(name):
+    for script in recipe_directory(name).rglob("*.sh"):
         subprocess.run(["bash", "-n", str(script)], check=True)
 
 

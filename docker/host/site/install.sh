@@ -14,5 +14,5 @@ rm -f /etc/profile.d/modules.sh
 cp /opt/simcluster/modules.sh /etc/profile.d/modules.sh
 sed -i '1i . /opt/simcluster/modules.sh' /etc/bash.bashrc
 
-rm -rf /home/* /var/lib/slurm /var/spool/slurm*
+rm -rf /home/*
 mkdir -p /scratch
