@@ -18,9 +18,10 @@ from clustrix.serialization import dump_bindings, dump_task, open_result
 from clustrix.submission import EncodedValues, PreparedCall, with_classes_of_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from clustrix.journal import Entry
+    from clustrix.logs import LogPart
     from clustrix.session import PythonWish
 
 __all__ = ["MapFuture", "Results", "check_chunksize", "encode_tasks", "tasks_spec"]
@@ -178,6 +179,10 @@ class Results:
             except KeyboardInterrupt:
                 sys.stderr.write(f"job {self.job_id} goes on; clustrix.attach({self.job_id!r}) finds it again\n")
             raise
+
+    def logs(self, *, follow: bool = False) -> Iterator[LogPart]:
+        """What the map's elements write; see ClusterFuture.logs."""
+        return self._future.logs(follow=follow) if self._future is not None else iter(())
 
     def close(self) -> None:
         """Cancel what has not ended; no more results come."""

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors, lifetime
 from clustrix.arrays import MapFuture, Results, check_chunksize, encode_tasks, tasks_spec
+from clustrix.awaited_job import AwaitedJob
 from clustrix.builtin_calls import callable_without_source
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
-from clustrix.future import ClusterFuture, StageReport
+from clustrix.future import ClusterFuture
 from clustrix.journal import Entry, Journal, state_directory
+from clustrix.logs import LogPart, follow, show
 from clustrix.resources import JobOptions
-from clustrix.serialization import Outcome, open_result
+from clustrix.serialization import open_result
 from clustrix.session import PythonWish, Session
 from clustrix.submission import EncodedValues, PreparedCall, encode_call, prepare
 from clustrix.supplies import Supplies
@@ -35,34 +37,6 @@ SUBMITTING_AT_ONCE = 8
 # Seconds that the interpreter's exit waits for fetched jobs to be cleaned up on the cluster.
 EXIT_PATIENCE = 5.0
 _log = logging.getLogger("clustrix")
-
-
-class _Job:
-    """A job whose end is awaited."""
-
-    def __init__(self, future: ClusterFuture, entry: Entry) -> None:
-        self.future = future
-        self.entry = entry
-        self.made: Mapping[Any, str] = {}
-        self.started = time.perf_counter()
-        self.is_sent = False
-        self.is_cancelled = False
-        self.is_ending = False
-        self.is_kept = False  # its files stay when it has ended
-        self.is_over = threading.Event()
-        self._submitted = threading.Event()
-
-    @property
-    def is_submitted(self) -> bool:
-        return self._submitted.is_set()
-
-    def note_submitted(self) -> None:
-        self._submitted.set()
-
-    def wait_until_submitted(self) -> None:
-        """Wait until it was submitted, or has failed to be."""
-        while not self._submitted.wait(0.1) and not self.is_over.is_set():
-            continue
 
 
 class _Parts(NamedTuple):
@@ -89,7 +63,7 @@ class ClusterExecutor(concurrent.futures.Executor):
     def _start_afresh(self, journal: Journal) -> None:
         """Without jobs, threads and a connection: at first, and in a forked child, which has none of its parent's."""
         self._guard = threading.Lock()
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, AwaitedJob] = {}
         self._is_leaving = self._will_leave = False
         self._session = Session(self._config, lambda: journal.client, lifetime.Ear(self))
         self._submitters = Workers(SUBMITTING_AT_ONCE, "clustrix-submit")
@@ -215,7 +189,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             "encode arguments": encoded - packaged,
             "connect": connected - encoded,
         }
-        job = _Job(future, entry)
+        job = AwaitedJob(future, entry)
         job.made = call.package.made
         with self._guard:
             self._add(job)
@@ -237,6 +211,8 @@ class ClusterExecutor(concurrent.futures.Executor):
         spec = {**call.spec(entry, self._journal.client), **(more or {})}
         parts = _Parts(spec, supplies, values, call.python_wish)
         self._receivers.start()
+        if call.options.stream:
+            self._show(job)
         self._submitters.submit(self._send, job, parts)
         return future
 
@@ -269,7 +245,7 @@ class ClusterExecutor(concurrent.futures.Executor):
                 known.is_kept = known.is_kept and is_kept
                 return known.future
             entry = self._journal.read(job_id)
-            job = _Job(self._new_future(entry), entry)
+            job = AwaitedJob(self._new_future(entry), entry)
             self._add(job)
         job.is_kept = is_kept
         job.is_sent = True
@@ -315,7 +291,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         if self._is_shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
-    def _add(self, job: _Job) -> None:
+    def _add(self, job: AwaitedJob) -> None:
         self._refuse_if_over()
         if not self._will_leave:
             self._will_leave = True
@@ -324,7 +300,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         # Somebody may have dropped the executor, and its futures' callbacks are still to be called.
         lifetime.keep(self)
 
-    def _drop(self, job: _Job) -> None:
+    def _drop(self, job: AwaitedJob) -> None:
         with self._guard:
             self._jobs.pop(job.entry.job_id, None)
             if not self._jobs:
@@ -369,6 +345,38 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def job_output(self, job_id: str, stream: str) -> str:
         return str(self._session.request("output", {"job": job_id, "stream": stream, "limit": 1 << 20})["text"])
+
+    def follow_job(self, job_id: str) -> Iterator[LogPart]:
+        job = self._jobs.get(job_id)
+        if job is None:
+            return
+        job.wait_until_submitted()
+        if not job.begin_following():
+            return
+        session = self._session
+        try:
+            yield from follow(
+                lambda offsets, is_over: session.request(
+                    "follow", {"job": job_id, "offsets": offsets, "is_over": is_over}
+                ),
+                lambda: job.written,
+            )
+        finally:
+            if job.end_following():
+                self._receivers.submit(self._acknowledge, job_id)
+
+    def _show(self, job: AwaitedJob) -> None:
+        """Show what the job writes as it comes; its end is told when all of that was shown."""
+        job.printer = threading.Thread(
+            target=show, args=(self.follow_job(job.entry.job_id),), name="clustrix-show", daemon=True
+        )
+        job.printer.start()
+
+    @staticmethod
+    def _finish_showing(job: AwaitedJob, written: Mapping[str, int]) -> None:
+        job.written = written
+        if job.printer is not None:
+            job.printer.join()
 
     # What the session tells.
 
@@ -421,7 +429,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         self._receivers.drain(EXIT_PATIENCE)
         self._session.disconnect()
 
-    def _send(self, job: _Job, parts: _Parts) -> None:
+    def _send(self, job: AwaitedJob, parts: _Parts) -> None:
         """In a thread of its own: the first job may have to wait for its environment, the others don't wait for it."""
         job_id = job.entry.job_id
         job.is_sent = not job.is_cancelled
@@ -448,14 +456,14 @@ class ClusterExecutor(concurrent.futures.Executor):
             if answer["python"]:
                 parts.supplies.advise(self._session.python_versions[parts.python_wish])
 
-    def _note_submitted(self, job: _Job, answer: dict[str, Any]) -> None:
+    def _note_submitted(self, job: AwaitedJob, answer: dict[str, Any]) -> None:
         job.future.scheduler_id = answer["scheduler_id"]
         job.future.timings.update({f"{name} on the cluster": seconds for name, seconds in answer["times"].items()})
         job.note_submitted()
         if job.is_cancelled:
             self._cancel_there(job)
 
-    def _cancel_there(self, job: _Job) -> None:
+    def _cancel_there(self, job: AwaitedJob) -> None:
         """Cancel the scheduler's job, or its submission if that is under way; its own thread then hears of it."""
         try:
             self._session.request("cancel", {"jobs": [job.entry.job_id]})
@@ -465,11 +473,12 @@ class ClusterExecutor(concurrent.futures.Executor):
         if job.is_submitted:
             self._end(job)
 
-    def _deliver(self, job: _Job, head: dict[str, Any], sealed: bytes | bytearray) -> None:
+    def _deliver(self, job: AwaitedJob, head: dict[str, Any], sealed: bytes | bytearray) -> None:
         entry = job.entry
         # A quick job's end can be heard before the answer to its submission.
         job.wait_until_submitted()
         if not head["has_result"]:
+            self._finish_showing(job, {})
             self._end(job, exception=death_of(entry, head, self._session.host))
             return
         expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": 0, "package": entry.package}
@@ -478,17 +487,19 @@ class ClusterExecutor(concurrent.futures.Executor):
         except errors.ClustrixError as error:
             self._end(job, exception=error, is_over=False)
             return
-        _note_facts(job, outcome)
+        job.note_facts(outcome)
+        self._finish_showing(job, outcome.head["written"])
         self._end(job, value=outcome.value, exception=outcome.exception)
 
-    def _deliver_tasks(self, job: _Job, future: MapFuture, head: dict[str, Any], log: bytes | bytearray) -> None:
+    def _deliver_tasks(self, job: AwaitedJob, future: MapFuture, head: dict[str, Any], log: bytes | bytearray) -> None:
         job.wait_until_submitted()
         if future.take_in(job.entry, head, log, self._session.host, job.made):
             value, exception = future.outcome()
+            self._finish_showing(job, {})
             self._end(job, value=value, exception=exception, is_over=not job.is_kept)
 
     def _end(
-        self, job: _Job, value: Any = None, exception: BaseException | None = None, *, is_over: bool = True
+        self, job: AwaitedJob, value: Any = None, exception: BaseException | None = None, *, is_over: bool = True
     ) -> None:
         """Complete the future once; when the job ``is_over``, drop its entry, and its files on the cluster."""
         with self._guard:
@@ -500,8 +511,10 @@ class ClusterExecutor(concurrent.futures.Executor):
                 self._journal.remove(job.entry.job_id)
             except OSError as error:
                 _log.warning("the journal's entry of job %s can't be removed: %s", job.entry.job_id, error)
-            if job.is_submitted and self._config.cleanup_on_success:
+            if job.is_submitted and self._config.cleanup_on_success and job.drop_files():
                 self._receivers.submit(self._acknowledge, job.entry.job_id)
+        if job.written is None:
+            job.written = {}
         # Whoever leaves waits for this, and then the process ends.
         self._drop(job)
         job.is_over.set()
@@ -549,12 +562,3 @@ def attach(job_id: str) -> ClusterFuture:
 def show_progress(line: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # a closed stderr, or none at all
         sys.stderr.write(f"clustrix: {line}\n")
-
-
-def _note_facts(job: _Job, outcome: Outcome) -> None:
-    future, stages = job.future, outcome.head["stages"]
-    future.node, future.python = outcome.head["node"], outcome.head["python"]
-    future.stage_report = [StageReport(*stage) for stage in outcome.head["where"]]
-    known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
-    future.timings["queue and notice"] = max(0.0, time.perf_counter() - job.started - known)
-    future.timings.update({f"{name} in the job": seconds for name, seconds in stages})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from clustrix.logs import LogPart
 
-__all__ = ["ClusterFuture", "JobControl", "StageReport"]
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+__all__ = ["ClusterFuture", "JobControl", "ResourcesUsed", "StageReport"]
 
 
 class StageReport(NamedTuple):
@@ -24,6 +26,16 @@ class StageReport(NamedTuple):
     pid: int
 
 
+class ResourcesUsed(NamedTuple):
+    """What a job used: ``max_memory`` in bytes is the largest resident size of its process or one of its children, ``cpu_time`` the seconds
+    of CPU of them all, ``wall_time`` the seconds from its Python's start to its result. A process that was still running is not in it.
+    """
+
+    max_memory: int
+    cpu_time: float
+    wall_time: float
+
+
 class JobControl(Protocol):
     """What a future asks of the executor that made it."""
 
@@ -36,12 +48,15 @@ class JobControl(Protocol):
     def job_output(self, job_id: str, stream: str) -> str:
         """What the job wrote to ``stdout`` or ``stderr`` so far."""
 
+    def follow_job(self, job_id: str) -> Iterator[LogPart]:
+        """What the job writes, as it comes, to its end."""
+
 
 class ClusterFuture(concurrent.futures.Future[Any]):
     """A ``concurrent.futures.Future`` of a job, which can also be awaited.
 
     ``job_id`` is clustrix's name of the job, ``scheduler_id`` the scheduler's (None until it is submitted).
-    When the job has ended, ``output`` is the end of its standard output and error (64 KiB each), ``node`` is where it ran, ``python`` the Python version it ran under, ``timings`` maps
+    When the job has ended in a value or an exception, ``resources_used`` says what it took. When it has ended, ``output`` is the end of its standard output and error (64 KiB each), ``node`` is where it ran, ``python`` the Python version it ran under, ``timings`` maps
     each stage of the call, in order, to seconds, and ``stage_report`` says who did those in the job (see ``use_two_venv``).
     """
 
@@ -51,6 +66,7 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         self.scheduler_id: str | None = None
         self.node: str | None = None
         self.python: str | None = None
+        self.resources_used: ResourcesUsed | None = None
         self.timings: dict[str, float] = {}
         self.stage_report: list[StageReport] = []
         self.output: tuple[str, str] | None = None
@@ -88,6 +104,23 @@ class ClusterFuture(concurrent.futures.Future[Any]):
     def stderr(self) -> str:
         """The same of its standard error."""
         return self._output(1, "stderr")
+
+    def logs(self, *, follow: bool = False) -> Iterator[LogPart]:
+        """What the job wrote, in pieces that say where: of a map, each with the element of its array and in whole lines.
+
+        With ``follow``, they come as the job writes them, and the iterator ends with the job. Python writes whole lines; more than
+        8 MiB that wait to be fetched are left out but for the last of them, and a piece says how much. Without, what ``stdout()`` and ``stderr()`` give.
+        """
+        control, is_told = self._control, False
+        if follow and control is not None and not self.done():
+            for part in control.follow_job(self.job_id):
+                is_told = True
+                yield part
+        if is_told:
+            return
+        for stream, text in (("stdout", self.stdout()), ("stderr", self.stderr())):
+            if text:
+                yield LogPart(stream, text)
 
     def _output(self, number: int, stream: str) -> str:
         control = self._control

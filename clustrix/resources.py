@@ -41,12 +41,15 @@ class JobOptions:
     extra_directives: list[str] | None = None
     async_submit: bool | None = None
     parallel: bool | None = None
+    stream: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("gpus", "nodes"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ConfigurationError(f"{name}={value!r}: allowed is a whole number of 1 or more")
+        if self.stream is not None and not isinstance(self.stream, bool):
+            raise ConfigurationError(f"stream={self.stream!r}: allowed is True or False")
         if self.python is not None and not (isinstance(self.python, str) and _VERSION.fullmatch(self.python)):
             raise ConfigurationError(f'python={self.python!r}: allowed is a version such as "3.6" or "3.6.15", as text')
         if self.include is not None and not (
@@ -102,7 +105,7 @@ def _check_as_field(name: str, field: str, value: Any) -> None:
 
 
 # Words of the contract that this version does not act on yet: refused, never ignored.
-_NOT_YET = ("queue", "stream", "retries", "retry_policy")
+_NOT_YET = ("queue", "retries", "retry_policy")
 
 
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, Any]]:

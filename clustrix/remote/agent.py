@@ -18,6 +18,7 @@ from . import (
     interpreters,
     inventory,
     jobs,
+    logs,
     overlays,
     packages,
     watch,
@@ -33,6 +34,10 @@ from .schedulers import JobState, SchedulerError, scheduler
 from .stream import Stream
 
 __all__ = ["main"]
+
+
+FOLLOW_EVERY = 0.1  # seconds between looks at what a job has written
+FOLLOWED_AT_MOST = 20.0  # seconds that one answer to who follows waits
 
 
 class _CancelledError(Exception):
@@ -102,6 +107,7 @@ class Agent:
             "cancel": self._cancel,
             "status": self._status,
             "output": self._output,
+            "follow": self._follow,
             "acknowledge": self._acknowledge,
             "interpreters": self._interpreters,
             "environments": self._environments,
@@ -270,6 +276,16 @@ class Agent:
     def _output(self, request: _Request) -> Dict[str, Any]:
         job = self._state.job(request.head["job"])
         return {"text": jobs.collect_output(job, request.head["stream"], int(request.head["limit"]))}
+
+    def _follow(self, request: _Request) -> Dict[str, Any]:
+        """What a job has written since; as long as there is nothing, the answer waits, but not for ever."""
+        head, deadline = request.head, time.time() + FOLLOWED_AT_MOST
+        job = self._state.job(head["job"])
+        while True:
+            is_over = head["is_over"] or not self._watch.is_watched(head["job"])
+            parts, request.found = logs.news(job, head["offsets"], is_over)
+            if parts or is_over or time.time() > deadline or self._gone.wait(FOLLOW_EVERY):
+                return {"parts": parts}
 
     def _acknowledge(self, request: _Request) -> Dict[str, Any]:
         for job_id in request.head["jobs"]:

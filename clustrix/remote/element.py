@@ -27,6 +27,7 @@ BEGIN_SECONDS = 0.1  # of work that may begin on one entry of the log
 def main(job_root: str, element: str) -> int:
     """Run tasks of the map whose job directory is ``job_root`` until none are left; ``element`` is this one's name."""
     job = JobPaths(job_root)
+    runner.show_lines_at_once()
     spec = runner.read_spec(job)
     try:
         log = Log(job.tasks(element))

@@ -4,8 +4,10 @@ The order at the end matters: output flushed, result renamed into place, then th
 """
 
 import contextlib
+import io
 import json
 import os
+import stat
 import sys
 import time
 import types
@@ -16,7 +18,7 @@ from .paths import JobPaths, aside, read_whole
 from .stage_process import this_process
 from .stages import Serialization, StageError, serialization_stage
 
-__all__ = ["Ended", "Stages", "head_of", "load", "main", "read_spec", "run", "who_did_what"]
+__all__ = ["Ended", "Stages", "head_of", "load", "main", "read_spec", "run", "show_lines_at_once", "who_did_what"]
 
 STORED_VALUE, STORED_EXCEPTION = 0, 1
 
@@ -44,6 +46,7 @@ class Stages:
 def main(job_root: str) -> int:
     """Run the job whose directory is ``job_root``; the exit status says whether it ended in a value or an exception."""
     started = time.time()
+    show_lines_at_once()
     job = JobPaths(job_root)
     spec = read_spec(job)
     with contextlib.suppress(OSError):  # who looks on would like to know; the job does not depend on it
@@ -101,7 +104,38 @@ def head_of(spec: Dict[str, Any], outcome: str, stages: Stages, started: float, 
     head["python"], head["node"] = "%d.%d.%d" % sys.version_info[:3], os.uname().nodename
     head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
     head["where"], head["ended"] = where, time.time()
+    head["used"], head["written"] = _used(), _written()
     return head
+
+
+def show_lines_at_once() -> None:
+    """Have each line go to its file when it is written: somebody may follow."""
+    for output in (sys.stdout, sys.stderr):
+        reconfigure = getattr(output, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True)
+    if sys.version_info < (3, 7):
+        sys.stdout = io.TextIOWrapper(sys.stdout.detach(), sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
+
+
+def _used() -> Dict[str, Any]:
+    """Bytes at most, and seconds of CPU, of this process and of its children that have ended (the largest of them)."""
+    import resource  # noqa: PLC0415 - only now
+
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    times = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return {"memory": max(own.ru_maxrss, children.ru_maxrss) * 1024, "cpu": times}
+
+
+def _written() -> Dict[str, int]:
+    """Bytes of standard output and error up to now, where they are files."""
+    sizes = {}
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        with contextlib.suppress(OSError):  # closed by the function
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode):
+                sizes[name] = status.st_size
+    return sizes
 
 
 def run(

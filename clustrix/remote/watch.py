@@ -96,6 +96,10 @@ class Watch:
                 job.array.stop()
                 del self._jobs[job_id]
 
+    def is_watched(self, job_id: str) -> bool:
+        """Whether its end is still awaited."""
+        return job_id in self._jobs
+
     def ask_now(self) -> None:
         """Ask the scheduler at the next look: something happened that changes states, such as a cancel."""
         with self._changed:

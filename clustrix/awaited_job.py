@@ -1,0 +1,82 @@
+"""A job whose end is awaited, as the executor knows it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from clustrix.future import ResourcesUsed, StageReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clustrix.future import ClusterFuture
+    from clustrix.journal import Entry
+    from clustrix.serialization import Outcome
+
+__all__ = ["AwaitedJob"]
+
+
+class AwaitedJob:
+    """``written`` is None while it goes on, then how many bytes it is known to have written, by file; ``printer`` shows them."""
+
+    def __init__(self, future: ClusterFuture, entry: Entry) -> None:
+        self.future = future
+        self.entry = entry
+        self.made: Mapping[Any, str] = {}
+        self.started = time.perf_counter()
+        self.is_sent = False
+        self.is_cancelled = False
+        self.is_ending = False
+        self.is_kept = False  # its files stay when it has ended
+        self.is_over = threading.Event()
+        self.written: Mapping[str, int] | None = None
+        self.printer: threading.Thread | None = None
+        self._submitted = threading.Event()
+        self._guard = threading.Lock()
+        self._followers = 0
+        self._is_dropped = False
+
+    @property
+    def is_submitted(self) -> bool:
+        return self._submitted.is_set()
+
+    def note_submitted(self) -> None:
+        self._submitted.set()
+
+    def wait_until_submitted(self) -> None:
+        """Wait until it was submitted, or has failed to be."""
+        while not self._submitted.wait(0.1) and not self.is_over.is_set():
+            continue
+
+    def begin_following(self) -> bool:
+        """Keep its files until ``end_following``; False where they are kept no more."""
+        with self._guard:
+            self._followers += not self._is_dropped
+            return not self._is_dropped
+
+    def end_following(self) -> bool:
+        """Whether its files are to be dropped now."""
+        with self._guard:
+            self._followers -= 1
+            return self._is_dropped and not self._followers
+
+    def drop_files(self) -> bool:
+        """Nobody may begin to follow any more; whether nobody does, so that its files can be dropped now."""
+        with self._guard:
+            self._is_dropped = True
+            return not self._followers
+
+    def note_facts(self, outcome: Outcome) -> None:
+        """Have the future tell what the result's head says of the job."""
+        future, head = self.future, outcome.head
+        stages = head["stages"]
+        future.node, future.python = head["node"], head["python"]
+        future.stage_report = [StageReport(*stage) for stage in head["where"]]
+        future.resources_used = ResourcesUsed(
+            head["used"]["memory"], head["used"]["cpu"], head["ended"] - head["started"]
+        )
+        known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
+        future.timings["queue and notice"] = max(0.0, time.perf_counter() - self.started - known)
+        future.timings.update({f"{name} in the job": seconds for name, seconds in stages})
