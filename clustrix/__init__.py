@@ -17,6 +17,7 @@ _HOMES = {
     "save_config": "config",
     "ClusterExecutor": "executor",
     "attach": "executor",
+    "answer_prompts": "connection.prompts",
     "ClusterFuture": "future",
 }
 _ERRORS = (

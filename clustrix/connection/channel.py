@@ -13,6 +13,7 @@ import queue
 import re
 import secrets
 import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,11 +28,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "Connection", "Pipe", "agent_archive"]
 
+LONGEST_SILENCE = 60.0
+"""Seconds without any sign of life after which a line is dead."""
+
 _LOST = "the connection to %s was lost%s"
+# In slices whoever watches the line sees that they get through; and paramiko copies what is left after each packet:
+# one call with 200 MB takes minutes, slices half a second.
+_SLICE = 1 << 16
+_MOST_NOISE = 1 << 26  # bytes that a login shell may print before the agent starts
 
 
 class Pipe(Protocol):
     """A running command: its stdin and stdout as one byte stream."""
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the user is asked something before the command can run, and may take their time."""
 
     def read(self, size: int) -> bytes:
         """Exactly ``size`` bytes; fewer at the end of the stream only."""
@@ -41,6 +53,9 @@ class Pipe(Protocol):
 
     def complaint(self) -> str:
         """What the command wrote to stderr so far, or the reason why the stream ended."""
+
+    def abort(self) -> None:
+        """End the stream at once, for nothing comes through it any more."""
 
     def close(self) -> None:
         """Close the stream; the command sees the end of its stdin."""
@@ -60,7 +75,10 @@ class Connection(Protocol):
 
 
 class Channel:
-    """The agent on one host, started over ``connection``. Usable from many threads."""
+    """The agent on one host, started over ``connection``. Usable from many threads.
+
+    Of a line on which nothing gets through for ``silence`` seconds, whoever waits is told that it is lost.
+    """
 
     def __init__(
         self,
@@ -69,6 +87,7 @@ class Channel:
         state_dir: str,
         *,
         timeout: float,
+        silence: float = LONGEST_SILENCE,
         on_event: Callable[[dict[str, Any], bytes | bytearray], None],
         on_lost: Callable[[errors.ClusterConnectionError], None],
         on_progress: Callable[[str], object] | None = None,
@@ -82,10 +101,15 @@ class Channel:
         self._answers: dict[int, queue.SimpleQueue[dict[str, Any] | errors.ClusterConnectionError]] = {}
         self._lost: errors.ClusterConnectionError | None = None
         self._is_closing = False
+        self._is_silent = False
         self._guard = threading.Lock()
         self._pipe, self.facts = _start_agent(connection, host, state_dir, timeout)
-        self._stream = Stream(self._pipe.read, self._pipe.write, self._on_part)
+        self._silence = silence
+        self._last_sign = time.monotonic()
+        self._is_over = threading.Event()
+        self._stream = Stream(self._read, self._write, self._on_part)
         threading.Thread(target=self._read_all, name="clustrix-channel", daemon=True).start()
+        threading.Thread(target=self._keep_alive, name="clustrix-keep-alive", daemon=True).start()
 
     @property
     def is_open(self) -> bool:
@@ -132,6 +156,8 @@ class Channel:
     def close(self) -> None:
         """Close the stream; the agent ends by itself. Jobs go on."""
         self._is_closing = True
+        if self._lost:
+            self._pipe.abort()
         self._stream.close()
         self._pipe.close()
 
@@ -169,6 +195,40 @@ class Channel:
             if done == total:
                 del self._transfers[head["id"]]
 
+    def _read(self, size: int) -> bytes:
+        if size <= _SLICE:
+            return self._noted(self._pipe.read(size))
+        parts = []
+        while size:
+            part = self._noted(self._pipe.read(min(size, _SLICE)))
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def _noted(self, part: bytes) -> bytes:
+        self._last_sign = time.monotonic()
+        return part
+
+    def _write(self, data: Any) -> None:
+        view = memoryview(data)
+        for start in range(0, len(view), _SLICE):
+            self._pipe.write(view[start : start + _SLICE])
+            self._last_sign = time.monotonic()
+
+    def _keep_alive(self) -> None:
+        """Ask for a sign of life where there was none: a line may be dead, and neither side told so (a laptop that slept, a NAT that forgot)."""
+        while not self._is_over.wait(self._silence / 4):
+            quiet = time.monotonic() - self._last_sign
+            if quiet > self._silence:
+                self._is_silent = True
+                self._pipe.abort()
+                return
+            if quiet > self._silence / 4:
+                with contextlib.suppress(errors.ClusterConnectionError):
+                    self._send({"id": next(self._ids), "op": "ping"})
+
     def _read_all(self) -> None:
         cause: BaseException | None = None
         try:
@@ -180,7 +240,10 @@ class Channel:
                     waiting.put({**head, "ok": {**head["ok"], "body": body}} if len(body) else head)
         except Exception as error:  # noqa: BLE001 - whatever ended the stream is told to everyone who waits
             cause = error
-        why = cause or self._pipe.complaint()
+        why: Any = cause or self._pipe.complaint()
+        if self._is_silent:
+            why = f"nothing was heard of it for {self._silence:g} s"
+        self._is_over.set()
         lost = errors.ClusterConnectionError(_LOST % (self._host, f": {why}" if why else ""))
         with self._guard:
             self._lost = lost
@@ -234,9 +297,8 @@ def _start_agent(connection: Connection, host: str, state_dir: str, timeout: flo
     pipe = connection.start(_launcher(nonce))
     digest, archive = agent_archive()
     # A login shell that waits for input, or a home that hangs, would keep this thread for good.
-    give_up = threading.Timer(timeout, pipe.close)
-    give_up.daemon = True
-    give_up.start()
+    has_started = threading.Event()
+    threading.Thread(target=_give_up, args=(pipe, timeout, has_started), name="clustrix-give-up", daemon=True).start()
     try:
         hello = {"nonce": nonce, "digest": digest, "state_dir": state_dir}
         # A host that ends the command at once breaks this write; what it said is read below.
@@ -258,23 +320,30 @@ def _start_agent(connection: Connection, host: str, state_dir: str, timeout: flo
             raise errors.ClusterConnectionError(f"{host}: the agent did not start: {error}") from error
         raise
     finally:
-        give_up.cancel()
+        has_started.set()
     facts: dict[str, Any] = answer["ready"]
     return pipe, facts
 
 
+def _give_up(pipe: Pipe, timeout: float, has_started: threading.Event) -> None:
+    while not has_started.wait(timeout):
+        if not pipe.is_asking:
+            pipe.abort()
+            return
+
+
 def _answer(pipe: Pipe, nonce: str, host: str) -> dict[str, Any]:
     """The next line that begins with our nonce; whatever a login shell prints before is skipped."""
-    marker, said = nonce.encode() + b" ", []
-    for _ in range(10000):
+    marker, said, length = nonce.encode() + b" ", b"", 0
+    while length < _MOST_NOISE:
         line = _line(pipe)
         if line.startswith(marker):
             answer: dict[str, Any] = json.loads(line[len(marker) :])
             return answer
         if not line:
             break
-        said.append(line.decode(errors="replace"))
-    words = " ".join(("".join(said) + " " + pipe.complaint()).split())[-1000:]
+        said, length = (said + line)[-1000:], length + len(line)
+    words = " ".join((said.decode(errors="replace") + " " + pipe.complaint()).split())[-1000:]
     raise errors.ClusterConnectionError(f"{host}: the agent did not start; the host said: {words or 'nothing'}")
 
 

@@ -136,7 +136,7 @@ class TestAValueIsCheckedWhenItIsSet:
     @pytest.mark.parametrize(
         ("name", "value"),
         pairs({
-            "cluster_type": ["pbs", "sge", "ssh"], "connection": ["openssh"], "build_on": ["compute"],
+            "cluster_type": ["pbs", "sge", "ssh"], "build_on": ["compute"],
             "default_queue": ["all.q@host"], "local_parallel_threshold": [0],
         }),
     )  # fmt: skip
