@@ -23,7 +23,7 @@ from clustrix.journal import Entry, Journal, state_directory
 from clustrix.logs import LogPart, follow, show
 from clustrix.resources import JobOptions
 from clustrix.serialization import open_result
-from clustrix.session import PythonWish, Session
+from clustrix.session import CALLERS_PATIENCE, PATIENCE, PythonWish, Session
 from clustrix.submission import EncodedValues, PreparedCall, encode_call, prepare
 from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
@@ -381,7 +381,8 @@ class ClusterExecutor(concurrent.futures.Executor):
     # What the session tells.
 
     def awaited(self) -> list[str]:
-        return [job_id for job_id, job in list(self._jobs.items()) if job.is_submitted]
+        # Those whose submission is under way, too: the cluster may have it while the answer is not here yet.
+        return [job_id for job_id, job in list(self._jobs.items()) if job.is_sent]
 
     def on_event(self, head: dict[str, Any], body: bytes | bytearray) -> None:
         job = self._jobs.get(head["job"])
@@ -410,7 +411,7 @@ class ClusterExecutor(concurrent.futures.Executor):
     def on_missing(self, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
             job = self._jobs.get(job_id)
-            if job:
+            if job and job.is_submitted:
                 text = (
                     f"{self._session.host} knows no job {job_id}: it was never submitted, or its files were removed there. "
                     f"If its submission was cut off just now, clustrix.attach({job_id!r}) may find it a little later"
@@ -420,6 +421,7 @@ class ClusterExecutor(concurrent.futures.Executor):
     def _leave(self) -> None:
         """At the interpreter's exit: jobs that were asked for are still submitted, or cancelled; then all is closed."""
         self._is_leaving = True
+        self._session.patience = CALLERS_PATIENCE
         deadline = time.monotonic() + EXIT_PATIENCE
         for job in list(self._jobs.values()):
             if job.is_cancelled or job.is_ending:
@@ -441,6 +443,7 @@ class ClusterExecutor(concurrent.futures.Executor):
                 "submit",
                 {"spec": parts.spec, "key": job.entry.key, "arguments": parts.values.sizes()[0]},
                 (*parts.values.arguments, *parts.values.bindings),
+                patience=PATIENCE,
                 pieces=parts.supplies,
                 on_progress=show_progress,
             )
@@ -466,7 +469,7 @@ class ClusterExecutor(concurrent.futures.Executor):
     def _cancel_there(self, job: AwaitedJob) -> None:
         """Cancel the scheduler's job, or its submission if that is under way; its own thread then hears of it."""
         try:
-            self._session.request("cancel", {"jobs": [job.entry.job_id]})
+            self._session.request("cancel", {"jobs": [job.entry.job_id]}, patience=PATIENCE)
         except errors.ClustrixError as error:
             _log.warning("job %s may go on, for cancelling it failed: %s", job.entry.job_id, error)
             return
@@ -527,7 +530,7 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def _acknowledge(self, job_id: str) -> None:
         try:
-            self._session.request("acknowledge", {"jobs": [job_id]})
+            self._session.request("acknowledge", {"jobs": [job_id]}, patience=PATIENCE)
         except errors.ClustrixError as error:
             # The result is here; its files there stay until they are cleaned up by hand.
             _log.info("the files of job %s stay on the cluster: %s", job_id, error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix import errors
 from clustrix.connection.channel import Channel, Connection
+from clustrix.connection.choice import connection_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +21,14 @@ __all__ = ["Listener", "PythonWish", "Session"]
 PythonWish = tuple[Any, ...]
 """All that decides which Python runs a job. Which one it was is known once a job has run."""
 
-RECONNECT_AFTER = (0.5, 2.0, 5.0, 10.0, 20.0)  # seconds before each attempt to connect again
+# Seconds before each attempt to connect again, from the loss or the attempt before on; all that wait share the attempts.
+RECONNECT_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+PATIENCE = 900.0
+"""Seconds for which a lost connection is tried again: a login node may have to boot, a laptop to find its network."""
+CALLERS_PATIENCE = 30.0
+"""The same for whoever stands and waits for an answer."""
+LIVED = 60.0  # seconds that a connection has to last for its loss to count as the first
+MOST_LOSSES = 20  # of connections over one request
 LEAST_START = 30.0  # seconds that the agent gets to start, however short connect_timeout is
 
 _log = logging.getLogger("clustrix")
@@ -53,8 +61,16 @@ class Session:
         self._client = client
         self._listener = listener
         self._guard = threading.RLock()
-        self._connection = _connection(config)
+        self._connection: Connection | None = None
         self._channel: Channel | None = None
+        self.patience = PATIENCE
+        """What nobody waits longer than."""
+        self._has_left = threading.Event()
+        self._was_open = False
+        self._opened_at = 0.0
+        self._failures = 0
+        self._next_attempt = 0.0
+        self._last_failure: errors.ClusterConnectionError | None = None
         self.python_versions: dict[PythonWish, tuple[int, int]] = {}
 
     @property
@@ -62,42 +78,50 @@ class Session:
         return self._config.cluster_host or "this machine"
 
     def connect(self) -> Channel:
-        """The open channel; connects now when there is none. Raises ClusterConnectionError and its kin."""
+        """The open channel; connects now when there is none. Raises ClusterConnectionError and its kin.
+
+        What can't be reached the first time is told at once; a lost connection is tried for a while.
+        """
         with self._guard:
-            if self._channel is None or not self._channel.is_open:
-                self._close()
-                try:
-                    self._channel = Channel(
-                        self._connection,
-                        self.host,
-                        self._config.remote_state_dir,
-                        timeout=max(self._config.connect_timeout, LEAST_START),
-                        on_event=self._listener.on_event,
-                        on_lost=self._on_lost,
-                        on_progress=self._listener.on_progress,
-                    )
-                    # What was awaited over an earlier connection is awaited over this one.
-                    self._watch(self._channel, self._listener.awaited())
-                except BaseException:
-                    self._close()
-                    raise
-            return self._channel
+            self._has_left.clear()
+            if not self._was_open:
+                return self._open()
+        return self._connect_again(CALLERS_PATIENCE)
 
     def disconnect(self) -> None:
         """Close the connection; jobs go on."""
+        self._has_left.set()
         # One that is just being made may not answer, and nobody who leaves shall wait for it.
         has_guard = self._guard.acquire(timeout=1)
         try:
             self._close()
+            self._was_open = False
         finally:
             if has_guard:
                 self._guard.release()
 
     def request(
-        self, operation: str, head: dict[str, Any] | None = None, body: tuple[Any, ...] = (), **more: Any
+        self,
+        operation: str,
+        head: dict[str, Any] | None = None,
+        body: tuple[Any, ...] = (),
+        *,
+        patience: float = CALLERS_PATIENCE,
+        **more: Any,
     ) -> dict[str, Any]:
-        """One request to the agent; see Channel.request."""
-        return self._request(self.connect(), operation, head or {}, body, **more)
+        """One request to the agent; see Channel.request. If its connection is lost, it is made again and the request sent again.
+
+        Every operation may be sent twice: the second time changes nothing, and has the same answer.
+        """
+        channel = self.connect()
+        for attempt in range(MOST_LOSSES):
+            try:
+                return self._request(channel, operation, head or {}, body, **more)
+            except errors.ClusterConnectionError:  # noqa: PERF203 - next to a round trip it costs nothing
+                if channel.is_open or attempt == MOST_LOSSES - 1:
+                    raise
+                channel = self._connect_again(patience)
+        raise AssertionError
 
     def watch(self, job_ids: list[str]) -> None:
         """Have the agent watch jobs that were submitted over another connection."""
@@ -113,35 +137,81 @@ class Session:
         if job_ids:
             self._listener.on_missing(self._request(channel, "watch", {"jobs": job_ids})["missing"])
 
+    def _open(self) -> Channel:
+        """The channel, connected now if there is none; called by who holds the guard."""
+        if self._channel is not None and self._channel.is_open:
+            return self._channel
+        self._close()
+        try:
+            # Chosen anew each time: a laptop may be in another network than before.
+            self._connection = connection_for(self._config)
+            self._channel = Channel(
+                self._connection,
+                self.host,
+                self._config.remote_state_dir,
+                timeout=max(self._config.connect_timeout, LEAST_START),
+                on_event=self._listener.on_event,
+                on_lost=self._on_lost,
+                on_progress=self._listener.on_progress,
+            )
+            # What was awaited over an earlier connection is awaited over this one.
+            self._watch(self._channel, self._listener.awaited())
+        except BaseException:
+            self._close()
+            raise
+        self._was_open = True
+        self._opened_at = time.monotonic()
+        return self._channel
+
+    def _connect_again(self, patience: float) -> Channel:
+        """The channel, after as many attempts as ``patience`` seconds allow for. What no attempt changes is raised at once."""
+        started = time.monotonic()
+        while True:
+            with self._guard:
+                if self._channel is not None and self._channel.is_open:
+                    return self._channel
+                if self._has_left.is_set():
+                    raise errors.ClusterConnectionError(f"the connection to {self.host} was closed by this program")
+                if time.monotonic() >= self._next_attempt:
+                    try:
+                        return self._open()
+                    except (errors.HostKeyError, errors.AuthenticationError):
+                        raise
+                    except errors.ClusterConnectionError as error:
+                        self._last_failure = error
+                        self._put_off()
+                failure, until = self._last_failure, self._next_attempt
+            if until > started + min(patience, self.patience):
+                raise failure or errors.ClusterConnectionError(f"the connection to {self.host} was lost")
+            _log.info("connecting to %s again in %.1f s", self.host, until - time.monotonic())
+            self._has_left.wait(max(0.0, until - time.monotonic()))
+
+    def _put_off(self) -> None:
+        self._next_attempt = time.monotonic() + RECONNECT_AFTER[min(self._failures, len(RECONNECT_AFTER) - 1)]
+        self._failures += 1
+
     def _close(self) -> None:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _on_lost(self, error: errors.ClusterConnectionError) -> None:
         """Called by the lost channel's own thread: connect again as long as somebody waits for a job."""
-        for pause in RECONNECT_AFTER:
-            if not self._listener.awaited():
-                return
-            _log.warning("%s; connecting again in %g s", error, pause)
-            time.sleep(pause)
-            try:
-                self.connect()
-            except errors.ClusterConnectionError as failure:
-                error = failure
-            except Exception as failure:  # noqa: BLE001 - whatever it is, those who wait are told
-                error = errors.ClusterConnectionError(f"{self.host} can't be used any more: {failure}")
-            else:
-                return
-        self._listener.on_lost(error)
-
-
-def _connection(config: ClusterConfig) -> Connection:
-    if config.connection == "local":
-        from clustrix.connection.local import LocalConnection  # noqa: PLC0415 - only what is used is imported
-
-        return LocalConnection()
-    from clustrix.connection.ssh import SSHConnection  # noqa: PLC0415 - paramiko takes 0.1 s
-
-    return SSHConnection(config)
+        with self._guard:
+            # A host that ends every connection soon is not asked for a new one all the time.
+            if time.monotonic() - self._opened_at > LIVED:
+                self._failures = 0
+            self._last_failure = error
+            self._put_off()
+        if not self._listener.awaited():
+            return
+        _log.warning("%s; connecting again", error)
+        try:
+            self._connect_again(PATIENCE)
+        except errors.ClusterConnectionError as failure:
+            self._listener.on_lost(failure)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, those who wait are told
+            self._listener.on_lost(errors.ClusterConnectionError(f"{self.host} can't be used any more: {failure}"))

@@ -21,6 +21,7 @@ from . import (
     logs,
     overlays,
     packages,
+    resubmission,
     watch,
     wheels,
 )
@@ -109,6 +110,7 @@ class Agent:
             "output": self._output,
             "follow": self._follow,
             "acknowledge": self._acknowledge,
+            "ping": lambda _request: {},
             "interpreters": self._interpreters,
             "environments": self._environments,
             "environment": self._environment,
@@ -163,7 +165,7 @@ class Agent:
         spec = request.head["spec"]
         times: Dict[str, float] = {}
         started = time.time()
-        scheduler_id = jobs.known_scheduler_id(self._state, spec["job_id"])
+        scheduler_id = resubmission.settle(self._state, spec["job_id"], spec["scheduler"])
         if scheduler_id is None:
             if not packages.has_package(self._state, spec["package"]):
                 packages.store_package(self._state, spec["package"], request.ask_for("package"))

@@ -18,6 +18,7 @@ __all__ = [
     "discard",
     "find",
     "forget",
+    "has_run",
     "known_scheduler_id",
     "prepare",
     "queue_array",
@@ -72,9 +73,30 @@ def read_spec(state: StatePaths, job_id: str) -> Optional[Dict[str, Any]]:
         return None
 
 
+def has_run(state: StatePaths, job_id: str) -> bool:
+    """Whether the job has left a result or a mark, whatever the scheduler still knows of it."""
+    job = state.job(job_id)
+    return os.path.exists(job.result) or bool(
+        glob.glob(os.path.join(glob.escape(state.root), "done", "*", job_id + ".*"))
+    )
+
+
 def discard(state: StatePaths, job_id: str) -> None:
-    """Remove a prepared job that will not be submitted."""
-    remove_tree(state.job(job_id).root)
+    """Remove a job that this agent prepared and that will not be submitted."""
+    if _is_own(state, job_id):
+        remove_tree(state.job(job_id).root)
+
+
+def _is_own(state: StatePaths, job_id: str) -> bool:
+    """Whether it is still this agent that submits the job; see resubmission.py."""
+    try:
+        with open(state.job(job_id).file("submitter"), "rb") as stream:
+            return stream.read() == _SUBMITTER
+    except OSError:
+        return False
+
+
+_SUBMITTER = os.urandom(16).hex().encode("ascii")
 
 
 def render_script(state: StatePaths, request: JobRequest) -> str:
@@ -108,8 +130,10 @@ def prepare(state: StatePaths, request: JobRequest, key: bytes, arguments: Any, 
 
 def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: Any, bindings: Any) -> None:
     job = state.job(request.job_id)
+    os.makedirs(os.path.dirname(job.root), mode=0o700, exist_ok=True)
+    os.mkdir(job.root, mode=0o700)  # of two agents that have the same submission, one is first
+    write_aside(job.file("submitter"), _SUBMITTER)
     for directory in (
-        job.root,
         job.file("out"),
         job.file("log"),
         job.file("marks"),
@@ -150,6 +174,9 @@ def submit(state: StatePaths, request: JobRequest, report: Callable[[str], Any])
     except BaseException:
         discard(state, request.job_id)
         raise
+    if not _is_own(state, request.job_id):
+        scheduler(request.spec["scheduler"]).cancel([scheduler_id])
+        raise ValueError("job %s was submitted over another connection meanwhile" % request.job_id)
     write_aside(job.scheduler_id, scheduler_id.encode("ascii"))
     return scheduler_id
 
