@@ -30,6 +30,7 @@ ON_CLUSTERS = [
     "test_environment*.py",
     "test_executor_lifetime.py",
     "test_explain.py",
+    "test_lost_connections.py",
     "test_notebook.py",
     "test_site_settings.py",
     "test_two_stages.py",

@@ -27,7 +27,7 @@ PATIENCE = 900.0
 """Seconds for which a lost connection is tried again: a login node may have to boot, a laptop to find its network."""
 CALLERS_PATIENCE = 30.0
 """The same for whoever stands and waits for an answer."""
-LIVED = 60.0  # seconds that a connection has to last for its loss to count as the first
+LIVED = 60.0  # seconds that a connection has to last, if nothing was asked over it, for its loss to count as the first
 MOST_LOSSES = 20  # of connections over one request
 LEAST_START = 30.0  # seconds that the agent gets to start, however short connect_timeout is
 
@@ -116,11 +116,14 @@ class Session:
         channel = self.connect()
         for attempt in range(MOST_LOSSES):
             try:
-                return self._request(channel, operation, head or {}, body, **more)
+                answer = self._request(channel, operation, head or {}, body, **more)
             except errors.ClusterConnectionError:  # noqa: PERF203 - next to a round trip it costs nothing
                 if channel.is_open or attempt == MOST_LOSSES - 1:
                     raise
                 channel = self._connect_again(patience)
+            else:
+                self._failures = 0
+                return answer
         raise AssertionError
 
     def watch(self, job_ids: list[str]) -> None:

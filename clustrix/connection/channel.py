@@ -31,7 +31,7 @@ __all__ = ["Channel", "Connection", "Pipe", "agent_archive"]
 LONGEST_SILENCE = 60.0
 """Seconds without any sign of life after which a line is dead."""
 
-_LOST = "the connection to %s was lost%s"
+_LOST = "the connection to %s was lost: %s"
 # In slices whoever watches the line sees that they get through; and paramiko copies what is left after each packet:
 # one call with 200 MB takes minutes, slices half a second.
 _SLICE = 1 << 16
@@ -184,7 +184,7 @@ class Channel:
         try:
             self._stream.send(head, *body, on_sent=Transfer("sending", say) if say else None)
         except BrokenPipeError as error:
-            raise self._lost or errors.ClusterConnectionError(_LOST % (self._host, f": {error}")) from error
+            raise self._lost or errors.ClusterConnectionError(_LOST % (self._host, error)) from error
 
     def _on_part(self, head: dict[str, Any], done: int, total: int) -> None:
         if self._on_progress is not None and "event" in head:
@@ -214,8 +214,11 @@ class Channel:
     def _write(self, data: Any) -> None:
         view = memoryview(data)
         for start in range(0, len(view), _SLICE):
-            self._pipe.write(view[start : start + _SLICE])
-            self._last_sign = time.monotonic()
+            part = view[start : start + _SLICE]
+            self._pipe.write(part)
+            # That a few bytes were taken says nothing: they may lie in a buffer of this machine's.
+            if len(part) == _SLICE:
+                self._last_sign = time.monotonic()
 
     def _keep_alive(self) -> None:
         """Ask for a sign of life where there was none: a line may be dead, and neither side told so (a laptop that slept, a NAT that forgot)."""
@@ -244,7 +247,7 @@ class Channel:
         if self._is_silent:
             why = f"nothing was heard of it for {self._silence:g} s"
         self._is_over.set()
-        lost = errors.ClusterConnectionError(_LOST % (self._host, f": {why}" if why else ""))
+        lost = errors.ClusterConnectionError(_LOST % (self._host, why or "the host or the network ended it"))
         with self._guard:
             self._lost = lost
             waiting_all = list(self._answers.values())

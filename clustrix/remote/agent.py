@@ -59,6 +59,8 @@ _ERRORS = (
     (packages.PackageError, "PackagingError"),
     (overlays.SyntaxRefusedError, "UnsupportedSyntaxError"),
     (_CancelledError, "JobCancelledError"),
+    # The client tells the user how to find out later, and keeps what it needs for that.
+    (resubmission.UndecidedError, "ClusterConnectionError"),
     (SchedulerError, "SubmissionError"),
     (ValueError, "SubmissionError"),
     (OSError, "SubmissionError"),

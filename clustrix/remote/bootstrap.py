@@ -45,6 +45,7 @@ def start() -> None:
         "host": platform.node(),
         "home": os.path.expanduser("~"),
         "root": state.root,
+        "pid": os.getpid(),
     }
     _say(outgoing, nonce, {"ready": facts})
     _log_to(os.path.join(os.path.dirname(root), "log"))
