@@ -24,7 +24,7 @@ class FrameError(Exception):
 def encode_frame(head: Dict[str, Any], body: Any = b"") -> List[Any]:
     """The buffers of one frame, to be written in order."""
     text = json.dumps(head, separators=(",", ":")).encode("utf-8")
-    if len(text) > MAX_HEAD or len(body) > MAX_BODY:
+    if len(text) >= MAX_HEAD or len(body) > MAX_BODY:
         raise FrameError("a frame of %d + %d bytes is over the limit" % (len(text), len(body)))
     prefix = _LENGTHS.pack(len(text), len(body)) + text
     return [prefix, body] if len(body) else [prefix]
@@ -34,14 +34,15 @@ def read_frame(read: Callable[[int], bytes]) -> Optional[Tuple[Dict[str, Any], b
     """The next frame, or None at the end of the stream.
 
     ``read(n)`` returns exactly n bytes, fewer only at the end (as ``io.BufferedReader.read`` does).
+    Text between two frames is skipped: what a login shell left running in the background may print into the stream.
     """
-    prefix = read(_LENGTHS.size)
+    prefix = _beginning(read)
     if not prefix:
         return None
     if len(prefix) < _LENGTHS.size:
         raise FrameError("the stream ended inside a frame")
     head_length, body_length = _LENGTHS.unpack(prefix)
-    if head_length > MAX_HEAD or body_length > MAX_BODY:
+    if head_length >= MAX_HEAD or body_length > MAX_BODY:
         raise FrameError("not a frame: it announces %d + %d bytes" % (head_length, body_length))
     text = read(head_length)
     body = read(body_length) if body_length else b""
@@ -54,3 +55,13 @@ def read_frame(read: Callable[[int], bytes]) -> Optional[Tuple[Dict[str, Any], b
     if not isinstance(head, dict):
         raise FrameError("a frame's head is not an object: %r" % head)
     return head, body
+
+
+def _beginning(read: Callable[[int], bytes]) -> bytes:
+    """The two lengths of the next frame, fewer bytes at the end. They begin with a zero byte, for no head has MAX_HEAD bytes; text has none."""
+    prefix = read(_LENGTHS.size)
+    while prefix and prefix[0]:
+        _, zero, rest = prefix.partition(b"\0")
+        prefix = zero + rest
+        prefix += read(_LENGTHS.size - len(prefix))
+    return prefix

@@ -42,4 +42,11 @@ def test_a_body_over_the_limit_is_refused_by_the_sender():
 
 def test_an_announced_length_over_the_limit_is_refused_before_it_is_read():
     with pytest.raises(FrameError, match="announces"):
-        read_frame(io.BytesIO(b"\xff\xff\xff\xff\x00\x00\x00\x00").read)
+        read_frame(io.BytesIO(b"\x00\xff\xff\xff\x7f\x00\x00\x00").read)
+
+
+@pytest.mark.parametrize("noise", [b"hello\n", b"no line end", b"1234567", b"12345678", "grüße\r\n".encode() * 1000])
+def test_text_between_frames_is_skipped(noise):
+    frame = b"".join(encode_frame({"id": 1}, b"body"))
+    stream = io.BytesIO(noise + frame + noise + frame + noise)
+    assert [read_frame(stream.read) for _ in range(3)] == [({"id": 1}, b"body"), ({"id": 1}, b"body"), None]
