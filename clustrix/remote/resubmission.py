@@ -52,7 +52,7 @@ def settle(state: StatePaths, job_id: str, scheduler_name: str) -> Optional[str]
 def _take_over(state: StatePaths, job_id: str) -> None:
     """Have whoever prepared the job find nothing that it could still submit."""
     root = state.job(job_id).root
-    aside = os.path.join(os.path.dirname(root), ".given-up-%s-%s" % (job_id, os.urandom(4).hex()))
+    aside = os.path.join(os.path.dirname(root), "given-up-%s-%s" % (job_id, os.urandom(4).hex()))
     try:
         os.rename(root, aside)
     except FileNotFoundError:  # refused and removed just now
