@@ -42,7 +42,10 @@ def resolve(base: str, path: str) -> bytes:
     if "\0" in path:
         raise ValueError("a path can't hold a NUL: %r" % path)
     whole = to_bytes(home(path))
-    return whole if os.path.isabs(whole) else os.path.join(to_bytes(os.path.abspath(home(base))), whole)
+    if os.path.isabs(whole):
+        return whole
+    directory = to_bytes(os.path.abspath(home(base)))
+    return directory if path == "." else os.path.join(directory, whole)
 
 
 def shown_prefix(path: str) -> str:

@@ -6,13 +6,14 @@ An operation takes a ``Place`` (where relative paths begin), its arguments and t
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import platform
 import stat
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 from . import copying, listing
-from .file_names import home, join_names, resolve, shown_prefix, text_of
+from .file_names import home, join_names, resolve, shown_prefix, split_names, text_of, to_bytes
 
 __all__ = ["LARGEST_READ", "Answer", "LocalPlace", "answer_for_wire", "raise_from_wire"]
 
@@ -85,7 +86,7 @@ def _asked_path(base: str, arguments: Dict[str, Any]) -> str:
 
 
 def _ls(base: str, path: str) -> Answer:
-    return {}, join_names(listing.names_in(resolve(base, path)))
+    return {}, b"\0".join(listing.names_in(resolve(base, path)))
 
 
 def _find(base: str, path: str, pattern: str, on_error: str) -> Answer:
@@ -99,14 +100,14 @@ def _glob(base: str, path: str, pattern: str, on_error: str) -> Answer:
 
 
 def _shown(path: str, found: listing.Found) -> Answer:
-    before = shown_prefix(path)
-    names = found.names
-    if before:
-        names = [before + name for name in names]
-    elif any(name[:1] == "~" for name in names):
+    before = to_bytes(shown_prefix(path))
+    names = b"\0".join([before + name for name in found.names] if before else found.names)
+    if not before and (names[:1] == b"~" or b"\0~" in names):
         # Else it would be the home directory for whoever is handed it.
-        names = sorted("./" + name if name == "~" or name.startswith("~/") else name for name in names)
-    return {"skipped": found.skipped}, join_names(names)
+        names = join_names(
+            sorted("./" + name if name == "~" or name[:2] == "~/" else name for name in split_names(names))
+        )
+    return {"skipped": found.skipped}, names
 
 
 def _count_files(base: str, path: str, pattern: str, on_error: str) -> Answer:
@@ -120,14 +121,34 @@ def _du(base: str, path: str, on_error: str) -> Answer:
 
 
 def _stat(base: str, path: str) -> Answer:
-    info = os.stat(resolve(base, path))
+    name = ([""] + [part for part in home(path).split("/") if part not in ("", ".")])[-1]
+    return _facts(os.stat(resolve(base, path)), name), b""
+
+
+def _facts(info: os.stat_result, name: str) -> Dict[str, Any]:
     return {
         "size": info.st_size,
         "modified": info.st_mtime,
         "is_dir": stat.S_ISDIR(info.st_mode),
         "permissions": "%03o" % stat.S_IMODE(info.st_mode),
-        "name": ([""] + [part for part in home(path).split("/") if part not in ("", ".")])[-1],
-    }, b""
+        "name": name,
+    }
+
+
+def _scandir(base: str, path: str) -> Answer:
+    found = []
+    with os.scandir(resolve(base, path)) as entries:
+        for entry in entries:
+            try:
+                info = os.stat(entry.path)
+            except OSError:  # a link that leads nowhere, or what has just been removed
+                try:
+                    info = os.lstat(entry.path)
+                except FileNotFoundError:
+                    continue
+            found.append(list(_facts(info, text_of(entry.name)).values()))
+    found.sort(key=lambda fields: fields[-1])
+    return {}, json.dumps(found).encode("ascii")
 
 
 def _test(test: Callable[[bytes], bool]) -> Callable[..., Answer]:
@@ -158,6 +179,8 @@ def _write(base: str, path: str, *, part: str, offset: int, is_last: bool, body:
     target = os.path.realpath(resolve(base, path))
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+    if not part.isalnum():
+        raise ValueError("%r can't name a part: letters and digits do" % part)
     new = os.path.join(os.path.dirname(target), ("." + part + ".part").encode("ascii"))
     flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -228,6 +251,7 @@ def _mark(base: str, path: str) -> Answer:
 
 OPERATIONS: Dict[str, Callable[..., Answer]] = {
     "ls": _ls,
+    "scandir": _scandir,
     "find": _find,
     "glob": _glob,
     "count_files": _count_files,

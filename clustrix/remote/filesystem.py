@@ -7,6 +7,7 @@ relative path begins in ``remote_work_dir``, without a cluster in ``local_work_d
 What is missing, no directory or forbidden raises FileNotFoundError, NotADirectoryError, PermissionError as Python does, with host and path.
 """
 
+import json
 import os
 import warnings
 from datetime import datetime
@@ -110,6 +111,13 @@ class ClusterFilesystem:
         """The names in a directory, sorted, those that begin with a dot as well."""
         return split_names(self._perform("ls", path=_text(path))[1])
 
+    def scandir(self, path: Path = ".") -> List[FileInfo]:
+        """What ``stat`` says of each thing in a directory, sorted by name; of a link that leads nowhere, what it itself is."""
+        return [
+            FileInfo(*fields)
+            for fields in json.loads(bytes(self._perform("scandir", path=_text(path))[1]).decode("ascii"))
+        ]
+
     def find(self, pattern: str, path: Path = ".", *, on_error: str = "raise") -> List[str]:
         """The files below ``path`` whose name matches, sorted; each begins with ``path``, unless that is ``.``.
 
@@ -178,11 +186,14 @@ class ClusterFilesystem:
     def write(self, path: Path, data: Union[bytes, bytearray, memoryview, str]) -> None:
         """Make ``data`` the content of a file, text as UTF-8: a reader sees the old or the new, nothing between."""
         view = memoryview(data.encode("utf-8") if isinstance(data, str) else data).cast("B")
-        arguments = {"path": _text(path), "part": os.urandom(8).hex()}
+        name = os.urandom(8).hex()
         for start in range(0, max(1, len(view)), LARGEST_READ):
             part = view[start : start + LARGEST_READ]
-            is_last = start + len(part) == len(view)
-            self._perform("write", part, offset=start, is_last=is_last, **arguments)
+            self.write_part(path, part, name, start, is_last=start + len(part) == len(view))
+
+    def write_part(self, path: Path, data: Any, name: str, offset: int, *, is_last: bool) -> None:
+        """One part of a new content, the first at 0 and each where the one before ended; ``name``, letters and digits, is that content's own."""
+        self._perform("write", data, path=_text(path), part=name, offset=offset, is_last=is_last)
 
     def put(
         self, local: Path, remote: Path, *, on_error: str = "raise", progress: Optional[Progress] = None

@@ -19,15 +19,15 @@ _MAGIC = re.compile(r"[*?[]")
 
 
 class Found(NamedTuple):
-    """Sorted names relative to where the search began, and the directories that could not be read."""
+    """Names in order, relative to where the search began, and the directories that could not be read."""
 
-    names: List[str]
+    names: List[bytes]
     skipped: List[str]
 
 
-def names_in(directory: bytes) -> List[str]:
-    """The names in a directory, those that begin with a dot as well, sorted by code points."""
-    return sorted(map(text_of, os.listdir(directory)))
+def names_in(directory: bytes) -> List[bytes]:
+    """The names in a directory, those that begin with a dot as well."""
+    return _in_order(os.listdir(directory))
 
 
 def find(pattern: str, top: bytes, on_error: str) -> Found:
@@ -36,15 +36,27 @@ def find(pattern: str, top: bytes, on_error: str) -> Found:
     skipped = _Skipped(on_error)
     if len(parts) > 1:
         return _walk_pattern(_Pattern(["**", *parts]), top, skipped, _is_file)
-    if pattern.strip("*") == "":
-        names = [path for path, entry in _below(top, skipped) if _is_file(entry)]
-    else:
-        matches = _matcher(pattern)
-        names = [
-            path for path, entry in _below(top, skipped) if matches(path[path.rfind("/") + 1 :]) and _is_file(entry)
-        ]
-    names.sort()
-    return Found(names, skipped.paths)
+    matches = _name_test(pattern)
+    names: List[bytes] = []
+    waiting = [(b"", top)]
+    while waiting:
+        before, directory = waiting.pop()
+        try:
+            with os.scandir(directory) as entries:
+                # A hundred thousand files come by here: what can be asked of few is asked of these only.
+                for entry in entries:
+                    try:
+                        is_file = entry.is_file()
+                    except OSError:  # a link in a loop, or into a directory that can't be entered
+                        continue
+                    if is_file:
+                        if matches is None or matches(entry.name):
+                            names.append(before + entry.name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        waiting.append((before + entry.name + b"/", entry.path))
+        except OSError as error:
+            skipped.note(directory, error, directory is top)
+    return Found(_in_order(names), skipped.paths)
 
 
 def glob(pattern: str, top: bytes, on_error: str) -> Found:
@@ -53,7 +65,7 @@ def glob(pattern: str, top: bytes, on_error: str) -> Found:
     found = _walk_pattern(
         _Pattern(_parts(pattern.rstrip("/"))), top, _Skipped(on_error), _is_dir if only_directories else None
     )
-    return found._replace(names=[name + "/" for name in found.names]) if only_directories else found
+    return found._replace(names=[name + b"/" for name in found.names]) if only_directories else found
 
 
 def disk_usage(top: bytes, on_error: str) -> Tuple[int, int, List[str]]:
@@ -64,21 +76,35 @@ def disk_usage(top: bytes, on_error: str) -> Tuple[int, int, List[str]]:
     total = count = 0
     seen: Set[Tuple[int, int]] = set()
     skipped = _Skipped(on_error)
-    for _, entry in _below(top, skipped):
+    waiting = [top]
+    while waiting:
+        directory = waiting.pop()
         try:
-            info = entry.stat(follow_symlinks=False)
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                        continue
+                    info = _own_facts(entry, skipped)
+                    if info is None or not stat.S_ISREG(info.st_mode):
+                        continue
+                    if info.st_nlink > 1:
+                        if (info.st_dev, info.st_ino) in seen:
+                            continue
+                        seen.add((info.st_dev, info.st_ino))
+                    total += info.st_size
+                    count += 1
         except OSError as error:
-            skipped.note(entry.path, error)
-            continue
-        if not stat.S_ISREG(info.st_mode):
-            continue
-        if info.st_nlink > 1:
-            if (info.st_dev, info.st_ino) in seen:
-                continue
-            seen.add((info.st_dev, info.st_ino))
-        total += info.st_size
-        count += 1
+            skipped.note(directory, error, directory is top)
     return total, count, skipped.paths
+
+
+def _own_facts(entry: Entry, skipped: "_Skipped") -> Any:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError as error:
+        skipped.note(entry.path, error)
+        return None
 
 
 class _Skipped:
@@ -90,7 +116,9 @@ class _Skipped:
         self._is_raised = on_error == "raise"
         self.paths: List[str] = []
 
-    def note(self, path: bytes, error: OSError) -> None:
+    def note(self, path: bytes, error: OSError, is_top: bool = False) -> None:
+        if is_top:
+            raise error
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return  # it was there a moment ago
         if self._is_raised:
@@ -98,24 +126,25 @@ class _Skipped:
         self.paths.append(text_of(path))
 
 
-def _below(top: bytes, skipped: _Skipped) -> Iterator[Tuple[str, Entry]]:
-    """(relative path, entry) of all below ``top`` but its directories."""
-    waiting = [("", top)]
-    is_top = True
-    while waiting:
-        before, directory = waiting.pop()
-        try:
-            with os.scandir(directory) as entries:
-                is_top = False
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append((before + text_of(entry.name) + "/", entry.path))
-                    else:
-                        yield before + text_of(entry.name), entry
-        except OSError as error:
-            if is_top:
-                raise
-            skipped.note(directory, error)
+def _in_order(names: List[bytes]) -> List[bytes]:
+    """Sorted by code points, as the texts are: so are the bytes, if they are UTF-8."""
+    try:
+        b"".join(names).decode("utf-8")
+    except UnicodeDecodeError:
+        return sorted(names, key=text_of)
+    return sorted(names)
+
+
+def _name_test(pattern: str) -> Optional[Callable[[bytes], Any]]:
+    """Whether a name matches; None if each does."""
+    if not pattern.strip("*"):
+        return None
+    if "?" not in pattern and "[" not in pattern:
+        return re.compile(
+            to_bytes(fnmatch.translate(pattern))
+        ).match  # what stands for many characters stands for many bytes
+    matches = _matcher(pattern)
+    return lambda name: matches(text_of(name))
 
 
 def _is_file(entry: Entry) -> bool:
@@ -169,8 +198,12 @@ class _Pattern:
         through_links = self._with_empty(named)
         return (self._with_empty(named + deep) if deep else through_links), through_links
 
-    def is_whole(self, states: FrozenSet[int]) -> bool:
-        return self._last in states
+    def is_whole(self, before: FrozenSet[int], after: FrozenSet[int], entry: Entry) -> bool:
+        """Whether the entry between these states matches: where ``**`` would follow it, only a directory does."""
+        if self._last not in after:
+            return False
+        ends_here = (self._last - 1 in after and self._last - 1 in before) if self._is_deep[-1] else True
+        return ends_here or _is_dir(entry)
 
     def goes_on(self, states: FrozenSet[int]) -> bool:
         return any(state < self._last for state in states)
@@ -191,16 +224,14 @@ def _walk_pattern(pattern: _Pattern, top: bytes, skipped: _Skipped, wanted: Opti
             for entry in _entries(directory, pattern.literals(states)):
                 name = text_of(entry.name)
                 after, through_links = pattern.after(states, name)
-                if pattern.is_whole(after) and (wanted is None or wanted(entry)):
+                if pattern.is_whole(states, after, entry) and (wanted is None or wanted(entry)):
                     names.append(before + name)
                 on = through_links if entry.is_symlink() else after
                 if pattern.goes_on(on) and _is_dir(entry):
                     waiting.append((before + name + "/", entry.path, on))
         except OSError as error:
-            if directory is top:
-                raise
-            skipped.note(directory, error)
-    return Found(sorted(names), skipped.paths)
+            skipped.note(directory, error, directory is top)
+    return Found(_in_order([to_bytes(name) for name in names]), skipped.paths)
 
 
 class _Named:
