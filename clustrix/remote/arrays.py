@@ -11,7 +11,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from . import jobs, pool
-from .paths import StatePaths
+from .paths import StatePaths, look_again
 from .schedulers import JobState, SchedulerError, SchedulerUnavailableError, scheduler
 from .tasks import BEGAN, CLAIMED, LEFT, RESULT, entries
 
@@ -132,6 +132,7 @@ class Array:
             if waited < grace and not element.has_left:
                 again = min(again, grace - waited, waited + GRACE_DEAD)
                 continue
+            look_again(self._job.file("out"))
             self._read(name, element)
             self._bury(name, element, state)
         self._finish_if_all_ended()

@@ -26,6 +26,7 @@ __all__ = [
     "StatePaths",
     "aside",
     "check_name",
+    "look_again",
     "open_state_dir",
     "read_whole",
     "remove_tree",
@@ -209,6 +210,17 @@ def read_whole(path: str) -> memoryview:
     with open(path, "rb") as stream:
         # As nobody else has these bytes, BytesIO gives them away without a copy; a bytearray would first be filled with zeros.
         return io.BytesIO(stream.read()).getbuffer()
+
+
+def look_again(directory: str) -> None:
+    """Have a network file system look at ``directory`` again, as it does where a file was created and removed.
+
+    A full disk or a quota refuses that; what is seen without it still counts.
+    """
+    path = os.path.join(directory, ".look-%s" % os.urandom(8).hex())
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.unlink(path)
 
 
 def remove_tree(path: str) -> None:

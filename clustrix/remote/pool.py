@@ -12,6 +12,8 @@ import os
 import time
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
+from .paths import look_again
+
 __all__ = ["Range", "claim", "offer", "ranges"]
 
 
@@ -60,7 +62,7 @@ def claim(pool: str, wanted: Callable[[int], int]) -> Optional[Tuple[int, int]]:
             os.rename(*(os.path.join(pool, each.file_name) for each in (chosen, chosen._replace(next=end))))
         except FileNotFoundError:
             # Somebody was faster. A network file system may go on showing the old name until it is made to look again.
-            _look_again(pool)
+            look_again(pool)
             # Not by `random`, which a module of the user's may be called.
             time.sleep(pause * os.urandom(1)[0] / 255)
             pause = min(0.1, pause * 2)
@@ -71,9 +73,3 @@ def claim(pool: str, wanted: Callable[[int], int]) -> Optional[Tuple[int, int]]:
 def _make(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
-
-def _look_again(directory: str) -> None:
-    path = os.path.join(directory, ".look-%s" % os.urandom(8).hex())
-    with contextlib.suppress(OSError):
-        _make(path)
-        os.unlink(path)

@@ -1,8 +1,6 @@
 """Sees that jobs end: from the marks they leave, else from the scheduler, which is asked rarely and about all at once."""
 
-import contextlib
 import os
-import tempfile
 import threading
 import time
 import traceback
@@ -10,7 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
 
 from . import jobs
 from .arrays import Array, News
-from .paths import StatePaths
+from .paths import StatePaths, look_again
 from .schedulers import JobState, SchedulerError, scheduler
 
 __all__ = ["Began", "Ended", "News", "Watch", "array_state", "job_state"]
@@ -147,12 +145,7 @@ class Watch:
         directory = self._state.done(client)
         if time.time() - self._forced > FORCE_EVERY:
             self._forced = time.time()
-            # Creating and removing a file makes a network file system look at the directory again. A full disk or a
-            # quota refuses that; the marks that are seen without it still count.
-            with contextlib.suppress(OSError):
-                handle, path = tempfile.mkstemp(prefix=".look-", dir=directory)
-                os.close(handle)
-                os.unlink(path)
+            look_again(directory)
         try:
             return set(os.listdir(directory))
         except OSError:

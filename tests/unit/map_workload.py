@@ -30,3 +30,24 @@ def dies(value):
 def waits(value):
     time.sleep(value)
     return value
+
+
+def notes_and_waits(directory, value, seconds):
+    with open(os.path.join(directory, str(value)), "a") as stream:
+        stream.write("%d\n" % value)
+    time.sleep(seconds)
+    return value
+
+
+def notes_and_waits_for(directory, value, path):
+    notes_and_waits(directory, value, 0)
+    while not os.path.exists(path):
+        time.sleep(0.1)
+    return value
+
+
+def notes_and_dies_at(directory, value, seconds, fatal):
+    notes_and_waits(directory, value, seconds)
+    if value == fatal:
+        os._exit(3)
+    return value
