@@ -1,7 +1,7 @@
 """Measures clustrix side by side with what people would use otherwise, in one run, and prints ratios.
 
     nox -s benchmarks              all tables (the first two need a Docker engine)
-    nox -s benchmarks -- imports   one of them: calls, environments, imports, packaging, runner, values
+    nox -s benchmarks -- imports   one of them: calls, maps, environments, imports, packaging, runner, values
 
 Each figure is a median; each ratio is of two medians that were measured in turns, so that what disturbs one disturbs
 the other.
@@ -209,6 +209,42 @@ def calls(rounds: int = 40) -> list[Row]:
     return [Row("warm call, submission to value", medians[0], "bare sbatch, wait for its file", medians[1], 1.15)]
 
 
+def maps() -> list[Row]:
+    """Many calls at once against a raw array of as many elements, and against submitit and executorlib, all on the login node."""
+    import clustrix
+    import many_calls
+    import simcluster
+    from identity import pause
+
+    rows = []
+    with simcluster.start("slurm", backend="docker", nodes=2, cpus_per_node=4, pythons=["3.12"]) as cluster:
+        many_calls.prepare(cluster)
+        ssh = cluster.ssh
+        clustrix.configure(
+            cluster_host=ssh.host, cluster_port=ssh.port, username=ssh.username,
+            key_file=str(ssh.key_file), known_hosts_file=str(ssh.known_hosts_file),
+        )  # fmt: skip
+        remote = clustrix.cluster(cores=1, memory="100MB", time="00:05:00", python="3.12")(pause)
+        remote(0)
+        programs = {
+            "a raw array": (many_calls.RAW, "python3"),
+            "submitit's map_array": (many_calls.SUBMITIT, "~/venvs/submitit/bin/python"),
+            "executorlib": (many_calls.EXECUTORLIB, "~/venvs/executorlib/bin/python"),
+        }
+        for count, seconds, names, goal in (
+            (100, 0.0, list(programs), 0.5),
+            (100, 1.0, list(programs)[:2], 1.05),
+            (1000, 0.0, list(programs)[:1], 0.5),
+        ):
+            ours = many_calls.by_map(cluster, remote, count, seconds)
+            for name in names:
+                theirs = many_calls.by_program(cluster, *programs[name], count, seconds)
+                counts = f"{count} calls of {seconds:g} s ({ours.calls}/{theirs.calls} commands, {ours.files}/{theirs.files} files left)"
+                rows.append(Row(counts, ours.milliseconds, name, theirs.milliseconds, goal if name == "a raw array" else 0.5))
+                print(rows[-1], flush=True)
+    return rows
+
+
 def environments(rounds: int = 3) -> list[Row]:
     """The first call that needs numpy and pandas, against an environment made by hand on the login node; ten clients against one."""
     import simcluster
@@ -285,6 +321,7 @@ TABLES = {
     "values": values,
     "runner": runner,
     "calls": calls,
+    "maps": maps,
     "environments": environments,
 }
 
