@@ -7,16 +7,16 @@ Nothing is sent: what is measured is all that `submit` and `map` leave in the ex
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import tempfile
+import threading
 import tracemalloc
 
 from identity import identity
 
 from clustrix import ClusterConfig, ClusterExecutor
 from clustrix.arrays import MapFuture
-from clustrix.executor import _Job
+from clustrix.awaited_job import AwaitedJob
 from clustrix.future import ClusterFuture
 from clustrix.resources import JobOptions
 from clustrix.submission import prepare
@@ -29,10 +29,10 @@ def main(calls: int) -> None:
         call = prepare(identity, JobOptions(), config)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
-        jobs = {}
+        jobs, changed = {}, threading.Condition()
         for _ in range(calls):
             entry = call.new_entry()
-            jobs[entry.job_id] = _Job(ClusterFuture(entry.job_id, executor), dataclasses.replace(entry, config={}))
+            jobs[entry.job_id] = AwaitedJob(ClusterFuture(entry.job_id, executor), entry, changed)
         after = tracemalloc.get_traced_memory()[0]
         print(f"a job and its future: {(after - before) / calls:7.0f} bytes, at {calls:,}")
         del jobs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,36 +20,48 @@ __all__ = ["AwaitedJob"]
 
 
 class AwaitedJob:
-    """``written`` is None while it goes on, then how many bytes it is known to have written, by file; ``printer`` shows them."""
+    """``written`` is None while it goes on, then how many bytes it is known to have written, by file; ``printer`` shows them.
 
-    def __init__(self, future: ClusterFuture, entry: Entry) -> None:
+    ``changed`` is one for all jobs: conditions of their own would be half of what a hundred thousand jobs need of memory.
+    """
+
+    def __init__(self, future: ClusterFuture, entry: Entry, changed: threading.Condition) -> None:
         self.future = future
-        self.entry = entry
+        # Most of an entry is the configuration, which nobody needs but who reads the journal.
+        self.entry = dataclasses.replace(entry, config={})
         self.made: Mapping[Any, str] = {}
         self.started = time.perf_counter()
         self.is_sent = False
         self.is_cancelled = False
         self.is_ending = False
         self.is_kept = False  # its files stay when it has ended
-        self.is_over = threading.Event()
+        self.is_submitted = False
+        self.is_over = False
         self.written: Mapping[str, int] | None = None
         self.printer: threading.Thread | None = None
-        self._submitted = threading.Event()
+        self._changed = changed
         self._guard = threading.Lock()
         self._followers = 0
         self._is_dropped = False
 
-    @property
-    def is_submitted(self) -> bool:
-        return self._submitted.is_set()
-
     def note_submitted(self) -> None:
-        self._submitted.set()
+        with self._changed:
+            self.is_submitted = True
+            self._changed.notify_all()
+
+    def note_over(self) -> None:
+        with self._changed:
+            self.is_over = True
+            self._changed.notify_all()
 
     def wait_until_submitted(self) -> None:
         """Wait until it was submitted, or has failed to be."""
-        while not self._submitted.wait(0.1) and not self.is_over.is_set():
-            continue
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_submitted or self.is_over)
+
+    def wait_until_over(self, timeout: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_over, timeout)
 
     def begin_following(self) -> bool:
         """Keep its files until ``end_following``; False where they are kept no more."""

@@ -63,6 +63,7 @@ class ClusterExecutor(concurrent.futures.Executor):
     def _start_afresh(self, journal: Journal) -> None:
         """Without jobs, threads and a connection: at first, and in a forked child, which has none of its parent's."""
         self._guard = threading.Lock()
+        self._changed = threading.Condition()
         self._jobs: dict[str, AwaitedJob] = {}
         self._is_leaving = self._will_leave = False
         self._session = Session(self._config, lambda: journal.client, lifetime.Ear(self))
@@ -189,7 +190,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             "encode arguments": encoded - packaged,
             "connect": connected - encoded,
         }
-        job = AwaitedJob(future, entry)
+        job = AwaitedJob(future, entry, self._changed)
         job.made = call.package.made
         with self._guard:
             self._add(job)
@@ -245,7 +246,7 @@ class ClusterExecutor(concurrent.futures.Executor):
                 known.is_kept = known.is_kept and is_kept
                 return known.future
             entry = self._journal.read(job_id)
-            job = AwaitedJob(self._new_future(entry), entry)
+            job = AwaitedJob(self._new_future(entry), entry, self._changed)
             self._add(job)
         job.is_kept = is_kept
         job.is_sent = True
@@ -425,7 +426,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         deadline = time.monotonic() + EXIT_PATIENCE
         for job in list(self._jobs.values()):
             if job.is_cancelled or job.is_ending:
-                job.is_over.wait(max(0.0, deadline - time.monotonic()))
+                job.wait_until_over(max(0.0, deadline - time.monotonic()))
             else:
                 job.wait_until_submitted()
         self._receivers.drain(EXIT_PATIENCE)
@@ -520,7 +521,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             job.written = {}
         # Whoever leaves waits for this, and then the process ends.
         self._drop(job)
-        job.is_over.set()
+        job.note_over()
         if job.future.set_running_or_notify_cancel():
             if exception is not None:
                 job.future.set_exception(exception)
