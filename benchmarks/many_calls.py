@@ -46,7 +46,7 @@ EXECUTORLIB = """
 import sys, time
 from executorlib import SlurmClusterExecutor
 count, seconds = int(sys.argv[1]), float(sys.argv[2])
-resources = {"cores": 1, "run_time_max": 300, "memory_max": 1, "partition": "debug"}
+resources = {"cores": 1, "run_time_max": 300, "partition": "debug"}
 with SlurmClusterExecutor(cache_directory="cache", resource_dict=resources) as executor:
     started = time.time()
     futures = [executor.submit(time.sleep, seconds + number * 1e-9) for number in range(count)]
@@ -72,7 +72,9 @@ def prepare(cluster: simcluster.Cluster) -> None:
 
 
 def _counted(cluster: simcluster.Cluster, directory: str, action: Callable[[], float]) -> Run:
-    cluster.run("while squeue -h | grep -q .; do sleep 0.5; done; rm -f ~/calls; touch ~/before", check=True, timeout=280)
+    cluster.run(
+        "while squeue -h | grep -q .; do sleep 0.5; done; rm -f ~/calls; touch ~/before", check=True, timeout=280
+    )
     spent = action()
     time.sleep(3)  # for what is cleaned up afterwards
     calls = cluster.run("cat ~/calls | wc -l", check=True).stdout
@@ -80,13 +82,16 @@ def _counted(cluster: simcluster.Cluster, directory: str, action: Callable[[], f
     return Run(spent, int(calls), int(left))
 
 
-def by_program(cluster: simcluster.Cluster, program: str, python: str, count: int, seconds: float) -> Run:
-    """A program on the login node, in a directory of its own that is removed afterwards."""
+def by_program(cluster: simcluster.Cluster, program: str, environment: str, count: int, seconds: float) -> Run:
+    """A program on the login node under the virtual environment of that name, in a directory of its own that is removed afterwards."""
 
     def action() -> float:
         cluster.run("mkdir -p ~/work && cat > ~/work/program.py", input=program, check=True)
-        words = f"export PATH=$HOME/counted:$PATH; cd ~/work && {python} program.py {count} {seconds}"
-        return float(cluster.run(words, check=True, timeout=1500).stdout.split()[-1]) * 1000
+        path = f"export PATH=$HOME/counted:$HOME/venvs/{environment}/bin:$PATH"
+        done = cluster.run(f"{path}; cd ~/work && python3 program.py {count} {seconds}", timeout=1500)
+        if done.returncode != 0:
+            raise RuntimeError(f"{environment}: {done.stderr}")
+        return float(done.stdout.split()[-1]) * 1000
 
     try:
         return _counted(cluster, "~/work", action)

@@ -211,10 +211,11 @@ def calls(rounds: int = 40) -> list[Row]:
 
 def maps() -> list[Row]:
     """Many calls at once against a raw array of as many elements, and against submitit and executorlib, all on the login node."""
-    import clustrix
     import many_calls
-    import simcluster
     from identity import pause
+
+    import clustrix
+    import simcluster
 
     rows = []
     with simcluster.start("slurm", backend="docker", nodes=2, cpus_per_node=4, pythons=["3.12"]) as cluster:
@@ -227,9 +228,9 @@ def maps() -> list[Row]:
         remote = clustrix.cluster(cores=1, memory="100MB", time="00:05:00", python="3.12")(pause)
         remote(0)
         programs = {
-            "a raw array": (many_calls.RAW, "python3"),
-            "submitit's map_array": (many_calls.SUBMITIT, "~/venvs/submitit/bin/python"),
-            "executorlib": (many_calls.EXECUTORLIB, "~/venvs/executorlib/bin/python"),
+            "a raw array": (many_calls.RAW, "none"),
+            "submitit's map_array": (many_calls.SUBMITIT, "submitit"),
+            "executorlib": (many_calls.EXECUTORLIB, "executorlib"),
         }
         for count, seconds, names, goal in (
             (100, 0.0, list(programs), 0.5),
@@ -240,7 +241,9 @@ def maps() -> list[Row]:
             for name in names:
                 theirs = many_calls.by_program(cluster, *programs[name], count, seconds)
                 counts = f"{count} calls of {seconds:g} s ({ours.calls}/{theirs.calls} commands, {ours.files}/{theirs.files} files left)"
-                rows.append(Row(counts, ours.milliseconds, name, theirs.milliseconds, goal if name == "a raw array" else 0.5))
+                rows.append(
+                    Row(counts, ours.milliseconds, name, theirs.milliseconds, goal if name == "a raw array" else 0.5)
+                )
                 print(rows[-1], flush=True)
     return rows
 

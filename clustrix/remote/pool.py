@@ -72,4 +72,3 @@ def claim(pool: str, wanted: Callable[[int], int]) -> Optional[Tuple[int, int]]:
 
 def _make(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-

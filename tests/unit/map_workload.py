@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 
 def scaled(value, factor=2):
@@ -33,15 +34,15 @@ def waits(value):
 
 
 def notes_and_waits(directory, value, seconds):
-    with open(os.path.join(directory, str(value)), "a") as stream:
-        stream.write("%d\n" % value)
+    with (Path(directory) / str(value)).open("a") as stream:
+        stream.write(f"{value}\n")
     time.sleep(seconds)
     return value
 
 
 def notes_and_waits_for(directory, value, path):
     notes_and_waits(directory, value, 0)
-    while not os.path.exists(path):
+    while not Path(path).exists():
         time.sleep(0.1)
     return value
 

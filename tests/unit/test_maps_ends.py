@@ -129,7 +129,9 @@ def test_results_come_where_others_files_are_seen_late(site, ran):
     if "disk.stale" not in site.faults.available():
         assert "/dev/fuse" in site.faults.refusals()["disk.stale"]
         pytest.skip(site.faults.refusals()["disk.stale"])
-    results = cluster(max_parallel_jobs=6)(work.notes_and_dies_at).map([ran.directory] * 60, range(60), [0.3] * 60, [33] * 60)
+    results = cluster(max_parallel_jobs=6)(work.notes_and_dies_at).map(
+        [ran.directory] * 60, range(60), [0.3] * 60, [33] * 60
+    )
     until(site, f"[ $(ls {ran.directory} | wc -l) -ge 6 ]")
     with site.faults.disk.stale(1.0):
         ended = ends(results)
@@ -161,7 +163,9 @@ next(results)
 open({str(told)!r}, "w").write(results.job_id)
 list(results)
 """
-    process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")})
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    )
     deadline = time.monotonic() + 90
     while not (told.exists() and told.read_text()):
         assert process.poll() is None
