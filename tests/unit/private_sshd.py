@@ -21,7 +21,7 @@ def program(name: str) -> str:
     """The path of a program that these tests need: in CI it must be there."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if found is None:
-        message = f"{name} is not installed (Debian: openssh-server, openssh-client)"
+        message = f"{name} is not installed: .ci/run says what has it"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     return found
 
