@@ -15,6 +15,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -26,6 +27,8 @@ import numpy as np
 import pandas as pd
 from case import UseCase, gives, raises
 from geometry import area_in_metres
+
+from clustrix import cluster_du, cluster_find, cluster_get, cluster_ls, cluster_read, cluster_stat, cluster_write
 
 RATES = {"EUR": 1.0, "USD": 1.25}
 WORD = re.compile(r"\w+")
@@ -149,6 +152,28 @@ def written_and_read(lines):
         with open(path, "w", encoding="utf-8") as stream:
             stream.writelines(f"{line}\n" for line in lines)
         return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+
+
+def files_by_helpers(text):
+    directory = os.path.basename(tempfile.mkdtemp(dir="."))
+    path = f"{directory}/ä b.csv"
+    cluster_write(path, text)
+    try:
+        with open(cluster_find("*.csv", directory)[0], encoding="utf-8") as stream:
+            seen = stream.read()
+        cluster_get(path, f"{directory}/copy")
+        return seen, cluster_read(path, 1, 2), cluster_ls(directory), cluster_stat(path), cluster_du(directory)
+    finally:
+        shutil.rmtree(directory)
+
+
+def is_what_helpers_say(seen):
+    text, part, names, info, usage = seen.value
+    return (
+        (text, part, names) == ("1,2\n", b",2", ["copy", "ä b.csv"])
+        and (info.name, info.size, info.is_file, usage.total_bytes, usage.file_count) == ("ä b.csv", 4, True, 8, 2)
+        and type(info).__module__ == "clustrix.filesystem"
+    )
 
 
 def sensors_of_file():
@@ -363,6 +388,7 @@ USE_CASES = [
     UseCase("instance of a script's class as argument", balance_of, (Account("ada", 5),), is_right=gives(5)),
     UseCase("instance of a local class as result", doubled_box, (3, 4), is_right=gives(geometry.Box(6, 8))),
     UseCase("file round trip", written_and_read, (["ä", "b"],), is_right=gives(["ä", "b"])),
+    UseCase("files by cluster_ls and its kin", files_by_helpers, ("1,2\n",), is_right=is_what_helpers_say),
     UseCase("data file", sensors_of_file, is_right=gives(["north", "south", "north"])),
     UseCase("large argument", digest, (MEGABYTE * 16,), is_right=gives(digest(MEGABYTE * 16))),
     UseCase("large result", many_bytes, (16,), is_right=gives(MEGABYTE * 16)),
