@@ -118,7 +118,6 @@ def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
     ) -> None:
         medians = in_turns(lambda: milliseconds(ours), lambda: milliseconds(theirs), times)
         rows.append(Row(what, medians[0], peer, medians[1], goal))
-        print(rows[-1], flush=True)
 
     with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.6", "3.12"]) as cluster:
         site = Site(cluster)
@@ -127,16 +126,11 @@ def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
         sftp = site.connected_sftp()
         found = find()
         assert (found, usage().total_bytes) == (walked(sftp, "many", ".csv")[0], walked(sftp, "many", "")[1])
-        row(
-            "find *.csv in 100,000 files",
-            find,
-            "ssh host find",
-            site.command("find many -name '*.csv' -type f | sort"),
-            0.6,
-        )
+        listed = site.command("find many -name '*.csv' -type f | sort")
+        row("find *.csv in 100,000 files", find, "ssh host find", listed, goal=0.6)
         row("du of them", usage, "ssh host du", site.command("du -sb many"), goal=0.6)
         row("find, on loopback", find, "SFTP walk, paramiko", lambda: walked(sftp, "many", ".csv"), goal=0.2, times=2)
-        row("ls of 100 names", lambda: site.files.ls("many"), "ssh host ls", site.command("ls many"), goal=0)
+        row("ls of 100 names", lambda: site.files.ls("many"), "ssh host ls", site.command("ls many"))
         with cluster.faults.ssh.latency(0.05):
             # A hundredth of them: the walk takes five round trips for each directory.
             far, files_there = site.connected_sftp(), Site(cluster).files
@@ -147,25 +141,15 @@ def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
         site.make(MAKE_FILES.replace("SIZE", str(megabytes)))
         scratch = Path(tempfile.mkdtemp())
         try:
-            row(
-                f"get a file of {megabytes} MB",
-                _into(scratch, "large", site.files.get),
-                "scp",
-                _into(scratch, "large", site.copied_by("scp", "-q")),
-                1.0,
-                3,
-            )
-            row(
-                "get 10,000 small files",
-                _into(scratch, "small", site.files.get),
-                "rsync -a",
-                _into(scratch, "small", site.copied_by("rsync", "-a")),
-                1.0,
-                3,
-            )
+            for what, name, peer in (
+                (f"get a file of {megabytes} MB", "large", ("scp", "-q")),
+                ("get 10,000 small files", "small", ("rsync", "-a")),
+            ):
+                theirs = _into(scratch, name, site.copied_by(*peer))
+                row(what, _into(scratch, name, site.files.get), " ".join(peer), theirs, goal=1.0, times=3)
         finally:
             shutil.rmtree(scratch)
-    return []
+    return rows
 
 
 def _into(scratch: Path, name: str, copy: Callable[[str, str], object]) -> Callable[[], object]:

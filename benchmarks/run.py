@@ -318,6 +318,13 @@ def first_calls(
     return spent
 
 
+def files() -> list[Row]:
+    """Files of a cluster, beside what people type, and beside SFTP."""
+    import cluster_files
+
+    return cluster_files.files()
+
+
 TABLES = {
     "imports": imports,
     "packaging": packaging,
@@ -326,6 +333,7 @@ TABLES = {
     "calls": calls,
     "maps": maps,
     "environments": environments,
+    "files": files,
 }
 
 
