@@ -21,9 +21,7 @@ SECRET_FIELDS = ("password",)
 
 # What this release can do of what the contract allows. A row goes when its feature comes.
 _SUPPORTED: dict[str, tuple[Any, ...]] = {
-    "cluster_type": ("slurm", "local"),
     "build_on": ("login",),
-    "default_queue": (None,),
     "local_parallel_threshold": (1000,),
 }
 

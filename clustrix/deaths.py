@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from clustrix import errors
@@ -28,6 +29,12 @@ _WAYS: dict[str, tuple[type[errors.JobFailedError], str, str]] = {
     ),
     "NODE_FAIL": (errors.NodeFailureError, "lost its compute node", "submit it again"),
 }
+# What schedulers and their cgroups write into a job's own log, where that is all that tells why it was killed: slurmstepd without
+# cgroups, PBS's MoM, and its hook for cgroups.
+_LAST_WORDS = (
+    ("OUT_OF_MEMORY", re.compile(r"xceeded memory limit|Cgroup mem\w* limit exceeded|PBS: job killed: v?mem ")),
+    ("TIMEOUT", re.compile(r"PBS: job killed: (walltime|cput) ")),
+)
 _OTHER = (errors.JobFailedError, "died without a result", "future.stdout() and future.stderr() have its log")
 
 
@@ -37,9 +44,12 @@ def death_of(entry: Entry, head: dict[str, Any], host: str) -> errors.ClustrixEr
     log = "\n".join(f"{head['stdout']}\n{head['stderr']}".strip().splitlines()[-LOG_LINES:])
     where = f"job {entry.job_id} ({entry.function}) on {host}"
     end = f"The end of its log:\n{log}" if log else "It wrote nothing to its log."
+    told = next((name for name, words in _LAST_WORDS if words.search(log)), None)
+    if state is None and told:
+        state = {"state": told, "reason": "", "node": "", "exit_code": None, "signal": None}
     if state is None:
         return errors.ResultLostError(f"{where} is unknown to the scheduler and left no result. {end}")
-    if state["state"] == "CANCELLED":
+    if state["state"] == "CANCELLED" and not told:
         return errors.JobCancelledError(f"{where} was cancelled by its owner or an administrator. {end}")
     step = " ".join(head.get("step", "").split())
     kind, what, advice = _WAYS.get(state["state"], _OTHER)
@@ -47,9 +57,8 @@ def death_of(entry: Entry, head: dict[str, Any], host: str) -> errors.ClustrixEr
         what, advice = "never came to its function", "correct modules= or pre_execution_commands="
     elif state["state"] == "COMPLETED":
         return errors.ResultLostError(f"{where} completed on {state['node']}, but its result did not appear. {end}")
-    # Without cgroups slurmstepd kills the job and says so in its log, and the state is just FAILED.
-    if kind is errors.JobFailedError and "xceeded memory limit" in log:
-        kind, what, advice = _WAYS["OUT_OF_MEMORY"]
+    if kind is errors.JobFailedError and told:
+        kind, what, advice = _WAYS[told]
     if step:
         what += f", for it ended in {step!r}"
     facts = (("exit code", "exit_code"), ("signal", "signal"), ("node", "node"), ("reason", "reason"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clustrix.config import ClusterConfig, parse_memory_mb, parse_time_seconds
 from clustrix.errors import ConfigurationError
+from clustrix.remote.schedulers import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ class JobOptions:
     memory: str | None = None
     time: str | None = None
     partition: str | None = None
+    queue: str | None = None
     gpus: int | None = None
     nodes: int | None = None
     environment: str | None = None
@@ -38,6 +40,7 @@ class JobOptions:
     qos: str | None = None
     constraint: str | None = None
     reservation: str | None = None
+    mail: str | None = None
     extra_directives: list[str] | None = None
     async_submit: bool | None = None
     parallel: bool | None = None
@@ -64,6 +67,8 @@ class JobOptions:
             value = getattr(self, name)
             if value is not None and not _WORD.fullmatch(value):
                 raise ConfigurationError(f"{name}={value!r}: allowed is one word without spaces and quotes")
+        if self.mail is not None and not _ADDRESS.fullmatch(self.mail):
+            raise ConfigurationError(f"mail={self.mail!r}: allowed is one address, which gets a mail when the job ends")
         for name, field in _SAME_AS_FIELD.items():
             value = getattr(self, name)
             if value is not None:
@@ -80,12 +85,14 @@ class JobOptions:
 
 _VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
 _WORD = re.compile(r"[\w.,:;&|*()\[\]@+/=-]+")
+_ADDRESS = re.compile(r"[\w.+-]+(@[\w.-]+)?")
 # The keywords that stand for a field of the configuration, and are checked as that field is.
 _SAME_AS_FIELD = {
     "cores": "default_cores",
     "memory": "default_memory",
     "time": "default_time",
     "partition": "default_partition",
+    "queue": "default_queue",
     "environment": "conda_env_name",
     "account": "account",
     "qos": "qos",
@@ -105,7 +112,7 @@ def _check_as_field(name: str, field: str, value: Any) -> None:
 
 
 # Words of the contract that this version does not act on yet: refused, never ignored.
-_NOT_YET = ("queue", "retries", "retry_policy")
+_NOT_YET = ("retries", "retry_policy")
 
 
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, Any]]:
@@ -131,17 +138,26 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, A
 
 
 def resources_for(options: JobOptions, config: ClusterConfig) -> dict[str, Any]:
-    """What the scheduler is asked for, as plain data: memory in MiB per node, time in seconds."""
-    return {
+    """What the scheduler is asked for, as plain data: memory in MiB per node, time in seconds.
+
+    :raises ConfigurationError: a scheduler of this kind can't give something of that
+    """
+    resources = {
         "cores": config.default_cores,
         "memory_mb": parse_memory_mb(config.default_memory),
         "time_seconds": parse_time_seconds(config.default_time),
         "partition": config.default_partition,
+        "queue": config.default_queue,
         "gpus": options.gpus,
         "nodes": options.nodes,
         "account": config.account,
         "qos": config.qos,
         "constraint": options.constraint,
         "reservation": options.reservation,
+        "mail": options.mail,
         "extra_directives": list(config.extra_directives),
     }
+    refusal = lacking(config.cluster_type, resources)
+    if refusal:
+        raise ConfigurationError(f"cluster_type={config.cluster_type!r} and {refusal}")
+    return resources

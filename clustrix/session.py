@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix import errors
 from clustrix.connection.channel import Channel, Connection
-from clustrix.connection.choice import connection_for
+from clustrix.connection.choice import connection_for, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,7 +75,7 @@ class Session:
 
     @property
     def host(self) -> str:
-        return self._config.cluster_host or "this machine"
+        return "this machine" if is_here(self._config) else str(self._config.cluster_host)
 
     def connect(self) -> Channel:
         """The open channel; connects now when there is none. Raises ClusterConnectionError and its kin.

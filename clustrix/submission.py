@@ -142,6 +142,7 @@ def prepare(function: Callable[..., Any], options: JobOptions, config: ClusterCo
     """
     _refuse_what_never_returns(function)
     config = options.applied_to(config)
+    resources_for(options, config)
     _refuse_two_environments(options, config)
     package = package_function_for_execution(function, config, include=options.include or ())
     _refuse_other_bytecode(options, package)

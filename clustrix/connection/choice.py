@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from clustrix.connection.channel import Connection
     from clustrix.connection.host_settings import HostSettings
 
-__all__ = ["connection_for", "why_openssh"]
+__all__ = ["connection_for", "is_here", "why_openssh"]
 
 _LONGEST_LOOKUP = 2.0  # seconds
 _log = logging.getLogger("clustrix")
+
+
+def is_here(config: ClusterConfig) -> bool:
+    """Whether the configuration itself says that the agent is a child process on this machine."""
+    return not config.cluster_host or "local" in (config.connection, config.cluster_type)
 
 
 def connection_for(config: ClusterConfig) -> Connection:
@@ -30,7 +35,7 @@ def connection_for(config: ClusterConfig) -> Connection:
 
     Raises ClusterConnectionError where ~/.ssh/config can't be read.
     """
-    if config.connection == "local":
+    if is_here(config):
         return _local()
     settings = resolve(config)
     reason = "the configuration says so" if config.connection == "openssh" else None

@@ -31,7 +31,7 @@ from .job_environment import job_environment
 from .job_python import job_python, python_candidates
 from .notes import Notes
 from .paths import StateDirError, StatePaths
-from .schedulers import JobState, SchedulerError, scheduler
+from .schedulers import JobState, SchedulerError, scheduler, work_in
 from .stream import Stream
 
 __all__ = ["main"]
@@ -97,6 +97,7 @@ class Agent:
         self._state = state
         self._notes = Notes(state.notes)
         interpreters.keep_notes(self._notes)
+        work_in(state, self._notes)
         self._runner = os.path.join(root, "run_job.py")
         self._watch = watch.Watch(state, self._tell)
         self._requests: Dict[Any, _Request] = {}

@@ -42,7 +42,7 @@ class ScriptParts(NamedTuple):
 
 
 def directive(prefix: str, option: str, value: Any) -> str:
-    """One line such as ``#SBATCH --output='/home/a b/log'``.
+    """One line such as ``#SBATCH --output='/home/a b/log'`` or ``#PBS -o '/home/a b/log'``.
 
     sbatch and qsub read the rest of such a line with the shell's quoting rules. A line break would end the directive
     and begin shell text, so it is refused.
@@ -50,7 +50,7 @@ def directive(prefix: str, option: str, value: Any) -> str:
     text = str(value)
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("%s can't hold a control character: %r" % (option, text))
-    return "%s %s=%s" % (prefix, option, shlex.quote(text))
+    return "%s %s%s%s" % (prefix, option, "=" if option.startswith("--") else " ", shlex.quote(text))
 
 
 def environment_file(variables: Dict[str, str]) -> str:

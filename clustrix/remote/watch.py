@@ -9,14 +9,16 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
 from . import jobs
 from .arrays import Array, News
 from .paths import StatePaths, look_again
-from .schedulers import JobState, SchedulerError, scheduler
+from .schedulers import JobState, SchedulerError, scheduler, signal_in
 
 __all__ = ["Began", "Ended", "News", "Watch", "array_state", "job_state"]
 
 ASK_FIRST, ASK_LAST = 2.0, 15.0  # seconds between questions to the scheduler, at first and at most
 SHORTEST_LOOK, LONGEST_LOOK = 0.01, 0.5  # seconds between looks at the directory of marks
 FORCE_EVERY = 1.0  # seconds between two forced looks
-# A job that the scheduler calls COMPLETED has written its result; only a slow shared file system can hide it.
+ASK_SUSPECT, ASK_SUSPECT_LAST = 0.1, 5.0  # seconds, of a job that has marked its exit: the scheduler is not that quick
+# A job that the scheduler calls COMPLETED has written its result; only a slow shared file system can hide it. So may one that the
+# scheduler does not know any more, if it did not mark that it failed.
 GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0
 LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
 
@@ -53,6 +55,7 @@ class _Watched:
         self.dead_since: Optional[float] = None
         self.is_suspicious = False
         self.has_begun = False
+        self.suspect_pause = ASK_SUSPECT
 
     def scheduler_ids(self) -> List[str]:
         return self.array.living if self.array is not None else [self.scheduler_id]
@@ -184,20 +187,14 @@ class Watch:
         if state is not None and not state.is_ended:
             job.dead_since = None
             if job.is_suspicious:
-                self._next_question = min(self._next_question, time.time() + 0.1)
+                self._next_question = min(self._next_question, time.time() + job.suspect_pause)
+                job.suspect_pause = min(ASK_SUSPECT_LAST, job.suspect_pause * 1.5)
             return
         now = time.time()
         if job.dead_since is None:
             job.dead_since = now
-        # Unless one of the user's own commands ended it.
-        may_have_result = state is not None and state.state == "COMPLETED"
-        if may_have_result and jobs.step_before_the_runner(self._state.job(job_id)):
-            may_have_result = False
-        grace = GRACE_COMPLETED if may_have_result else GRACE_DEAD
-        if now - job.dead_since < grace:
-            self._next_question = min(
-                self._next_question, job.dead_since + min(grace, now - job.dead_since + GRACE_DEAD)
-            )
+        if now - job.dead_since < GRACE_DEAD:
+            self._next_question = min(self._next_question, job.dead_since + GRACE_DEAD)
             return
         # The mark may be hidden by a cached listing: the result itself decides.
         if self._finish(job_id):
@@ -206,7 +203,28 @@ class Watch:
         if known is not None and not known.is_ended:
             job.dead_since = None
             return
+        code = self._marked_exit(job_id, job.client)
+        may_have_result = code is None and (known is None or known.state == "COMPLETED")
+        # Unless one of the user's own commands ended it.
+        if may_have_result and jobs.step_before_the_runner(self._state.job(job_id)):
+            may_have_result = False
+        waited = now - job.dead_since
+        if may_have_result and waited < GRACE_COMPLETED:
+            self._next_question = min(
+                self._next_question, job.dead_since + min(GRACE_COMPLETED, waited + max(GRACE_DEAD, waited))
+            )
+            return
+        if code is not None and (known is None or known.state == "COMPLETED"):
+            known = JobState("FAILED", "", known.node if known else "", code, signal_in(code))
         self._end(job_id, None, known)
+
+    def _marked_exit(self, job_id: str, client: str) -> Optional[int]:
+        """What the job script has marked of the runner's end; None as long as it has not."""
+        try:
+            with open(os.path.join(self._state.done(client), job_id + ".exit"), encoding="ascii") as stream:
+                return int(stream.read())
+        except (OSError, ValueError):
+            return None
 
     def _end(self, job_id: str, result: Optional[bytes], state: Optional[JobState]) -> None:
         stdout, stderr = (

@@ -14,3 +14,4 @@ def pytest_configure(config):
     os.symlink(os.path.realpath(REMOTE), os.path.join(far_side, "clustrix_remote"), target_is_directory=True)
     sys.path.insert(0, far_side)
     config.pluginmanager.import_plugin("environment_fixtures")  # which imports what has just become importable
+    config.pluginmanager.import_plugin("recorded_answers")

@@ -1,27 +1,8 @@
 """Slurm's answers are those of real clusters (22.05.8): each fake command prints what the real one printed."""
 
-import os
-
 import pytest
 from clustrix_remote.paths import JobPaths
 from clustrix_remote.schedulers import JobState, LimitError, SchedulerError, SchedulerUnavailableError, slurm
-
-
-@pytest.fixture
-def answers(tmp_path, monkeypatch):
-    """answers(command, stdout, stderr, code): from now on ``command`` answers so; its arguments go to a file."""
-    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
-
-    def answer(command, stdout="", stderr="", code=0):
-        (tmp_path / (command + ".out")).write_text(stdout)
-        (tmp_path / (command + ".err")).write_text(stderr)
-        script = '#!/bin/sh\necho "$@" >> {0}.calls\ncat {0}.out\ncat {0}.err >&2\nexit {1}\n'
-        path = tmp_path / command
-        path.write_text(script.format(path, code))
-        path.chmod(0o755)
-        return tmp_path / (command + ".calls")
-
-    return answer
 
 
 @pytest.fixture

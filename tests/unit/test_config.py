@@ -136,8 +136,7 @@ class TestAValueIsCheckedWhenItIsSet:
     @pytest.mark.parametrize(
         ("name", "value"),
         pairs({
-            "cluster_type": ["pbs", "sge", "ssh"], "build_on": ["compute"],
-            "default_queue": ["all.q@host"], "local_parallel_threshold": [0],
+            "build_on": ["compute"], "local_parallel_threshold": [0],
         }),
     )  # fmt: skip
     def test_what_this_release_cannot_do_yet_is_refused_and_says_what_it_can(self, name, value):

@@ -1,30 +1,57 @@
 """Schedulers: each is a module with a job script's header, a few commands and a table of states.
 
-    directives(job_id, job, work_dir, resources, is_array=False)
-                          the lines of the script's header; what an array's element writes goes to ``job.output("stdout", element)``
-                          and ``job.output("stderr", element)``
-    submit(script, elements=0)   submits the script file, with ``elements`` as an array of so many, and gives the scheduler's id of it.
-                          Raises LimitError where fewer elements would be taken
-    find(name)            the id of the job or array of that name, or None
-    states(ids)           by one call, the JobState of each that is known; for an array one of each element, by the element's name
-    post_mortem(id)       all that is known of one job or, by its name, one element; None if nothing is
-    cancel(ids)           by one call; an array's id cancels all its elements
+``PREFIX``, ``LACKS``, ``ELEMENT``
+    What begins a directive in a job script; what a job may ask for and this scheduler has not, with what to do instead; see below.
+``directives(job_id, job, work_dir, resources, is_array=False)``
+    The lines of the script's header; what an array's element writes goes to ``job.output("stdout", element)`` and
+    ``job.output("stderr", element)``.
+``submit(script, elements=0)``
+    Submits the script file, with ``elements`` as an array of so many, and gives the scheduler's id of it. Raises LimitError where
+    fewer elements would be taken.
+``find(name)``
+    The id of the job or array of that name, or None: for a submission whose answer was lost.
+``states(ids)``
+    By one call, the JobState of each that is known; for an array one of each element, by the element's name.
+``post_mortem(id)``
+    All that is known of one job or, by its name, one element, ended or not; None if nothing is.
+``cancel(ids)``
+    By one call; an array's id cancels all its elements. Finished and unknown ones are no error.
+``element_names(id, elements)``
+    Those of an array.
 
 An element's name begins with its array's id, as far as that is of letters, digits, ``.``, ``_`` and ``-``, and has nothing else in it.
-``ELEMENT`` is the shell's expression of it in the job script, and ``element_names(id, elements)`` has those of an array: both agree
-with what ``states`` calls them.
+``ELEMENT`` is the shell's expression of it in the job script, and ``element_names`` has those of an array: both agree with what ``states``
+calls them. A refusal is SchedulerError in the scheduler's words, silence SchedulerUnavailableError, a value that it can't take ValueError.
 """
 
 import importlib
+import shlex
 import shutil
 import subprocess
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..login_shell import login_path
+from ..notes import Notes
+from ..paths import StatePaths
 
-__all__ = ["ENDED", "JobState", "LimitError", "SchedulerError", "SchedulerUnavailableError", "run", "scheduler"]
+__all__ = [
+    "ENDED",
+    "JobState",
+    "LimitError",
+    "SchedulerError",
+    "SchedulerUnavailableError",
+    "lacking",
+    "own_directives",
+    "place",
+    "program_of",
+    "run",
+    "scheduler",
+    "signal_in",
+    "work_in",
+]
 
-SCHEDULERS = ["slurm"]
+# By cluster_type. A process is the whole of a scheduler where there is none.
+SCHEDULERS = {"slurm": "slurm", "pbs": "pbs", "sge": "sge", "ssh": "process", "local": "process"}
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED")
 
 
@@ -54,21 +81,73 @@ class JobState(NamedTuple):
         return self.state in ENDED
 
 
+def signal_in(status: Optional[int]) -> Optional[int]:
+    """The signal that an exit status above 128 is a shell's word for; None when it is not one."""
+    return status - 128 if status is not None and 128 < status < 128 + 65 else None
+
+
+class Place(NamedTuple):
+    """The login node that this process is on; neither is known on a client."""
+
+    state: Optional[StatePaths] = None
+    notes: Notes = Notes()
+
+
+_place = Place()
+
+
+def work_in(state: StatePaths, notes: Notes) -> None:
+    """Tell the schedulers where jobs' directories are, and where to keep what they find out about the site."""
+    global _place  # noqa: PLW0603 - one process works on one login node
+    _place = Place(state, notes)
+
+
+def place() -> Place:
+    """Where this process works."""
+    return _place
+
+
 def scheduler(name: str) -> Any:
     """The module for ``cluster_type`` ``name``."""
     if name not in SCHEDULERS:
         raise SchedulerError("no scheduler %r here; there are: %s" % (name, ", ".join(SCHEDULERS)))
-    return importlib.import_module("." + name, __name__)
+    return importlib.import_module("." + SCHEDULERS[name], __name__)
 
 
-def run(command: List[str]) -> "subprocess.CompletedProcess[str]":
+def lacking(name: str, resources: Dict[str, Any]) -> Optional[str]:
+    """Why ``name`` can't give what ``resources`` ask for, with a way out; None if it can."""
+    for field, instead in scheduler(name).LACKS.items():
+        value = resources.get(field)
+        if value and not (field == "nodes" and value == 1):
+            return "%s=%r: %s" % (field, value, instead)
+    return None
+
+
+def own_directives(script: str, prefix: str) -> List[str]:
+    """The words of the directives in the file ``script``, for the command line.
+
+    There they win over what the user's variables and files of defaults say, which in the script alone they don't.
+    """
+    with open(script, encoding="utf-8") as stream:
+        lines = [line[len(prefix) :] for line in stream if line.startswith(prefix)]
+    return [word for line in lines for word in shlex.split(line)]
+
+
+def program_of(command: str) -> str:
+    """Where a scheduler's command is; SchedulerUnavailableError when it is nowhere."""
+    program = shutil.which(command) or shutil.which(command, path=login_path())
+    if program is None:
+        raise SchedulerUnavailableError("%s is not on the PATH of the login node's shells" % command)
+    return program
+
+
+def run(command: List[str], environment: Optional[Dict[str, str]] = None) -> "subprocess.CompletedProcess[str]":
     """Run one scheduler command; SchedulerUnavailableError when it is missing or does not answer.
 
-    It gets this process's environment as it is: schedulers hand it on to the job. None of them translates its messages.
+    It gets this process's environment as it is, or ``environment``: schedulers hand it on to the job. None of them translates
+    its messages.
     """
-    program = shutil.which(command[0]) or shutil.which(command[0], path=login_path())
-    if program is None:
-        raise SchedulerUnavailableError("%s is not on the PATH of the login node's shells" % command[0])
+    program = program_of(command[0])
     try:
         return subprocess.run(
             [program, *command[1:]],
@@ -78,6 +157,7 @@ def run(command: List[str]) -> "subprocess.CompletedProcess[str]":
             universal_newlines=True,
             timeout=120,
             check=False,
+            env=environment,
         )
     except subprocess.TimeoutExpired as error:
         raise SchedulerUnavailableError("%s did not answer within 120 s" % command[0]) from error

@@ -1,18 +1,17 @@
 """Slurm, 22.05 to 24.11, with and without accounting."""
 
 import re
-import shlex
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..paths import JobPaths
 from ..script import directive
-from . import JobState, LimitError, SchedulerError, SchedulerUnavailableError, run
+from . import JobState, LimitError, SchedulerError, SchedulerUnavailableError, own_directives, run, signal_in
 
-__all__ = ["ELEMENT", "cancel", "directives", "element_names", "find", "post_mortem", "states", "submit"]
+__all__ = ["ELEMENT", "LACKS", "PREFIX", "cancel", "directives", "element_names", "find", "post_mortem", "states", "submit"]
 
 PREFIX = "#SBATCH "
+LACKS = {"queue": "Slurm has no queues, but partitions: use partition=, or default_partition"}
 ELEMENT = "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
-
 
 # MaxArraySize; limits of an association or a QOS on the jobs of a user, of which an array counts as many as it has elements.
 _TOO_MANY = r"Invalid job array|MaxSubmit|Job violates accounting/QOS policy"
@@ -57,6 +56,8 @@ def directives(
     options += [
         ("--" + name, resources.get(name)) for name in ("partition", "account", "qos", "constraint", "reservation")
     ]
+    if resources.get("mail"):
+        options += [("--mail-user", resources["mail"]), ("--mail-type", "END,FAIL")]
     lines = [directive("#SBATCH", name, value) for name, value in options if value]
     # Nothing runs twice unasked: without this a node failure would run the function again.
     lines.append("#SBATCH --no-requeue")
@@ -66,12 +67,10 @@ def directives(
 def submit(script: str, elements: int = 0) -> str:
     """Submit the script file ``script``, as an array of ``elements`` if there are any, and return Slurm's job id.
 
-    The script's own directives go on the command line, too: SBATCH_* variables of the user's win over those in a script.
+    SBATCH_* variables of the user's win over those in a script.
     """
-    with open(script, encoding="utf-8") as stream:
-        lines = [line[len(PREFIX) :] for line in stream if line.startswith(PREFIX)]
     array = ["--array=0-%d" % (elements - 1)] if elements else []
-    answer = run(["sbatch", "--parsable", *(word for line in lines for word in shlex.split(line)), *array, script])
+    answer = run(["sbatch", "--parsable", *own_directives(script, PREFIX), *array, script])
     match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
     if answer.returncode == 0 and match:
         return match.group(1)
@@ -145,14 +144,12 @@ def _common(state: str) -> str:
 
 
 def _exit(text: str) -> Tuple[Optional[int], Optional[int]]:
-    """``3:0`` is exit status 3, ``0:9`` signal 9; a status above 128 is a shell's word for a signal."""
+    """``3:0`` is exit status 3, ``0:9`` signal 9."""
     match = re.match(r"(\d+):(\d+)$", text)
     if not match:
         return None, None
     code, signal = int(match.group(1)), int(match.group(2))
-    if not signal and 128 < code < 160:
-        signal = code - 128
-    return code, signal or None
+    return code, signal or signal_in(code)
 
 
 def _walltime(seconds: int) -> str:

@@ -1,0 +1,191 @@
+"""The process that looks after one job where no scheduler does: starts it, keeps its limits, ends all that it started.
+
+It is nobody's child, so it outlives the agent and the connection. It holds what it knows in two files of the job's ``marks``,
+``process`` and ``ended``, which are enough for any other agent.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from ..paths import JobPaths, write_aside
+from .processes import birth_of, boot, end, members
+
+__all__ = ["CANCEL_MARK", "ENDED_MARK", "PROCESS_MARK", "START", "main"]
+
+PROCESS_MARK, ENDED_MARK, CANCEL_MARK = "process", "ended", "cancel"
+LOOK_EVERY = 1.0  # seconds between looks for a wish to cancel that came from another host
+TIME_TO_LEAVE = 5.0  # seconds from SIGTERM to SIGKILL
+
+# Forked off twice, so that it is nobody's child; whoever began it waits for the word that the job runs.
+START = (
+    "import os, sys; r, w = os.pipe(); "
+    "os.fork() and (os.close(w), os._exit(0 if os.read(r, 1) else 1)); os.close(r); os.setsid(); "
+    "sys.path.insert(0, sys.argv[1]); {package} = __import__('{package}.schedulers.supervisor', fromlist=['main']); "
+    "{package}.main(sys.argv[2], w)"
+)
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+
+
+def main(job_root: str, word: int) -> None:
+    """Run the job's script; one byte goes to the descriptor ``word`` as soon as it runs."""
+    job = JobPaths(job_root)
+    with open(job.spec, encoding="utf-8") as stream:
+        spec = json.load(stream)
+    _Supervisor(job, spec).run(word)
+
+
+class _Supervisor:
+    def __init__(self, job: JobPaths, spec: Dict[str, Any]) -> None:
+        self._job = job
+        self._spec = spec
+        self._resources = spec["resources"]
+        self._cancelled = False
+        self._awake, self._wake = os.pipe()
+
+    def run(self, word: int) -> None:
+        for name in ("SIGHUP", "SIGINT"):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._awake, False)
+        signal.set_wakeup_fd(self._wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._cancel)
+        _adopt_orphans()
+        deadline = time.monotonic() + self._resources["time_seconds"]
+        process = self._start()
+        os.write(word, b"1")
+        os.close(word)
+        # Whoever began it waits for its output to end; from here on nobody hears it.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nowhere, number)
+        why, status = self._wait(process.pid, deadline)
+        self._end_all(process.pid, politely=why is not None)
+        self._tell(why, status)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        job = self._job
+        with open(job.script, encoding="utf-8") as stream:
+            shell = stream.readline()[2:].split()
+        out, err = (os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for path in (job.stdout, job.stderr))
+        process = subprocess.Popen(
+            [*shell, job.script],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            preexec_fn=_before_the_job(self._resources["memory_mb"]),  # noqa: PLW1509 - there is one thread
+            start_new_session=True,
+            close_fds=True,
+        )
+        os.close(out)
+        os.close(err)
+        about = {
+            "host": os.uname().nodename,
+            "boot": boot(),
+            "pid": os.getpid(),
+            "birth": birth_of(os.getpid()),
+            "session": process.pid,
+            "session_birth": birth_of(process.pid),
+            "until": time.time() + self._resources["time_seconds"],
+        }
+        try:
+            write_aside(job.file("marks", PROCESS_MARK), json.dumps(about).encode("utf-8"))
+        except BaseException:
+            self._end_all(process.pid, politely=False)
+            raise
+        return process
+
+    def _wait(self, pid: int, deadline: float) -> Tuple[Optional[str], int]:
+        """Why the job has to be ended, or None when it ended by itself; and its wait status."""
+        while True:
+            status = _reaped(pid)
+            if status is not None:
+                return None, status
+            if self._cancelled or os.path.exists(self._job.file("marks", CANCEL_MARK)):
+                return "CANCELLED", 0
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "TIMEOUT", 0
+            self._sleep(min(left, LOOK_EVERY))
+
+    def _sleep(self, seconds: float) -> None:
+        """Until a child ends, a signal comes, or time is up."""
+        if select.select([self._awake], [], [], seconds)[0]:
+            os.read(self._awake, 4096)
+
+    def _end_all(self, session: int, *, politely: bool) -> None:
+        """End the whole tree; what begins meanwhile, too."""
+        if politely:
+            end(members(os.getpid(), session), signal.SIGTERM)
+            until = time.monotonic() + TIME_TO_LEAVE
+            while time.monotonic() < until and members(os.getpid(), session):
+                _reaped(session)
+                self._sleep(0.1)
+        while True:
+            left = members(os.getpid(), session)
+            if not left:
+                break
+            end(left)
+            _reaped(session)
+            time.sleep(0.01)
+
+    def _tell(self, why: Optional[str], status: int) -> None:
+        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        code = None if signal_number else os.WEXITSTATUS(status)
+        state = why or ("FAILED" if status else "COMPLETED")
+        told = {"state": state, "exit_code": None if why else code, "signal": None if why else signal_number}
+        # A full disk: whoever asks finds that the supervisor is gone.
+        with contextlib.suppress(OSError):
+            write_aside(self._job.file("marks", ENDED_MARK), json.dumps(told).encode("utf-8"))
+            if why or signal_number:
+                # So that it is seen at once: what was killed could not mark its end itself.
+                mark = self._job.file("marks", "exit")
+                write_aside(mark, b"%d\n" % (128 + (signal_number or signal.SIGTERM)))
+                os.rename(mark, os.path.join(self._spec["done_dir"], self._spec["job_id"] + ".exit"))
+
+    def _cancel(self, *_: Any) -> None:
+        self._cancelled = True
+
+
+def _before_the_job(memory_mb: int) -> Callable[[], None]:
+    """An ordinary user can limit the address space of each process, and nothing more."""
+    size = memory_mb << 20
+
+    def limit() -> None:
+        # Python ignores these, and what it starts would, too.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        allowed = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        with contextlib.suppress(ValueError, OSError):  # macOS has none that it keeps
+            resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+
+    return limit
+
+
+def _adopt_orphans() -> None:
+    """Where Linux offers it: what the job leaves behind becomes ours, and so is found however it hid."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes  # noqa: PLC0415 - there are Pythons without it
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _reaped(wanted: int) -> Optional[int]:
+    """Wait for all children that have ended; the status of ``wanted`` if it is among them."""
+    found: List[int] = []
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                break
+            if pid == wanted:
+                found.append(status)
+    return found[0] if found else None
