@@ -214,8 +214,8 @@ class Watch:
                 self._next_question, job.dead_since + min(GRACE_COMPLETED, waited + max(GRACE_DEAD, waited))
             )
             return
-        if code is not None and (known is None or known.state == "COMPLETED"):
-            known = JobState("FAILED", "", known.node if known else "", code, signal_in(code))
+        if code is not None and (known is None or known.state in ("COMPLETED", "FAILED")):
+            known = (known or JobState("FAILED"))._replace(state="FAILED", exit_code=code, signal=signal_in(code))
         self._end(job_id, None, known)
 
     def _marked_exit(self, job_id: str, client: str) -> Optional[int]:

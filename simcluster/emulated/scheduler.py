@@ -41,7 +41,7 @@ _NOT_FOUND = ("salloc", "sattach", "sbcast", "scrontab", "sdiag", "sprio", "srep
 
 # Those of PBS and Grid Engine that are not emulated.
 _MORE = (
-    "pbsdsh", "qconf", "qlogin", "qmake", "qmgr", "qmod", "qmsg", "qorder", "qping",
+    "pbsdsh", "qlogin", "qmake", "qmgr", "qmod", "qmsg", "qorder", "qping",
     "qquota", "qresub", "qrsh", "qrun", "qsh", "qstart", "qstop", "qterm", "tracejob",
 )  # fmt: skip
 
@@ -49,7 +49,7 @@ _ANSWERED = {
     "ssh": (),
     "slurm": (*_SLURM, *_NOT_FOUND),
     "pbs": ("qsub", "qstat", "qdel", "qhold", "qrls", "qrerun", "qsig", "qselect", "qalter", "qmove", "pbsnodes"),
-    "sge": ("qsub", "qstat", "qdel", "qhold", "qrls", "qacct", "qhost"),
+    "sge": ("qsub", "qstat", "qdel", "qhold", "qrls", "qacct", "qconf", "qhost"),
 }
 
 

@@ -18,8 +18,8 @@ Job Id: {id}
     substate = {substate}
     Variable_List = PBS_O_HOME=/home/user,PBS_O_LOGNAME=user,
 	PBS_O_PATH=/usr/local/bin:/usr/bin,PBS_O_HOST=pbs
-    comment = Job run at Sat Nov 21 at 01:31 on (node1:ncpus=1) and terminated 
-	by user@pbs
+    comment = Job run at Sat Nov 21 at 01:31 on (node1:ncpus=1) and terminate
+	d by user@pbs
 {exit}    Submit_arguments = trap.sh
 
 """
@@ -61,7 +61,15 @@ def script_of(tmp_path, resources):
 
 def test_openpbs_is_asked_for_one_chunk_and_a_walltime(site, tmp_path):
     calls = site(OPENPBS)("qsub", "0.pbs\n")
-    wanted = dict(SMALL, gpus=1, queue="long", account="acct", constraint="cputype=icelake", mail="a@b.c", extra_directives=["-p 10"])
+    wanted = dict(
+        SMALL,
+        gpus=1,
+        queue="long",
+        account="acct",
+        constraint="cputype=icelake",
+        mail="a@b.c",
+        extra_directives=["-p 10"],
+    )
     path = script_of(tmp_path, wanted)
     assert pbs.submit(path) == "0.pbs"
     assert calls.read_text() == (
@@ -79,7 +87,9 @@ def test_several_nodes_are_several_chunks_each_on_a_host_of_its_own(site):
 
 def test_torque_is_asked_for_nodes_and_the_whole_jobs_memory(site):
     site(TORQUE)
-    lines = pbs.directives("cxa", JobPaths("/j"), "/w", dict(SMALL, nodes=2, gpus=1, constraint="fast", qos="high", reservation="r.1"))
+    lines = pbs.directives(
+        "cxa", JobPaths("/j"), "/w", dict(SMALL, nodes=2, gpus=1, constraint="fast", qos="high", reservation="r.1")
+    )
     asked = [line for line in lines if line.startswith("#PBS -l")]
     assert asked == [
         "#PBS -l nodes=2:ppn=2:gpus=1:fast",
@@ -200,7 +210,8 @@ def test_how_a_job_of_openpbs_ended(site, record, state, code, signal):
 
 
 @pytest.mark.parametrize(
-    ("status", "state"), [(0, "COMPLETED"), (1, "FAILED"), (271, "CANCELLED"), (-11, "TIMEOUT"), (-10, "OUT_OF_MEMORY"), (-4, "NODE_FAIL")]
+    ("status", "state"),
+    [(0, "COMPLETED"), (1, "FAILED"), (271, "CANCELLED"), (-11, "TIMEOUT"), (-10, "OUT_OF_MEMORY"), (-4, "NODE_FAIL")],
 )
 def test_how_a_job_of_torque_ended(site, status, state):
     record = finished(status, state="C").replace("Exit_status", "exit_status").replace("    substate = 93\n", "")
@@ -218,7 +229,10 @@ def test_all_jobs_are_asked_for_by_one_call_and_unknown_ones_are_unknown(site):
     calls = site(OPENPBS)("qstat", text, stderr="qstat: Unknown Job Id 99.pbs\n", code=153)
     before = len(calls.read_text().splitlines())
     found = pbs.states(["27.pbs-server.site.org", "28.pbs", "99.pbs"])
-    assert {name: state.state for name, state in found.items()} == {"27.pbs-server.site.org": "RUNNING", "28.pbs": "COMPLETED"}
+    assert {name: state.state for name, state in found.items()} == {
+        "27.pbs-server.site.org": "RUNNING",
+        "28.pbs": "COMPLETED",
+    }
     assert calls.read_text().splitlines()[before:] == ["-x -f 27.pbs-server.site.org 28.pbs 99.pbs"]
 
 

@@ -36,7 +36,9 @@ def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, A
     dialect = _dialect() if place().state else OPENPBS
     for path in (job.stdout, job.stderr):
         if ":" in path:
-            raise ValueError("PBS takes what is before a colon for a host: set remote_state_dir to a path without one, not %r" % path)
+            raise ValueError(
+                "PBS takes what is before a colon for a host: set remote_state_dir to a path without one, not %r" % path
+            )
     options = [
         ("-N", job_id),
         ("-S", "/bin/bash"),
@@ -62,10 +64,14 @@ def _openpbs(resources: Dict[str, Any]) -> List[str]:
     if resources.get("qos"):
         raise ValueError("qos=%r: OpenPBS has no qualities of service, but queues: use queue=" % resources["qos"])
     if resources.get("reservation") and resources.get("queue"):
-        raise ValueError("reservation=%r: a reservation of OpenPBS is a queue: leave out queue=" % resources["reservation"])
+        raise ValueError(
+            "reservation=%r: a reservation of OpenPBS is a queue: leave out queue=" % resources["reservation"]
+        )
     constraint = resources.get("constraint")
     if constraint and not re.match(r"[\w.]+=[^:=]+(:[\w.]+=[^:=]+)*\Z", constraint):
-        raise ValueError("constraint=%r: OpenPBS takes resources of nodes, such as 'cputype=icelake:ib=true'" % constraint)
+        raise ValueError(
+            "constraint=%r: OpenPBS takes resources of nodes, such as 'cputype=icelake:ib=true'" % constraint
+        )
     chunk = "%d:ncpus=%d:mem=%dmb" % (resources.get("nodes") or 1, resources["cores"], resources["memory_mb"])
     chunk += ":ngpus=%d" % resources["gpus"] if resources.get("gpus") else ""
     chunk += ":" + constraint if constraint else ""
@@ -137,7 +143,9 @@ def _dialect() -> str:
         elif re.search(r"[Vv]ersion: *\d|Unknown option: version", said):
             known = TORQUE
         else:
-            raise SchedulerUnavailableError("which PBS this is can't be told from what qstat --version says: %r" % said[:500])
+            raise SchedulerUnavailableError(
+                "which PBS this is can't be told from what qstat --version says: %r" % said[:500]
+            )
         notes.put("pbs", {key: known})
     return str(known)
 

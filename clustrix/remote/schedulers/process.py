@@ -30,7 +30,10 @@ GRACE = 60.0  # seconds
 
 def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any]) -> List[str]:  # noqa: ARG001 - the interface of all
     """What the supervisor will hold the job to, for whoever reads the script."""
-    return ["# No scheduler: ended after %d s; each process may have %d MiB." % (resources["time_seconds"], resources["memory_mb"])]
+    return [
+        "# No scheduler: ended after %d s; each process may have %d MiB."
+        % (resources["time_seconds"], resources["memory_mb"])
+    ]
 
 
 def submit(script: str) -> str:
@@ -76,7 +79,7 @@ def cancel(scheduler_ids: Iterable[str]) -> None:
         if about is None or _mark(name, ENDED_MARK):
             continue
         write_aside(_job(name).file("marks", CANCEL_MARK), b"")
-        if _is_here(about) and birth_of(about["pid"]) == about["birth"]:
+        if about["host"] == os.uname().nodename and _lives(about):
             end([about["pid"]], signal.SIGTERM)
 
 
@@ -85,13 +88,16 @@ def _state(name: str) -> Optional[JobState]:
     if about is None:
         return None
     # Asked before its last words are looked for: it writes them, and then ends.
-    lives = birth_of(about["pid"]) == about["birth"] if _is_here(about) else time.time() < about["until"] + GRACE
+    is_of_this_host = about["host"] == os.uname().nodename
+    lives = _lives(about) if is_of_this_host else time.time() < about["until"] + GRACE
     told = _mark(name, ENDED_MARK)
     if told:
-        return JobState(told["state"], "", about["host"], told["exit_code"], told["signal"] or signal_in(told["exit_code"]))
+        return JobState(
+            told["state"], "", about["host"], told["exit_code"], told["signal"] or signal_in(told["exit_code"])
+        )
     if lives:
         return JobState("RUNNING", "", about["host"])
-    if about["host"] != os.uname().nodename:
+    if not is_of_this_host:
         return JobState("NODE_FAIL", "nothing was heard from its host for %d s after its time" % GRACE, about["host"])
     if about["boot"] != boot():
         return JobState("NODE_FAIL", "its host was started anew", about["host"])
@@ -103,11 +109,11 @@ def _end_what_is_left(about: Dict[str, Any]) -> None:
     """A job whose supervisor is gone has no limits any more."""
     leader = table().get(about["session"])
     if leader is None or leader.birth == about["session_birth"]:
-        end(members(-1, about["session"]))
+        end(members(-1, about["session"]), signal.SIGKILL)
 
 
-def _is_here(about: Dict[str, Any]) -> bool:
-    return bool(about["host"] == os.uname().nodename and about["boot"] == boot())
+def _lives(about: Dict[str, Any]) -> bool:
+    return bool(about["boot"] == boot() and about["birth"] == birth_of(about["pid"]))
 
 
 def _id(name: str, host: str) -> str:

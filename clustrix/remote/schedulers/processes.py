@@ -1,10 +1,9 @@
-"""This computer's processes: who is whose child, and whether a number still means the same one. By /proc, else by ``ps``."""
+"""Processes of this computer: who is whose child, and whether a number still means the same one. By /proc, else by ``ps``."""
 
 import contextlib
 import os
-import signal
 import subprocess
-from typing import Dict, List, NamedTuple, Optional, Set
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set
 
 __all__ = ["birth_of", "boot", "end", "members", "table"]
 
@@ -23,18 +22,16 @@ class Process(NamedTuple):
 def table() -> Dict[int, Process]:
     """All processes that can be seen, by number."""
     if os.path.exists("/proc/self/stat"):
-        found = (_from_proc(name) for name in os.listdir("/proc") if name.isdigit())
+        found: Iterable[Optional[Process]] = map(_from_proc, filter(str.isdigit, os.listdir("/proc")))
     else:
-        found = map(_from_ps, _ps("-A"))
+        found = _from_ps("-A")
     return {process.pid: process for process in found if process}
 
 
 def birth_of(pid: int) -> Optional[str]:
     """When the process began; None if there is none, or it has only not been waited for yet."""
-    if os.path.exists("/proc/self/stat"):
-        process = _from_proc(str(pid))
-    else:
-        process = next(filter(None, map(_from_ps, _ps("-p", str(pid)))), None)
+    has_proc = os.path.exists("/proc/self/stat")
+    process = _from_proc(str(pid)) if has_proc else next(_from_ps("-p", str(pid)), None)
     return process.birth if process and not process.is_zombie else None
 
 
@@ -60,7 +57,7 @@ def members(root: int, group: int) -> List[int]:
     return sorted(pid for pid in found - {root, os.getpid()} if not processes[pid].is_zombie)
 
 
-def end(pids: List[int], number: int = signal.SIGKILL) -> None:
+def end(pids: List[int], number: int) -> None:
     """Send a signal to those that are still there."""
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -78,14 +75,13 @@ def _from_proc(name: str) -> Optional[Process]:
     return Process(int(name), int(words[1]), int(words[2]), int(words[3]), words[19], words[0] in "ZX")
 
 
-def _ps(*which: str) -> List[str]:
+def _from_ps(*which: str) -> Iterator[Process]:
     words = ["ps", *which, "-o", "pid=,ppid=,pgid=,stat=,lstart="]
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=False)
-    return done.stdout.splitlines()
-
-
-def _from_ps(line: str) -> Optional[Process]:
-    words = line.split(None, 4)
-    if len(words) < 5:
-        return None
-    return Process(int(words[0]), int(words[1]), int(words[2]), -1, words[4].strip(), words[3].startswith("Z"))
+    # Not in the user's language: it writes dates.
+    ps = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ, LC_ALL="C"))
+    for line in ps.communicate()[0].decode("ascii", "replace").splitlines():
+        columns = line.split(None, 4)
+        # It sees itself, which is over by now.
+        if len(columns) == 5 and int(columns[0]) != ps.pid:
+            pid, parent, group = map(int, columns[:3])
+            yield Process(pid, parent, group, -1, columns[4].strip(), columns[3].startswith("Z"))

@@ -7,7 +7,6 @@ It is nobody's child, so it outlives the agent and the connection. It holds what
 import contextlib
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -132,7 +131,7 @@ class _Supervisor:
             left = members(os.getpid(), session)
             if not left:
                 break
-            end(left)
+            end(left, signal.SIGKILL)
             _reaped(session)
             time.sleep(0.01)
 
@@ -156,6 +155,8 @@ class _Supervisor:
 
 def _before_the_job(memory_mb: int) -> Callable[[], None]:
     """An ordinary user can limit the address space of each process, and nothing more."""
+    import resource  # noqa: PLC0415 - a client on Windows reads this file, too
+
     size = memory_mb << 20
 
     def limit() -> None:

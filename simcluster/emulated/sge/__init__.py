@@ -10,6 +10,7 @@ from simcluster.emulated.interface import Partition, Reply, Settings
 from simcluster.emulated.sge.changes import qdel, qhold, qrls
 from simcluster.emulated.sge.hosts import qhost
 from simcluster.emulated.sge.qacct import qacct
+from simcluster.emulated.sge.qconf import qconf
 from simcluster.emulated.sge.qstat import qstat
 from simcluster.emulated.sge.qsub import qsub
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["answer", "site"]
 
-_PROGRAMS = {"qacct": qacct, "qdel": qdel, "qhold": qhold, "qhost": qhost, "qrls": qrls, "qstat": qstat}
+_PROGRAMS = {"qacct": qacct, "qconf": qconf, "qdel": qdel, "qhold": qhold, "qhost": qhost, "qrls": qrls, "qstat": qstat}
 
 
 def site(spec: ClusterSpec, user: str) -> tuple[list[Partition], Settings]:

@@ -109,12 +109,17 @@ def _record(job: Job, failed: str) -> str:
         ("mem", "0.000Bs"),
         ("io", "0.000B"),
         ("iow", "0.000s"),
-        ("maxvmem", "0.000B"),
+        ("maxvmem", _most_memory(job)),
         ("arid", "undefined"),
         ("ar_sub_time", "undefined"),
         ("category", _category(job)),
     ]
     return "=" * 62 + "\n" + "".join(f"{name:<12} {_padded(name, value)}\n" for name, value in fields)
+
+
+def _most_memory(job: Job) -> str:
+    """Nothing is measured; but what was killed for its memory had at least what it was allowed."""
+    return f"{job.memory_mb:.3f}MB" if job.state is State.OUT_OF_MEMORY else "0.000B"
 
 
 def _padded(name: str, value: str) -> str:
