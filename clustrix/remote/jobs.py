@@ -59,7 +59,11 @@ def find(state: StatePaths, job_id: str) -> Optional[Tuple[str, str, str]]:
     spec = read_spec(state, job_id)
     if spec is None:
         return None
-    scheduler_id = known_scheduler_id(state, job_id) or scheduler(spec["scheduler"]).find(job_id)
+    scheduler_id = known_scheduler_id(state, job_id)
+    if scheduler_id is None:
+        scheduler_id = scheduler(spec["scheduler"]).find(job_id)
+        if scheduler_id:
+            write_aside(state.job(job_id).scheduler_id, scheduler_id.encode("ascii"))
     return (spec["client"], spec["scheduler"], scheduler_id) if scheduler_id else None
 
 

@@ -1,0 +1,64 @@
+"""Calls on an emulated OpenPBS."""
+
+import ends_workload
+import pytest
+from scheduler_calls import *  # noqa: F403 - its tests, on this cluster
+from scheduler_calls import running, until
+
+import clustrix
+import simcluster
+
+
+@pytest.fixture(scope="module")
+def site():
+    with simcluster.start("pbs", nodes=2, pythons=["3.6", "3.12"], partitions=["long"]) as cluster:
+        yield cluster
+
+
+def test_a_queue_is_asked_for_by_name_and_one_that_is_not_there_leaves_nothing(site, submit):
+    future = running(lambda *call: submit(*call, queue="long", cores=2, account="acct"))
+    shown = site.run(f"qstat -f {future.scheduler_id}").stdout
+    future.cancel()
+    for line in (
+        "queue = long",
+        "Account_Name = acct",
+        "Rerunable = False",
+        "Resource_List.select = 1:ncpus=2:mem=200mb",
+    ):
+        assert f"    {line}\n" in shown
+    refused = submit(ends_workload.doubled, 1, queue="nosuch")
+    with pytest.raises(clustrix.SubmissionError, match="Unknown queue"):
+        refused.result(60)
+    assert site.run(f"find ~/.clustrix -name '*{refused.job_id}*'").stdout == ""
+
+
+def test_a_held_job_waits(submit):
+    future = submit(ends_workload.doubled, 1, extra_directives=["-h"])
+    until(lambda: future.scheduler_id)
+    assert future.status() == "PENDING"
+    assert future.cancel()
+
+
+def test_a_job_that_somebody_deletes_is_cancelled(site, submit):
+    future = running(submit)
+    site.run(f"qdel {future.scheduler_id}", check=True)
+    with pytest.raises(clustrix.JobCancelledError):
+        future.result(60)
+
+
+def test_results_come_while_the_server_is_down_and_new_jobs_are_refused_in_its_words(site, submit):
+    future = submit(ends_workload.sleeps, 1)
+    until(lambda: future.scheduler_id)
+    with site.faults.scheduler.down():
+        assert future.result(60) is None
+        with pytest.raises(clustrix.SubmissionError, match="cannot connect to server"):
+            submit(ends_workload.doubled, 1).result(60)
+
+
+def test_a_lost_node_is_its_own_error(site, submit):
+    future = running(submit)
+    node = next(name for name in site.nodes if name in site.run(f"qstat -f {future.scheduler_id}").stdout)
+    site.nodes[node].kill()
+    with pytest.raises(clustrix.NodeFailureError) as caught:
+        future.result(120)
+    assert caught.value.node == node
