@@ -24,6 +24,7 @@ RECORDED = "3.12"
 IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
 ON_CLUSTERS = [
+    "test_*_calls.py",
     "test_bytecode.py",
     "test_callables_on_a_cluster.py",
     "test_downlevel*.py",

@@ -8,9 +8,10 @@ from ..paths import JobPaths
 from ..script import directive
 from . import JobState, SchedulerError, SchedulerUnavailableError, own_directives, place, program_of, run, signal_in
 
-__all__ = ["LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
+__all__ = ["ELEMENT", "LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
 
 PREFIX = "#PBS "
+ELEMENT = ""
 LACKS = {
     "partition": "PBS has no partitions, but queues: use queue=, or default_queue",
 }
@@ -31,8 +32,17 @@ _NO_HISTORY = "not configured to maintain job history"
 _sites_without_history: List[str] = []
 
 
-def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any]) -> List[str]:  # noqa: ARG001 - a job goes there itself
+def directives(
+    job_id: str,
+    job: JobPaths,
+    work_dir: str,  # noqa: ARG001 - a job goes there itself
+    resources: Dict[str, Any],
+    *,
+    is_array: bool = False,
+) -> List[str]:
     """The ``#PBS`` lines. ``memory_mb`` is per node in MiB. On a client the dialect is not known, and taken for OpenPBS's."""
+    if is_array:
+        raise ValueError("maps are not supported on PBS yet: submit a job for each call")
     dialect = _dialect() if place().state else OPENPBS
     for path in (job.stdout, job.stderr):
         if ":" in path:

@@ -17,9 +17,10 @@ from . import JobState, SchedulerError, place, signal_in
 from .processes import birth_of, boot, end, members, table
 from .supervisor import CANCEL_MARK, ENDED_MARK, PROCESS_MARK, START
 
-__all__ = ["LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
+__all__ = ["ELEMENT", "LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
 
 PREFIX = "#PROCESS "
+ELEMENT = ""
 _NO_SCHEDULER = "there is no scheduler that could give that: leave it out"
 _FIELDS = ("partition", "queue", "gpus", "account", "qos", "constraint", "reservation", "mail", "extra_directives")
 LACKS = dict.fromkeys(_FIELDS, _NO_SCHEDULER)
@@ -28,8 +29,17 @@ LACKS["nodes"] = "a job is a process of one host: leave it out"
 GRACE = 60.0  # seconds
 
 
-def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any]) -> List[str]:  # noqa: ARG001 - the interface of all
+def directives(
+    job_id: str,  # noqa: ARG001 - the interface of all of them
+    job: JobPaths,  # noqa: ARG001 - likewise
+    work_dir: str,  # noqa: ARG001 - likewise
+    resources: Dict[str, Any],
+    *,
+    is_array: bool = False,
+) -> List[str]:
     """What the supervisor will hold the job to, for whoever reads the script."""
+    if is_array:
+        raise ValueError("maps are not supported on a host without a scheduler yet: submit a job for each call")
     return [
         "# No scheduler: ended after %d s; each process may have %d MiB."
         % (resources["time_seconds"], resources["memory_mb"])

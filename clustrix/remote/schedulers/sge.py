@@ -9,9 +9,10 @@ from ..paths import JobPaths
 from ..script import directive
 from . import JobState, SchedulerError, SchedulerUnavailableError, own_directives, place, run, signal_in
 
-__all__ = ["LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
+__all__ = ["ELEMENT", "LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
 
 PREFIX = "#$ "
+ELEMENT = ""
 LACKS = {
     "partition": "Grid Engine has no partitions, but queues: use queue=, or default_queue",
     "qos": "Grid Engine has no qualities of service, but queues and projects: use queue=, or extra_directives=['-P PROJECT']",
@@ -28,8 +29,17 @@ _known_surroundings: Dict[str, str] = {}
 _known_environments: List[str] = []
 
 
-def directives(job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any]) -> List[str]:  # noqa: ARG001 - a job goes there itself
+def directives(
+    job_id: str,
+    job: JobPaths,
+    work_dir: str,  # noqa: ARG001 - a job goes there itself
+    resources: Dict[str, Any],
+    *,
+    is_array: bool = False,
+) -> List[str]:
     """The ``#$`` lines, and one that keeps exit statuses from being orders. Memory is asked for, and kept, by slot."""
+    if is_array:
+        raise ValueError("maps are not supported on Grid Engine yet: submit a job for each call")
     for path in (job.stdout, job.stderr):
         if re.search("[:,$]", path):
             raise ValueError(

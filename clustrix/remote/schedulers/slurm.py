@@ -7,7 +7,18 @@ from ..paths import JobPaths
 from ..script import directive
 from . import JobState, LimitError, SchedulerError, SchedulerUnavailableError, own_directives, run, signal_in
 
-__all__ = ["ELEMENT", "LACKS", "PREFIX", "cancel", "directives", "element_names", "find", "post_mortem", "states", "submit"]
+__all__ = [
+    "ELEMENT",
+    "LACKS",
+    "PREFIX",
+    "cancel",
+    "directives",
+    "element_names",
+    "find",
+    "post_mortem",
+    "states",
+    "submit",
+]
 
 PREFIX = "#SBATCH "
 LACKS = {"queue": "Slurm has no queues, but partitions: use partition=, or default_partition"}
