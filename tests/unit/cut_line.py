@@ -17,6 +17,8 @@ class CutLine:
         self._guard = threading.Lock()
         self.limits: list[int] = []
         self.cuts = 0
+        self.connections = 0
+        self.passed = 0  # bytes, in both directions
         self._ends: list[socket.socket] = []
 
     def __enter__(self):
@@ -40,6 +42,7 @@ class CutLine:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                self.connections += 1
                 far = socket.create_connection(("127.0.0.1", self._target))
                 with self._guard:
                     limit = self.limits.pop() if self.limits else None
@@ -57,6 +60,7 @@ class CutLine:
                         data = data[: left[0]]
                         left[0] -= len(data)
                 sink.sendall(data)
+                self.passed += len(data)
                 if is_cut:
                     self.cuts += 1
                     break
