@@ -215,6 +215,8 @@ class Session:
         try:
             self._connect_again(PATIENCE)
         except errors.ClusterConnectionError as failure:
-            self._listener.on_lost(failure)
+            # Who closed the connection connects again for what is awaited, or does not want it.
+            if not self._has_left.is_set():
+                self._listener.on_lost(failure)
         except Exception as failure:  # noqa: BLE001 - whatever it is, those who wait are told
             self._listener.on_lost(errors.ClusterConnectionError(f"{self.host} can't be used any more: {failure}"))

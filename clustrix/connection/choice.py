@@ -90,7 +90,8 @@ def _addresses(host: str) -> set[str]:
 
 def _is_own_address(address: str) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    if address.startswith("127.") or address == "::1":
+    # 127.0.1.1 is what Debian calls a machine that has no fixed address.
+    if address.startswith("127.0.0.") or address == "::1":
         return False
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
