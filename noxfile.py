@@ -31,6 +31,7 @@ ON_CLUSTERS = [
     "test_environment*.py",
     "test_executor_lifetime.py",
     "test_explain.py",
+    "test_files_on_a_cluster.py",
     "test_lost_connections.py",
     "test_maps_ends.py",
     "test_notebook.py",
