@@ -82,11 +82,15 @@ def disk_usage(top: bytes, on_error: str) -> Tuple[int, int, List[str]]:
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                    try:
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+                            continue
+                        info = entry.stat(follow_symlinks=False)
+                    except OSError as error:
+                        skipped.note(entry.path, error)
                         continue
-                    info = _own_facts(entry, skipped)
-                    if info is None or not stat.S_ISREG(info.st_mode):
+                    if not stat.S_ISREG(info.st_mode):
                         continue
                     if info.st_nlink > 1:
                         if (info.st_dev, info.st_ino) in seen:
@@ -97,14 +101,6 @@ def disk_usage(top: bytes, on_error: str) -> Tuple[int, int, List[str]]:
         except OSError as error:
             skipped.note(directory, error, directory is top)
     return total, count, skipped.paths
-
-
-def _own_facts(entry: Entry, skipped: "_Skipped") -> Any:
-    try:
-        return entry.stat(follow_symlinks=False)
-    except OSError as error:
-        skipped.note(entry.path, error)
-        return None
 
 
 class _Skipped:
