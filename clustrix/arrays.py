@@ -14,7 +14,7 @@ from clustrix.deaths import death_of
 from clustrix.errors import ClustrixError
 from clustrix.future import ClusterFuture, JobControl
 from clustrix.remote.tasks import RESULT, entries, pack_arguments
-from clustrix.serialization import dump_bindings, dump_task, open_result
+from clustrix.serialization import Met, dump_task, open_result
 from clustrix.submission import EncodedValues, PreparedCall, with_classes_of_values
 
 if TYPE_CHECKING:
@@ -217,19 +217,19 @@ def encode_tasks(
     shared = [all(task[column] is tasks[0][column] for task in tasks) for column in range(columns)]
 
     def encode(each: PreparedCall) -> EncodedValues:
-        reader, classes = readers.get(each.python_wish), set[type]()
+        reader, met = readers.get(each.python_wish), Met()
         made = each.package.made
         own = [
-            dump_task(_own(task, shared), number, _own(range(columns), shared), reader, classes, made=made)
+            dump_task(_own(task, shared), number, _own(range(columns), shared), reader, met, made=made)
             for number, task in enumerate(tasks)
         ]
         common = {
-            column: dump_task(tasks[0][column], None, column, reader, classes, made=made)
+            column: dump_task(tasks[0][column], None, column, reader, met, made=made)
             for column in range(columns)
             if shared[column]
         }
         arguments = pack_arguments(own, columns, common)
-        return EncodedValues(arguments, dump_bindings(each.package.bindings, reader, made), frozenset(classes))
+        return each.encoded(arguments, reader, met)
 
     given = [value for task in tasks for value in _own(task, shared)]
     given += [value for value, is_shared in zip(tasks[0], shared, strict=True) if is_shared]

@@ -209,7 +209,8 @@ class ClusterExecutor(concurrent.futures.Executor):
             show_progress,
             closure=package.dependencies.closure,
         )
-        spec = {**call.spec(entry, self._journal.client), **(more or {})}
+        refusals = [[*version, words] for version, words in values.refusals.items()]
+        spec = {**call.spec(entry, self._journal.client), **(more or {}), "refusals": refusals}
         parts = _Parts(spec, supplies, values, call.python_wish)
         self._receivers.start()
         if call.options.stream:

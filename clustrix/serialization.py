@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import sys
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from clustrix.remote.wire import Bytes
 
 __all__ = [
+    "Met",
     "Outcome",
     "deserialize_function",
     "dump_arguments",
@@ -34,6 +36,17 @@ __all__ = [
 ]
 
 _ADVICE = "pass plain data, and make such objects inside the function"
+
+
+@dataclass
+class Met:
+    """What was met in values as they were encoded: ``classes`` that they have instances of, which the reader must have, too.
+
+    Where it is not known who reads: ``refusals``, by the version of Python that something in them needs, say what of them no older one can have.
+    """
+
+    classes: set[type] = field(default_factory=set)
+    refusals: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
 class Outcome:
@@ -58,9 +71,9 @@ def serialize_function(
     """
     config = get_config()
     package = package_function_for_execution(func, config)
-    classes: set[type] = set()
-    arguments = dump_arguments(args, kwargs or {}, None, classes, package.made)
-    package = package_with_classes(func, config, package, classes)
+    met = Met()
+    arguments = dump_arguments(args, kwargs or {}, None, met, package.made)
+    package = package_with_classes(func, config, package, met.classes)
     entry = package.metadata["entry"]
     cloudpickle = None
     if entry["kind"] == "bytecode":
@@ -70,7 +83,7 @@ def serialize_function(
         entry=entry,
         package_id=package.package_id,
         arguments=b"".join(arguments),
-        bindings=b"".join(dump_bindings(package.bindings, None, package.made)),
+        bindings=b"".join(dump_bindings(package.bindings, None, Met(), package.made)),
         cloudpickle=cloudpickle,
     )
     return wire.dumps(call)
@@ -98,17 +111,17 @@ def dump_arguments(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     reader: tuple[int, int] | None,
-    classes: set[type],
+    met: Met,
     made: Mapping[Any, str] | None = None,
 ) -> list[Bytes]:
     """The call's arguments for a reader of Python version ``reader`` (None: not known yet, then for any).
 
-    In pieces that belong together: large arrays are views of the caller's own memory. ``classes`` gets the classes they have instances of: the reader must have those, too.
+    In pieces that belong together: large arrays are views of the caller's own memory.
     ``made`` are names in the main file of functions and classes that can't be found by their own.
     """
     names = {"call[0]": "args", "call[1]": "kwargs"}
     value, what = (args, dict(kwargs)), "the arguments"
-    return _dump(value, root="call", reader=reader, names=names, what=what, classes=classes, made=made)
+    return _dump(value, root="call", reader=reader, names=names, what=what, met=met, made=made)
 
 
 def dump_task(
@@ -116,7 +129,7 @@ def dump_task(
     number: int | None,
     positions: tuple[int, ...] | int,
     reader: tuple[int, int] | None,
-    classes: set[type],
+    met: Met,
     *,
     made: Mapping[Any, str],
 ) -> list[Bytes]:
@@ -124,19 +137,19 @@ def dump_task(
     what = "the arguments of the map" if number is None else f"the arguments of task {number} of the map"
     if isinstance(positions, int):
         root = f"args[{positions}]"
-        return _dump(values, root=root, reader=reader, names={}, what=what, classes=classes, made=made)
+        return _dump(values, root=root, reader=reader, names={}, what=what, met=met, made=made)
     names = {f"task[{place}]": f"args[{position}]" for place, position in enumerate(positions)}
-    return _dump(values, root="task", reader=reader, names=names, what=what, classes=classes, made=made)
+    return _dump(values, root="task", reader=reader, names=names, what=what, met=met, made=made)
 
 
 def dump_bindings(
-    bindings: Mapping[str, Any], reader: tuple[int, int] | None, made: Mapping[Any, str] | None = None
+    bindings: Mapping[str, Any], reader: tuple[int, int] | None, met: Met, made: Mapping[Any, str] | None = None
 ) -> list[Bytes]:
     """The captured values of the main file, by name, in pieces likewise; none when there are none."""
     if not bindings:
         return []
     what = "a variable that the function uses"
-    return _dump(dict(bindings), root="globals()", reader=reader, names={}, what=what, made=made)
+    return _dump(dict(bindings), root="globals()", reader=reader, names={}, what=what, met=met, made=made)
 
 
 def open_result(
@@ -222,17 +235,30 @@ def _dump(
     reader: tuple[int, int] | None,
     names: dict[str, str],
     what: str,
-    classes: set[type] | None = None,
+    met: Met,
     made: Mapping[Any, str] | None = None,
 ) -> list[Bytes]:
-    protocol = 5 if reader and reader >= (3, 8) else 4
+    protocol, needs = 5 if reader and reader >= (3, 8) else 4, set[tuple[int, int]]()
     try:
-        return wire.dump_pieces(
-            value, protocol=protocol, root=root, target=reader, classes=classes, made=dict(made or {})
+        pieces = wire.dump_pieces(
+            value, protocol, root=root, target=reader, classes=met.classes, made=dict(made or {}), needs=needs
         )
     except wire.WireError as error:
         path = error.path
         for prefix, name in names.items():
             if path.startswith(prefix):
                 path = name + path[len(prefix) :]
-        raise SerializationError(f"{what} can't be sent: {path}: {error.reason}; {_ADVICE}") from error
+        where = f" to Python {reader[0]}.{reader[1]}" if reader else ""
+        raise SerializationError(f"{what} can't be sent{where}: {path}: {error.reason}; {_ADVICE}") from error
+    for major, minor in sorted(needs - met.refusals.keys()):
+        with _noted(met, (major, minor)):
+            _dump(value, root=root, reader=(major, minor - 1), names=names, what=what, met=Met(), made=made)
+    return pieces
+
+
+@contextlib.contextmanager
+def _noted(met: Met, needed: tuple[int, int]) -> Iterator[None]:
+    try:
+        yield
+    except SerializationError as error:
+        met.refusals[needed] = str(error)

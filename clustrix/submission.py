@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix import errors
@@ -17,7 +18,7 @@ from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.journal import Entry
 from clustrix.requirements import explicit_constraints, explicit_requirements
 from clustrix.resources import JobOptions, resources_for
-from clustrix.serialization import dump_arguments, dump_bindings
+from clustrix.serialization import Met, dump_arguments, dump_bindings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,12 +34,14 @@ __all__ = ["EncodedValues", "PreparedCall", "encode_call", "prepare", "with_clas
 class EncodedValues(NamedTuple):
     """The call's arguments, and the captured values that travel beside the package (none if there are none), in pieces.
 
-    Large arrays are views of the caller's own memory. ``classes`` are those which the arguments have instances of.
+    Large arrays are views of the caller's own memory. ``classes`` are those which the arguments have instances of, ``refusals``
+    what no Python older than a version can have of all that, where it is not known who reads.
     """
 
     arguments: Sequence[Bytes]
     bindings: Sequence[Bytes]
     classes: frozenset[type] = frozenset()
+    refusals: Mapping[tuple[int, int], str] = MappingProxyType({})
 
     def copied(self) -> EncodedValues:
         """The values as they are now, whatever the caller does to them afterwards."""
@@ -73,10 +76,15 @@ class PreparedCall:
 
         :raises SerializationError: a value can't be sent
         """
-        classes: set[type] = set()
-        arguments = dump_arguments(args, kwargs, reader, classes, self.package.made)
-        bindings = dump_bindings(self.package.bindings, reader, self.package.made)
-        return EncodedValues(arguments, bindings, frozenset(classes))
+        met = Met()
+        arguments = dump_arguments(args, kwargs, reader, met, self.package.made)
+        return self.encoded(arguments, reader, met)
+
+    def encoded(self, arguments: Sequence[Bytes], reader: tuple[int, int] | None, met: Met) -> EncodedValues:
+        """The encoded arguments, in which ``met`` was met, with the captured values."""
+        classes = frozenset(met.classes)
+        bindings = dump_bindings(self.package.bindings, reader, met, self.package.made)
+        return EncodedValues(arguments, bindings, classes, met.refusals)
 
     def with_classes(self, classes: Iterable[Any]) -> PreparedCall:
         """The call with ``classes`` (and functions) of its arguments, and what they need; itself where it has all of that.

@@ -28,7 +28,7 @@ from . import (
 from .environment_modules import UnknownModuleError
 from .frames import FrameError
 from .job_environment import job_environment
-from .job_python import job_python, python_candidates
+from .job_python import ValuesRefusedError, job_python, python_candidates
 from .notes import Notes
 from .paths import StateDirError, StatePaths
 from .schedulers import JobState, SchedulerError, scheduler, work_in
@@ -58,6 +58,7 @@ _ERRORS = (
     (inventory.NoEnvironmentError, "EnvironmentSetupError"),
     (packages.PackageError, "PackagingError"),
     (overlays.SyntaxRefusedError, "UnsupportedSyntaxError"),
+    (ValuesRefusedError, "SerializationError"),
     (_CancelledError, "JobCancelledError"),
     # The client tells the user how to find out later, and keeps what it needs for that.
     (resubmission.UndecidedError, "ClusterConnectionError"),

@@ -10,7 +10,11 @@ from .paths import StatePaths
 from .provisioning import choose_or_provision
 from .script import with_modules
 
-__all__ = ["JobPython", "job_python", "python_candidates"]
+__all__ = ["JobPython", "ValuesRefusedError", "job_python", "python_candidates"]
+
+
+class ValuesRefusedError(Exception):
+    """The job's Python can't have something in the call's arguments or in the variables that the function captured."""
 
 
 class JobPython(NamedTuple):
@@ -40,7 +44,7 @@ def job_python(
     ``ask`` a piece that the client has.
 
     Raises UnknownModuleError, EnvironmentUnusableError, InterpreterNotFoundError, SyntaxRefusedError, PackageError for
-    bytecode that no Python there has, and what ``environment_on`` raises.
+    bytecode that no Python there has, ValuesRefusedError, and what ``environment_on`` raises.
     """
     refuse_unknown_modules(notes, spec["modules"], spec["environment_variables"])
     if spec["environment"]:
@@ -49,9 +53,17 @@ def job_python(
     else:
         own = environment_on(python_candidates(spec, report))
         found = JobPython(own.python, own.interpreter, tools=own.tools)
+    _refuse_values(spec["refusals"], found.interpreter)
     command = with_modules([*spec["modules"], *found.interpreter.modules], [found.program])
     directory = overlays.runnable(state, spec, command, found.interpreter, report=report, ask=ask)
     return found._replace(package_dir=directory)
+
+
+def _refuse_values(refusals: List[Any], interpreter: interpreters.Interpreter) -> None:
+    """The client knew what they need, and not which Python reads them."""
+    for major, minor, words in sorted(refusals):
+        if interpreter.version[:2] < (major, minor):
+            raise ValuesRefusedError("%s. The job would run under %s" % (words, interpreter.in_words))
 
 
 _reported: Set[str] = set()

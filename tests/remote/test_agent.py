@@ -126,6 +126,7 @@ def spec(interpreter, tmp_path):
         "environment": None,
         "imports": [],
         "use_two_venv": "auto",
+        "refusals": [],
         "requirements": [],
         "constraints": [],
         "package_manager": "auto",

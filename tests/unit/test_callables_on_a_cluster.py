@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 import subprocess
 import sys
+import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from workload_callables import Scale, adding, counting, later, subtract
 import clustrix
 import simcluster
 from clustrix import cluster
-from clustrix.errors import PackagingError
+from clustrix.errors import PackagingError, SerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,6 +62,21 @@ def test_what_a_script_makes_within_functions_goes_there_and_back(python: str) -
     done = subprocess.run([sys.executable, script, settings, python], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {}
+
+
+def test_a_value_too_new_for_the_jobs_python_is_refused_with_its_path_before_the_first_job_is_queued(site: Any) -> None:
+    noon = dt.datetime(2026, 1, 1, 12, tzinfo=zoneinfo.ZoneInfo("UTC"))
+    other = {"memory": "90MB"}  # a wish of its own: nothing is known of its Python
+    queued = len(site.history().jobs)
+    with pytest.raises(
+        SerializationError, match=r"args\[0\]\[1\].tzinfo: zoneinfo.ZoneInfo needs Python 3.9.*under Python 3.6"
+    ):
+        cluster(python="3.6", **other)(lambda value: str(value))([1, noon])
+    half = functools.partial(max, noon)
+    with pytest.raises(SerializationError, match=r"tzinfo: zoneinfo.ZoneInfo needs Python 3.9.*under Python 3.6"):
+        cluster(python="3.6", **other)(lambda: half)()
+    assert len(site.history().jobs) == queued
+    assert cluster(python="3.12", **other)(lambda: noon)() == noon
 
 
 def test_a_coroutine_function_gives_what_awaiting_it_gives() -> None:

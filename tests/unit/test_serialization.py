@@ -1,10 +1,14 @@
+import datetime as dt
 import io
+import math
+import statistics
+import zoneinfo
 
 import pytest
 
 from clustrix import errors
 from clustrix.remote import wire
-from clustrix.serialization import dump_arguments, open_result
+from clustrix.serialization import Met, dump_arguments, open_result
 
 KEY = bytes(range(32))
 EXPECTED = {"job_id": "cx1", "attempt": 0, "task": 0, "package": "p"}
@@ -17,7 +21,22 @@ def sealed(outcome, body, key=KEY, **changes):
 
 
 def test_arguments_are_read_back_as_they_were():
-    assert wire.loads(b"".join(dump_arguments((1, "ä"), {"k": [2]}, None, set()))) == ((1, "ä"), {"k": [2]})
+    assert wire.loads(b"".join(dump_arguments((1, "ä"), {"k": [2]}, None, Met()))) == ((1, "ä"), {"k": [2]})
+
+
+def test_what_an_older_python_lacks_is_noted_with_its_path_where_it_is_not_known_who_reads():
+    met = Met()
+    noon = dt.datetime(2026, 1, 1, 12, tzinfo=zoneinfo.ZoneInfo("UTC"))
+    dump_arguments((statistics.NormalDist(0, 1), {"when": [noon]}), {"f": math.prod}, None, met)
+    assert {version: words.partition(": ")[2].partition(";")[0] for version, words in met.refusals.items()} == {
+        (3, 8): "args[0]: statistics.NormalDist needs Python 3.8, and what reads this is older",
+        (3, 9): 'args[1]["when"][0].tzinfo: zoneinfo.ZoneInfo needs Python 3.9, and what reads this is older',
+    }
+
+
+def test_where_the_reader_is_known_what_it_lacks_is_refused():
+    with pytest.raises(errors.SerializationError, match=r'to Python 3.7: kwargs\["f"\]: math.prod needs Python 3.8'):
+        dump_arguments((), {"f": math.prod}, (3, 7), Met())
 
 
 def test_a_value_comes_back():

@@ -38,15 +38,17 @@ def dump_pieces(
     *,
     classes: Optional[Set[type]] = None,
     made: Optional[Dict[Any, str]] = None,
+    needs: Optional[Set[Tuple[int, int]]] = None,
 ) -> List[Bytes]:
     """As `dumps`, in pieces that are not copied: large arrays are views of the value's own memory.
 
     `made` are classes and functions that the reader's main module has by other names than their own.
+    `needs` gets the versions of Python that something in the value needs, where `target` is None.
     """
     settings = Settings(protocol, main_module, target, made or None)
     arrays: List[memoryview] = []
     try:
-        pickled = reducers.write(value, settings, reduce_exception(settings), classes, arrays)
+        pickled = reducers.write(value, settings, reduce_exception(settings), classes, arrays, needs=needs)
         return container.pack(pickled, arrays)
     except MemoryError:
         raise

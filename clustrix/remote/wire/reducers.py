@@ -12,7 +12,7 @@ import copyreg
 import operator
 import pickle
 import sys
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple, Union
 
 from . import container, numpy_states, pandas_rebuilders, pandas_states, renames
@@ -67,14 +67,49 @@ ARRAY = token("array")
 REBUILDERS: Dict[str, Callable[[Any], Any]] = dict(numpy_states.REBUILDERS, **pandas_rebuilders.REBUILDERS)
 STATE_TOKENS = {name: token(name) for name in REBUILDERS}
 
-# What the standard library and numpy gained after 3.6, by module or by module and class.
+# What the standard library and numpy gained after 3.6, by module or by module and name: classes whose instances are
+# pickled, and functions in C. Nobody tells the pickler of functions in Python and of classes themselves.
 NEEDS: Dict[Tuple[str, str], Tuple[int, int]] = {
+    ("_operator", "call"): (3, 11),
+    ("calendar", "Day"): (3, 12),
+    ("calendar", "Month"): (3, 12),
+    ("contextlib", "nullcontext"): (3, 7),
+    ("http", "HTTPMethod"): (3, 11),
+    ("inspect", "BufferFlags"): (3, 12),
+    ("math", "cbrt"): (3, 11),
+    ("math", "comb"): (3, 8),
+    ("math", "dist"): (3, 8),
+    ("math", "exp2"): (3, 11),
+    ("math", "fma"): (3, 13),
+    ("math", "isqrt"): (3, 8),
+    ("math", "lcm"): (3, 9),
+    ("math", "nextafter"): (3, 9),
+    ("math", "perm"): (3, 8),
+    ("math", "prod"): (3, 8),
+    ("math", "remainder"): (3, 7),
+    ("math", "sumprod"): (3, 12),
+    ("math", "ulp"): (3, 9),
+    ("plistlib", "UID"): (3, 8),
+    ("pstats", "SortKey"): (3, 7),
+    ("ssl", "TLSVersion"): (3, 7),
+    ("statistics", "LinearRegression"): (3, 10),
+    ("statistics", "NormalDist"): (3, 8),
+    ("time", "monotonic_ns"): (3, 7),
+    ("time", "perf_counter_ns"): (3, 7),
+    ("time", "time_ns"): (3, 7),
+    ("typing", "ForwardRef"): (3, 7),
+    ("typing", "NewType"): (3, 10),
     ("types", "GenericAlias"): (3, 9),
     ("types", "UnionType"): (3, 10),
     ("typing", "Union"): (3, 10),  # what 3.14 calls `int | str`
     ("numpy.dtypes", "StringDType"): (3, 9),  # numpy 2
 }
-NEEDS_OF_MODULES: Dict[str, Tuple[int, int]] = {"zoneinfo": (3, 9), "graphlib": (3, 9)}
+NEEDS_OF_MODULES: Dict[str, Tuple[int, int]] = {
+    "dataclasses": (3, 7),
+    "graphlib": (3, 9),
+    "importlib.metadata": (3, 8),
+    "zoneinfo": (3, 9),
+}
 
 
 class Reducers(dict):  # type: ignore[type-arg] # `typing.Dict` as a base would have to be the real one
@@ -84,6 +119,7 @@ class Reducers(dict):  # type: ignore[type-arg] # `typing.Dict` as a base would 
         self, settings: Settings, reduce_exception: Reducer, arrays: Optional[List[memoryview]] = None
     ) -> None:
         super().__init__()
+        self.needs: Set[Tuple[int, int]] = set()
         self._arrays = arrays
         self._settings = settings
         self._reduce_exception = reduce_exception
@@ -92,13 +128,15 @@ class Reducers(dict):  # type: ignore[type-arg] # `typing.Dict` as a base would 
     def __missing__(self, cls: type) -> Reducer:
         if issubclass(cls, type):
             raise KeyError(cls)  # the pickler then writes the class by its name
-        self._refuse_what_target_lacks(cls)
+        self._refuse_what_target_lacks(str(cls.__module__), cls.__qualname__)
         reducer = self[cls] = self._find(cls)
         return reducer
 
     def _find(self, cls: type) -> Reducer:
         if issubclass(cls, BaseException):
             return self._reduce_exception
+        if cls is BuiltinFunctionType:
+            return self._builtin_function
         if self._arrays is not None and self._settings.protocol < 5 and numpy_states.is_array(cls):
             return self._array
         taken_apart = numpy_states.taker_apart(cls) or pandas_states.taker_apart(cls)
@@ -115,16 +153,18 @@ class Reducers(dict):  # type: ignore[type-arg] # `typing.Dict` as a base would 
         self._arrays.append(memory)
         return ARRAY, (len(self._arrays) - 1, *description)
 
-    def _refuse_what_target_lacks(self, cls: type) -> None:
-        module = str(cls.__module__)
-        needs = NEEDS.get((module, cls.__qualname__)) or NEEDS_OF_MODULES.get(module)
+    def _builtin_function(self, function: Any) -> Any:
+        self._refuse_what_target_lacks(str(function.__module__), function.__qualname__)
+        return self._plain(function)
+
+    def _refuse_what_target_lacks(self, module: str, name: str) -> None:
+        """Refuse it, or note what Python it ``needs`` where it is not known who reads."""
+        needs = NEEDS.get((module, name)) or NEEDS_OF_MODULES.get(module)
         target = self._settings.target
+        if needs is not None and target is None:
+            self.needs.add(needs)
         if needs is not None and target is not None and target < needs:
-            raise Refusal(
-                "{}.{} needs Python {}.{}, and what reads this is Python {}.{}".format(
-                    module, cls.__qualname__, *(needs + target[:2])
-                )
-            )
+            raise Refusal("{}.{} needs Python {}.{}, and what reads this is older".format(module, name, *needs))
 
 
 class _MainPickler(pickle.Pickler):
@@ -156,10 +196,13 @@ def write(
     reduce_exception: Reducer,
     classes: Optional[Set[type]] = None,
     arrays: Optional[List[memoryview]] = None,
+    *,
+    needs: Optional[Set[Tuple[int, int]]] = None,
 ) -> List[Bytes]:
     """The pickle of `value`, in pieces; raises whatever the pickler raises.
 
-    `classes` gets those that it has instances of, `arrays` the memory of large arrays, which is then not in the pickle.
+    `classes` gets those that it has instances of, `arrays` the memory of large arrays, which is then not in the pickle,
+    `needs` the versions of Python that something in it needs, where `settings` don't say which one reads.
     """
     pieces = _Pieces()
     options: Dict[str, Any] = {}
@@ -180,6 +223,8 @@ def write(
     pickler.dump(value)
     if classes is not None:
         classes.update(reducers)
+    if needs is not None:
+        needs.update(reducers.needs)
     return pieces
 
 
