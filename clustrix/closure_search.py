@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.captured_values import is_mutable, literal_source, references_in
+from clustrix.changed_attributes import changes_of
 from clustrix.closure import Closure, Definition
 from clustrix.errors import PackagingError
 from clustrix.function_groups import is_made_here
@@ -118,6 +119,8 @@ class _Search:
         if source.is_top_level and is_known_by_name(function, function):
             self.values[source.name] = self.function
             self._define(self._definition(source, is_entry=True), cells_of(function))
+            if self.function is function:
+                self.rebuilder.restore(source.name, changes_of(function, source))
             return source.name
         return self.rebuilder.expression(self.value, source.name)
 
@@ -311,6 +314,7 @@ class _Search:
             )
         self._define(self._definition(source), {})
         self._alias(name, source.name, value)
+        self.rebuilder.restore(source.name, changes_of(value, source))
         return True
 
     def _as_function(self, name: str, value: Any) -> bool:
@@ -326,6 +330,8 @@ class _Search:
         function = next((item for item in here if item.__code__.co_name == source.name), here[0])
         self._define(self._definition(source), cells_of(function))
         self._alias(name, source.name, value)
+        if value is function:
+            self.rebuilder.restore(source.name, changes_of(function, source))
         if hasattr(value, "registry") and hasattr(value, "dispatch"):
             self.rebuilder.register(name, value)
         return True

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from clustrix.errors import PackagingError
 from clustrix.made_classes import class_cells, class_source, is_made_class, lifted_class, referred_to
 from clustrix.made_functions import Lifted, is_made, lifted
 from clustrix.namespaces import cells_of, contents
@@ -21,7 +22,6 @@ from clustrix.source import Source, own_source, unwrap_cluster
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clustrix.errors import PackagingError
 
 __all__ = ["FunctionGroup", "Made", "globals_of", "group_of", "is_made_here", "made_with", "source_of", "written_cells"]
 
@@ -64,7 +64,7 @@ def made_with(made: Made, names: Mapping[str, Any]) -> list[Made]:
     reached = _reached(made, names)
     for value in list(globals_of(made).values()):
         other = unwrap_cluster(value)
-        if is_made_here(other, names) and other not in reached and any(_share(other, item) for item in reached):
+        if _may_be_made(other, names) and other not in reached and any(_share(other, item) for item in reached):
             reached += [item for item in _reached(other, names) if item not in reached]
     written = {id(cell) for item in reached for cell in written_cells(item)}
     ways = {item: _reached(item, names) for item in reached}
@@ -121,6 +121,13 @@ def group_of(
     }
     cells = {name: cell for name, cell in every.items() if name not in lifts and name not in aliases}
     return FunctionGroup(members, bound, aliases, lifts, cells)
+
+
+def _may_be_made(value: Any, names: Mapping[str, Any]) -> bool:
+    try:
+        return is_made_here(value, names)
+    except PackagingError:  # such as one without source, which nobody asked for
+        return False
 
 
 def written_cells(made: Made) -> list[Any]:

@@ -15,6 +15,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix.captured_values import is_mutable, literal_source
+from clustrix.changed_attributes import snapshot
 from clustrix.function_groups import (
     FunctionGroup,
     Made,
@@ -108,6 +109,21 @@ class Rebuilder:
             self._statement(place, f"{place} = [{', '.join(calls)}]\n")
         registry = dict(function.registry)
         self.main.watch(lambda: dict(function.registry) == registry)
+
+    def restore(self, name: str, changes: Callable[[], dict[str, Any]]) -> None:
+        """Give the definition ``name`` of the file the attributes that it got since."""
+        now = changes()
+        before = snapshot(now)
+        self.main.watch(lambda: snapshot(changes()) == before)
+        lines = [
+            f"{name}.{attribute} = {self.expression(value, f'{attribute}_of_{name}')}\n"
+            if attribute.isidentifier() and not keyword.iskeyword(attribute)
+            else f"setattr({name}, {attribute!r}, {self.expression(value, f'attribute_of_{name}')})\n"
+            for attribute, value in now.items()
+        ]
+        if lines:
+            place = self._free_name(f"attributes_of_{name}")
+            self._statement(place, "".join(lines) + f"{place} = {name}\n")
 
     def entry(self, function: Any) -> str:
         """The name of the callable that a job calls: bound arguments travel beside the package, as a call's do."""

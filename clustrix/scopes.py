@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["NamesRead", "names_read", "variables_around"]
+__all__ = ["NamesRead", "bound_in", "names_read", "variables_around"]
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _BLOCK_PARTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
@@ -44,6 +44,11 @@ def names_read(statement: ast.stmt, *, postponed_annotations: bool = False) -> N
     reader = _Reader(postponed_annotations)
     reader.visit(statement)
     return reader.found
+
+
+def bound_in(body: Iterable[ast.AST]) -> set[str]:
+    """The names that the statements of one scope bind."""
+    return _bindings(body)[0]
 
 
 def variables_around(definitions: Iterable[ast.stmt]) -> set[str]:

@@ -400,9 +400,8 @@ def _methods_match(cls: type, text: ModuleText, node: ast.ClassDef) -> bool:
             code = function.__code__
             if code.co_filename == "<string>" and attribute not in defined:
                 continue  # what dataclasses and the like generate has the name of what -c runs
-            is_own = function.__qualname__.startswith(f"{cls.__qualname__}.")
-            if not is_own and attribute in assigned:
-                continue
+            if not function.__qualname__.startswith(f"{cls.__qualname__}."):
+                continue  # it was assigned, in the statement or since, or is a decorator's
             inside = [function.__code__]
             if attribute in decorated:
                 inside = [item.__code__ for item in objects_inside(function) if isinstance(item, FunctionType)]

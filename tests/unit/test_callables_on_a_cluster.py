@@ -71,7 +71,7 @@ def test_a_value_too_new_for_the_jobs_python_is_refused_with_its_path_before_the
     with pytest.raises(
         SerializationError, match=r"args\[0\]\[1\].tzinfo: zoneinfo.ZoneInfo needs Python 3.9.*under Python 3.6"
     ):
-        cluster(python="3.6", **other)(lambda value: str(value))([1, noon])
+        cluster(python="3.6", **other)(lambda value: [value])([1, noon])
     half = functools.partial(max, noon)
     with pytest.raises(SerializationError, match=r"tzinfo: zoneinfo.ZoneInfo needs Python 3.9.*under Python 3.6"):
         cluster(python="3.6", **other)(lambda: half)()

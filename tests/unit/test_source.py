@@ -186,6 +186,7 @@ def test_a_class_is_proven_by_its_methods(load: Callable[..., ModuleType], tmp_p
     second = find_class_source(module.C, (source.module,))
     assert second is not None
     assert second.first_line == 6
+    module.C.m.__qualname__ = "D.m"
     module.D.m = module.C.m
     with pytest.raises(PackagingError, match="class 'D'"):
         find_class_source(module.D, (source.module,))
