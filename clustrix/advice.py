@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clustrix.downlevel.advice import missing_names
 from clustrix.origins import origin
+from clustrix.package_store import OLDEST
 
 if TYPE_CHECKING:
     from clustrix.closure import Closure
@@ -30,6 +33,10 @@ def advice(package: str | Path, version: Version, cache_dir: str | Path, closure
         mark.touch(exist_ok=False)
     except FileExistsError:
         return ""
+    for other in mark.parent.iterdir():
+        with contextlib.suppress(OSError):  # another process prunes, too
+            if time.time() - other.stat().st_mtime > OLDEST:
+                other.unlink()
     found = _found(package, version, closure)
     if not found:
         return ""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cloudpickle
 
 from clustrix.errors import PackagingError
+from clustrix.file_access import perhaps_paths_in
 from clustrix.local_modules import Import
 from clustrix.module_text import nested_codes
 from clustrix.source import plain_function, submitted, unwrap_cluster
@@ -37,12 +38,13 @@ _COMES_ALONG = ("builtins", "cloudpickle")
 class Bytecode(NamedTuple):
     """cloudpickle's bytes of a function, and the modules that they, and the code in them, import.
 
-    ``is_alone``: no other function and no class came along by value.
+    ``is_alone``: no other function and no class came along by value. ``paths`` are strings that may be paths of files.
     """
 
     data: bytes
     imports: list[Import]
     is_alone: bool
+    paths: frozenset[str]
 
 
 def pickle_function(func: Any) -> Bytecode:
@@ -64,7 +66,9 @@ def pickle_function(func: Any) -> Bytecode:
             "Put it into a file and import it, or make such objects inside the function."
         ) from error
     imports = {(item.module, item.name): item for item in pickler.imports}
-    return Bytecode(buffer.getvalue(), [imports[key] for key in sorted(imports)], pickler.by_value <= 1)
+    return Bytecode(
+        buffer.getvalue(), [imports[key] for key in sorted(imports)], pickler.by_value <= 1, frozenset(pickler.paths)
+    )
 
 
 @cache
@@ -84,6 +88,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no 
         super().__init__(buffer)
         self.imports: list[Import] = []
         self.by_value = 0
+        self.paths: set[str] = set()
 
     def reducer_override(self, value: Any) -> Any:
         inner = unwrap_cluster(value)
@@ -101,6 +106,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no 
                 self.by_value += 1
                 if isinstance(value, FunctionType):
                     self.imports += _imports_of(value)
+                    for code in (value.__code__, *nested_codes(value.__code__)):
+                        self.paths |= perhaps_paths_in(code)
             elif isinstance(module, str) and module.partition(".")[0] not in _COMES_ALONG:
                 self.imports.append(Import(module))
         return reduced

@@ -50,12 +50,17 @@ __all__ = [
     "ImportInfo",
     "LocalFunctionCall",
     "UndefinedNameWarning",
+    "UnseenFileWarning",
     "analyze_function_dependencies",
 ]
 
 
 class UndefinedNameWarning(UserWarning):
     """A name that the function reads is defined nowhere: the job will raise NameError, as Python does here."""
+
+
+class UnseenFileWarning(UserWarning):
+    """A function without source names a file that is here, and it can't be seen whether it reads that: it doesn't come along."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ class DependencyAnalyzer:
             graph = _of_bytecode(value, classes, more)
         graph.working_directory = str(root)
         graph.data_files = _data_files(graph) | {name for item in wanted for name in item.files}
+        _warn_of_files(graph)
         graph.requires_cluster_filesystem = bool(graph.filesystem_calls)
         graph.requires_dependencies = _requires_dependencies(graph)
         return graph
@@ -368,6 +374,24 @@ def _data_files(graph: DependencyGraph) -> set[str]:
         ):
             found.add(str(path))
     return found
+
+
+def _warn_of_files(graph: DependencyGraph) -> None:
+    root = Path(graph.working_directory)
+    for name in sorted(graph.bytecode.paths if graph.bytecode is not None else ()):
+        path = PurePosixPath(name)
+        if (
+            not path.is_absolute()
+            and ".." not in path.parts
+            and str(path) not in graph.data_files
+            and (root / path).is_file()
+        ):
+            warnings.warn(
+                f"{graph.function_name}() has no source, so it can't be seen whether it reads {name!r}, which is here: "
+                f"include=[{name!r}] sends it along",
+                UnseenFileWarning,
+                stacklevel=_stack_level(),
+            )
 
 
 def _import_info(item: Import, lineno: int) -> ImportInfo:

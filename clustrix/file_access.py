@@ -13,8 +13,9 @@ from clustrix.module_text import dotted_name, every_statement, literal_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import CodeType
 
-__all__ = ["FileReference", "FilesystemCall", "file_references_in", "filesystem_calls_in"]
+__all__ = ["FileReference", "FilesystemCall", "file_references_in", "filesystem_calls_in", "perhaps_paths_in"]
 
 _CLUSTER_FUNCTIONS = frozenset(
     f"cluster_{name}"
@@ -46,6 +47,13 @@ class FilesystemCall:
     args: list[str]
     lineno: int
     context: str
+
+
+def perhaps_paths_in(code: CodeType) -> set[str]:
+    """The strings of code without source that may be paths of files that it opens."""
+    if not any(_OPENING.search(name) for name in code.co_names):
+        return set()
+    return {value for value in code.co_consts if isinstance(value, str) and value and "\0" not in value}
 
 
 def filesystem_calls_in(text: str, tree: ast.Module, names: Mapping[str, str]) -> list[FilesystemCall]:

@@ -105,6 +105,10 @@ def group_of(
                 continue  # of functions that decorators made
             if every.setdefault(name, cell) is not cell:
                 raise error(_clash(item, name))
+            if getattr(contents(cell), "__wrapped__", None) is item:
+                raise error(
+                    f"{item.__qualname__!r} calls itself through {name!r}, what a decorator made of it. Define it at module level."
+                )
     bound: dict[Made, str] = {}
     lifts: dict[str, Lifted] = {}
     for item in members:

@@ -12,6 +12,7 @@ import clustrix
 import simcluster
 from clustrix import cluster, errors
 from clustrix.config import ClusterConfig
+from clustrix.dependency_analysis import UnseenFileWarning
 from clustrix.file_packaging import package_function_for_execution
 from clustrix.resources import JobOptions
 from clustrix.submission import encode_call, prepare
@@ -41,6 +42,16 @@ def made(text=TEXT, name="f", **scope):
 
 def packed(function, tmp_path):
     return package_function_for_execution(function, ClusterConfig(local_cache_dir=str(tmp_path)))
+
+
+def test_a_file_that_it_may_read_is_a_warning_which_names_the_way_to_send_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("1")
+    reading = made("def f(x):\n    with open('table.csv') as stream: return stream.read()\n")
+    with pytest.warns(UnseenFileWarning, match=r"reads 'table.csv'.*include=\['table.csv'\]"):
+        assert "data/table.csv" not in zipfile.ZipFile(packed(reading, tmp_path).package_path).namelist()
+    info = package_function_for_execution(reading, ClusterConfig(local_cache_dir=str(tmp_path)), include=["table.csv"])
+    assert "data/table.csv" in zipfile.ZipFile(info.package_path).namelist()
 
 
 def test_the_package_holds_the_function_and_the_clients_own_cloudpickle(tmp_path):

@@ -1,5 +1,6 @@
 """Names of the standard library that an older Python lacks: a warning with line numbers, once."""
 
+import os
 import sys
 import zipfile
 
@@ -56,3 +57,13 @@ def test_it_is_said_once_for_each_package_and_version(tmp_path):
 
 def test_nothing_is_said_of_a_python_as_new_as_this_one(tmp_path):
     assert advice(packed(tmp_path, "import zoneinfo\n"), sys.version_info[:2], tmp_path) == ""
+
+
+def test_what_was_said_is_forgotten_with_the_packages(tmp_path):
+    package = packed(tmp_path, "import zoneinfo\n")
+    assert "zoneinfo" in advice(package, (3, 6), tmp_path)
+    (mark,) = (tmp_path / "advice").iterdir()
+    os.utime(mark, (0, 0))
+    assert "zoneinfo" in advice(package, (3, 8), tmp_path)
+    assert not mark.exists()
+    assert "zoneinfo" in advice(package, (3, 6), tmp_path)

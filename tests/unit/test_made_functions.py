@@ -164,3 +164,14 @@ def test_it_gives_the_same_answer_elsewhere(
     packed = pack(tmp_path, script, entry)
     assert not packed.error
     assert packed.run(argument) == expected
+
+
+def test_a_recursion_through_a_cache_within_a_function_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    script = (
+        "import functools\ndef make():\n    @functools.lru_cache(None)\n    def h(k): return k * h(k - 1) if k > 1 else 1\n"
+        "    return h\nh = make()\ndef f(x): return h(x)\n"
+    )
+    assert (
+        "calls itself through 'h', what a decorator made of it. Define it at module level"
+        in pack(tmp_path, script).error
+    )
