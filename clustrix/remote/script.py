@@ -12,8 +12,10 @@ __all__ = [
     "ScriptParts",
     "activation_file",
     "directive",
+    "element_output",
     "environment_file",
     "job_script",
+    "once",
     "with_modules",
 ]
 
@@ -51,6 +53,17 @@ def directive(prefix: str, option: str, value: Any) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("%s can't hold a control character: %r" % (option, text))
     return "%s %s%s%s" % (prefix, option, "=" if option.startswith("--") else " ", shlex.quote(text))
+
+
+def element_output(job: JobPaths, element: str) -> str:
+    """Shell text that sends what an array's element writes to files of its own; ``element`` is the shell's expression of its name."""
+    out, err = (shlex.quote(path) + '."%s"' % element for path in (job.stdout, job.stderr))
+    return "exec >> %s 2>> %s" % (out, err)
+
+
+def once(job: JobPaths, element: str) -> str:
+    """Shell text that ends an array's element that a scheduler runs again."""
+    return 'mkdir %s."%s" 2> /dev/null || exit 0' % (shlex.quote(job.file("marks", "ran")), element)
 
 
 def environment_file(variables: Dict[str, str]) -> str:

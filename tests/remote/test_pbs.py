@@ -272,6 +272,40 @@ def test_cancelling_what_is_somebody_elses_is_an_error(site):
         pbs.cancel(["69.pbs", "65.pbs"])
 
 
+def test_an_array_is_known_by_its_elements(site, tmp_path):
+    text = finished(state="B", number="15[].pbs") + finished(0, state="X", substate=92, number="15[0].pbs")
+    calls = site(OPENPBS)("qstat", text + finished(state="R", number="15[1].pbs"))
+    assert {name: state.state for name, state in pbs.states(["15[].pbs"]).items()} == {
+        "15.0": "COMPLETED",
+        "15.1": "RUNNING",
+    }
+    assert calls.read_text().splitlines()[-1] == "-x -f -t 15[].pbs"
+    assert pbs.post_mortem("15.1").state == "RUNNING"
+    assert pbs.element_names("15[].pbs", 2) == ["15.0", "15.1"]
+    assert pbs.element_names("15.pbs", 1) == ["15.pbs"]
+
+
+@pytest.mark.parametrize(("version", "option"), [(OPENPBS, "-J"), (TORQUE, "-t")])
+def test_an_array_is_asked_for_in_the_dialects_words(site, tmp_path, version, option):
+    calls = site(version)("qsub", "15[].pbs\n")
+    path = script_of(tmp_path, SMALL)
+    assert pbs.submit(path, 4) == "15[].pbs"
+    assert calls.read_text().endswith(" {} 0-3 {}\n".format(option, path))
+
+
+def test_a_smaller_array_may_be_taken_where_a_large_one_is_not(site, tmp_path):
+    site(OPENPBS)("qsub", stderr="qsub: Array job exceeds server or queue size limit\n", code=3)
+    with pytest.raises(schedulers.LimitError):
+        pbs.submit(script_of(tmp_path, SMALL), 20000)
+
+
+def test_an_element_of_openpbs_that_is_run_again_does_nothing(site):
+    site(OPENPBS)
+    lines = pbs.directives("cxa", JobPaths("/j"), "/w", SMALL, is_array=True)
+    assert "#PBS -r y" in lines  # it takes no array otherwise
+    assert [line for line in lines if line.startswith("mkdir /j/marks/ran.") and line.endswith("|| exit 0")]
+
+
 def test_a_job_is_found_by_its_name(site):
     calls = site(OPENPBS)("qselect", "41.pbs\n")
     assert pbs.find("cxaaaaaaaaaaaa") == "41.pbs"

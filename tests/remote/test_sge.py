@@ -145,6 +145,20 @@ def test_a_refusal_is_told_apart_from_silence(answers, tmp_path, words, kind):
     assert type(caught.value) is kind
 
 
+def test_an_array_is_known_by_its_elements(answers):
+    row = "<job_list><JB_job_number>5</JB_job_number><state>{}</state><tasks>{}</tasks></job_list>"
+    running = "<Queue-List><name>all.q@a</name>{}</Queue-List>".format(row.format("r", "2"))
+    answers("qstat", "<job_info>{}{}</job_info>".format(running, row.format("qw", "3,5-9:2")))
+    calls = answers("qacct", record())
+    assert sge.states(["5"]) == {
+        "5.2": JobState("RUNNING", "", "a"),
+        **{"5.{}".format(task): JobState("PENDING") for task in (3, 5, 7, 9)},
+    }
+    assert sge.post_mortem("5.1").state == "COMPLETED"
+    assert calls.read_text() == "-j 5 -t 1\n"
+    assert sge.element_names("5", 2) == ["5.1", "5.2"]
+
+
 def test_all_jobs_are_asked_for_by_one_call(answers):
     calls = answers("qstat", QUEUE)
     assert sge.states(["3", "4", "7", "8", "9"]) == {

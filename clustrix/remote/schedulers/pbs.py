@@ -5,13 +5,37 @@ import re
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from ..paths import JobPaths
-from ..script import directive
-from . import JobState, SchedulerError, SchedulerUnavailableError, own_directives, place, program_of, run, signal_in
+from ..script import directive, element_output, once
+from . import (
+    JobState,
+    LimitError,
+    SchedulerError,
+    SchedulerUnavailableError,
+    own_directives,
+    place,
+    program_of,
+    run,
+    signal_in,
+)
 
-__all__ = ["ELEMENT", "LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
+__all__ = [
+    "ELEMENT",
+    "LACKS",
+    "PREFIX",
+    "cancel",
+    "directives",
+    "element_names",
+    "find",
+    "post_mortem",
+    "states",
+    "submit",
+]
 
 PREFIX = "#PBS "
-ELEMENT = ""
+# `15.3` of `15[3].pbs`; an array of one is a plain job, for PBS takes no shorter range.
+ELEMENT = "${PBS_JOBID%%[*}${PBS_ARRAY_INDEX:+.$PBS_ARRAY_INDEX}${PBS_ARRAYID:+.$PBS_ARRAYID}"
+# max_array_size, max_queued and their kin.
+_TOO_MANY = r"Array job exceeds|would exceed|exceeds? .*limit|too many"
 LACKS = {
     "partition": "PBS has no partitions, but queues: use queue=, or default_queue",
 }
@@ -41,8 +65,6 @@ def directives(
     is_array: bool = False,
 ) -> List[str]:
     """The ``#PBS`` lines. ``memory_mb`` is per node in MiB. On a client the dialect is not known, and taken for OpenPBS's."""
-    if is_array:
-        raise ValueError("maps are not supported on PBS yet: submit a job for each call")
     dialect = _dialect() if place().state else OPENPBS
     for path in (job.stdout, job.stderr):
         if ":" in path:
@@ -52,12 +74,16 @@ def directives(
     options = [
         ("-N", job_id),
         ("-S", "/bin/bash"),
-        ("-o", job.stdout),
-        ("-e", job.stderr),
+        # What the elements of an array write goes to files of their own, what is said of them to one.
+        *(
+            (("-j", "oe"), ("-o", job.file("log", "scheduler")))
+            if is_array
+            else (("-o", job.stdout), ("-e", job.stderr))
+        ),
         # Written where it stays while the job runs; without d, and by Torque, it comes there at the end.
         ("-k", "oed" if dialect == OPENPBS else None),
-        # Nothing runs twice unasked: without this a node failure would run the function again.
-        ("-r", "n"),
+        # Nothing runs twice unasked: without this a node failure would run the function again. OpenPBS takes no array that says so.
+        ("-r", "y" if is_array and dialect == OPENPBS else "n"),
         ("-M", resources.get("mail")),
         ("-m", "ae" if resources.get("mail") else "n"),
         ("-A", resources.get("account")),
@@ -67,7 +93,8 @@ def directives(
         ("-l", "walltime=" + _walltime(resources["time_seconds"])),
     ]
     lines = [directive("#PBS", name, value) for name, value in options if value]
-    return lines + [PREFIX + extra for extra in resources.get("extra_directives") or ()]
+    lines += [PREFIX + extra for extra in resources.get("extra_directives") or ()]
+    return lines + ([once(job, ELEMENT), element_output(job, ELEMENT)] if is_array else [])
 
 
 def _openpbs(resources: Dict[str, Any]) -> List[str]:
@@ -99,13 +126,25 @@ def _torque(resources: Dict[str, Any]) -> List[str]:
     return lines + (["advres=" + resources["reservation"]] if resources.get("reservation") else [])
 
 
-def submit(script: str) -> str:
-    """Submit the script file ``script`` and return PBS's job id. What it says before that is the site's."""
-    answer = run(["qsub", *own_directives(script, PREFIX), script])
+def submit(script: str, elements: int = 0) -> str:
+    """Submit the script file ``script``, as an array if there are several ``elements``, and return PBS's id.
+
+    What it says before that is the site's.
+    """
+    array = ["-J" if _dialect() == OPENPBS else "-t", "0-%d" % (elements - 1)] if elements > 1 else []
+    answer = run(["qsub", *own_directives(script, PREFIX), *array, script])
     words = answer.stdout.split()
     if answer.returncode == 0 and words and re.match(r"\d+(\[\])?(\.[\w.-]+)?\Z", words[-1]):
         return words[-1]
+    if elements > 1 and re.search(_TOO_MANY, answer.stderr):
+        raise LimitError(str(_refusal(answer)))
     raise _refusal(answer)
+
+
+def element_names(scheduler_id: str, elements: int) -> List[str]:
+    """What ELEMENT makes of the ids of an array's elements."""
+    array, is_array, _ = scheduler_id.partition("[")
+    return ["%s.%d" % (array, index) for index in range(elements)] if is_array else [scheduler_id]
 
 
 def find(name: str) -> Optional[str]:
@@ -117,18 +156,27 @@ def find(name: str) -> Optional[str]:
 
 
 def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
-    """The states of those jobs that PBS still knows, by one call for all; with history, how they ended, too."""
+    """The states of those jobs that PBS still knows, an array's by element, by one call for all; with history, how they ended, too."""
     wanted = {_number(scheduler_id): scheduler_id for scheduler_id in scheduler_ids}
-    answer = _with_history("qstat", "-f", *wanted.values())
+    elements = ["-t"] if any("[" in number for number in wanted) else []
+    answer = _with_history("qstat", "-f", *elements, *wanted.values())
     if answer.returncode not in (0, _UNKNOWN, _FINISHED) and not _is_only_about_the_gone(answer):
         raise _refusal(answer)
     found = ((_number(record["Job Id"]), record) for record in _records(answer.stdout))
-    return {wanted[number]: _state(record) for number, record in found if number in wanted}
+    known = {}
+    for number, record in found:
+        array, _, index = number.rstrip("]").partition("[")
+        if index and array + "[]" in wanted:
+            known["%s.%s" % (array, index)] = _state(record)
+        elif number in wanted and "[]" not in number:
+            known[wanted[number]] = _state(record)
+    return known
 
 
 def post_mortem(scheduler_id: str) -> Optional[JobState]:
-    """All that is known of one job, else None: without history PBS forgets a job as it ends."""
-    return states([scheduler_id]).get(scheduler_id)
+    """All that is known of one job or one element, else None: without history PBS forgets a job as it ends."""
+    element = re.match(r"(\d+)\.(\d+)\Z", scheduler_id)
+    return states([element.group(1) + "[]" if element else scheduler_id]).get(scheduler_id)
 
 
 def cancel(scheduler_ids: Iterable[str]) -> None:

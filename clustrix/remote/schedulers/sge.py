@@ -2,17 +2,30 @@
 
 import os
 import re
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Set
 
 from ..login_shell import ask_login_shell
 from ..paths import JobPaths
-from ..script import directive
-from . import JobState, SchedulerError, SchedulerUnavailableError, own_directives, place, run, signal_in
+from ..script import directive, element_output
+from . import JobState, LimitError, SchedulerError, SchedulerUnavailableError, own_directives, place, run, signal_in
 
-__all__ = ["ELEMENT", "LACKS", "PREFIX", "cancel", "directives", "find", "post_mortem", "states", "submit"]
+__all__ = [
+    "ELEMENT",
+    "LACKS",
+    "PREFIX",
+    "cancel",
+    "directives",
+    "element_names",
+    "find",
+    "post_mortem",
+    "states",
+    "submit",
+]
 
 PREFIX = "#$ "
-ELEMENT = ""
+ELEMENT = "${JOB_ID}.${SGE_TASK_ID}"
+# max_aj_tasks; max_u_jobs, of which an array counts as one.
+_TOO_MANY = r"too many tasks|more than .*tasks|max_aj_tasks"
 LACKS = {
     "partition": "Grid Engine has no partitions, but queues: use queue=, or default_queue",
     "qos": "Grid Engine has no qualities of service, but queues and projects: use queue=, or extra_directives=['-P PROJECT']",
@@ -38,8 +51,6 @@ def directives(
     is_array: bool = False,
 ) -> List[str]:
     """The ``#$`` lines, and one that keeps exit statuses from being orders. Memory is asked for, and kept, by slot."""
-    if is_array:
-        raise ValueError("maps are not supported on Grid Engine yet: submit a job for each call")
     for path in (job.stdout, job.stderr):
         if re.search("[:,$]", path):
             raise ValueError(
@@ -50,8 +61,12 @@ def directives(
     options = [
         ("-N", job_id),
         ("-S", "/bin/bash"),
-        ("-o", job.stdout),
-        ("-e", job.stderr),
+        # What the elements of an array write goes to files of their own, what is said of them to one.
+        *(
+            (("-j", "y"), ("-o", job.file("log", "scheduler")))
+            if is_array
+            else (("-o", job.stdout), ("-e", job.stderr))
+        ),
         # Nothing runs twice unasked: without this a node failure would run the function again.
         ("-r", "n"),
         ("-M", resources.get("mail")),
@@ -66,16 +81,28 @@ def directives(
     lines = [directive("#$", name, value) for name, value in options if value]
     if cores > 1 and not any(line.startswith("-pe ") for line in extra):
         lines.append("%s %d" % (directive("#$", "-pe", _parallel_environment(cores)), cores))
-    return lines + [PREFIX + line for line in extra] + [_PLAIN_EXITS]
+    lines += [PREFIX + line for line in extra] + [_PLAIN_EXITS]
+    return lines + ([element_output(job, ELEMENT)] if is_array else [])
 
 
-def submit(script: str) -> str:
-    """Submit the script file ``script`` and return the job's number. What it says before that is the site's."""
-    answer = _run(["qsub", "-terse", *own_directives(script, PREFIX), script])
+def submit(script: str, elements: int = 0) -> str:
+    """Submit the script file ``script``, as an array of ``elements`` if there are any, and return the job's number.
+
+    What it says before that is the site's.
+    """
+    array = ["-t", "1-%d" % elements] if elements else []
+    answer = _run(["qsub", "-terse", *own_directives(script, PREFIX), *array, script])
     words = answer.stdout.split()
     if answer.returncode == 0 and words and re.match(r"\d+(\.\d+-\d+:\d+)?\Z", words[-1]):
         return str(words[-1].partition(".")[0])
+    if elements > 1 and re.search(_TOO_MANY, answer.stderr):
+        raise LimitError(str(_refusal(answer)))
     raise _refusal(answer)
+
+
+def element_names(scheduler_id: str, elements: int) -> List[str]:
+    """What ELEMENT makes of an array's elements, which Grid Engine counts from 1."""
+    return ["%s.%d" % (scheduler_id, number) for number in range(1, elements + 1)]
 
 
 def find(name: str) -> Optional[str]:
@@ -88,31 +115,45 @@ def find(name: str) -> Optional[str]:
 
 
 def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
-    """The states of those jobs that are not over, by one call for all."""
+    """The states of those jobs that are not over, an array's by element, by one call for all."""
     wanted, found = set(scheduler_ids), {}
     tree = _queue()
     for instance in tree.iter("Queue-List"):
         name, condition = instance.findtext("name") or "", instance.findtext("state") or ""
         for job in instance.iter("job_list"):
-            found[job.findtext("JB_job_number")] = _running(
-                name.partition("@")[2], condition, job.findtext("state") or ""
-            )
+            running = _running(name.partition("@")[2], condition, job.findtext("state") or "")
+            found.update(dict.fromkeys(_names(job, wanted), running))
     for job in tree.iter("job_list"):
-        found.setdefault(job.findtext("JB_job_number"), _pending(job.findtext("state") or ""))
-    return {str(number): state for number, state in found.items() if number in wanted}
+        for element in _names(job, wanted):
+            found.setdefault(element, _pending(job.findtext("state") or ""))
+    return found
+
+
+def _names(job: Any, wanted: Set[str]) -> List[str]:
+    """What the jobs are called of which a row of qstat tells, if they are wanted: ``tasks`` is such as ``3``, ``1-4:1`` and ``2,5-7:2``."""
+    number, tasks = str(job.findtext("JB_job_number")), job.findtext("tasks")
+    if number not in wanted:
+        return []
+    if not tasks:
+        return [number]
+    names = []
+    for first, last, step in re.findall(r"(\d+)(?:-(\d+):(\d+))?", tasks):
+        names += ["%s.%d" % (number, task) for task in range(int(first), int(last or first) + 1, int(step or 1))]
+    return names
 
 
 def post_mortem(scheduler_id: str) -> Optional[JobState]:
-    """All that is known of one job: from qstat, else from the accounting, which may be some seconds late.
+    """All that is known of one job or one element: from qstat, else from the accounting, which may be some seconds late.
 
     One that Grid Engine will neither run nor end by itself is taken from it.
     """
-    state = states([scheduler_id]).get(scheduler_id)
+    number, _, task = scheduler_id.partition(".")
+    state = states([number]).get(scheduler_id)
     if state is None:
-        record = _record(scheduler_id)
+        record = _record(number, task)
         return _ended(record) if record else None
     if state.state == "FAILED":
-        detail = _run(["qstat", "-j", scheduler_id]).stdout
+        detail = _run(["qstat", "-j", number]).stdout
         reason = re.search(r"^error reason +\d+: +(.*)", detail, re.MULTILINE)
         state = state._replace(reason=reason.group(1) if reason else state.reason)
     if state.is_ended:
@@ -194,9 +235,9 @@ def _queue() -> Any:
         raise SchedulerUnavailableError("qstat -xml is no XML: %s" % error) from error
 
 
-def _record(job: str) -> Optional[Dict[str, str]]:
+def _record(job: str, task: str = "") -> Optional[Dict[str, str]]:
     """The last record of the accounting for a job's number or name; None when it is not there (yet)."""
-    answer = _run(["qacct", "-j", job])
+    answer = _run(["qacct", "-j", job, *(["-t", task] if task else [])])
     blocks = [block for block in re.split(r"^=+\n", answer.stdout, flags=re.MULTILINE) if "jobnumber" in block]
     if answer.returncode != 0 or not blocks:
         return None
