@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clustrix.deaths import death_of
 from clustrix.errors import ClustrixError
 from clustrix.future import ClusterFuture, JobControl
+from clustrix.interrupts import cancel_unless_again
 from clustrix.remote.tasks import RESULT, entries, pack_arguments
 from clustrix.serialization import Met, dump_task, open_result
 from clustrix.submission import EncodedValues, PreparedCall, with_classes_of_values
@@ -174,10 +174,8 @@ class Results:
                 self.close()
             raise
         except KeyboardInterrupt:
-            try:
-                self.close()
-            except KeyboardInterrupt:
-                sys.stderr.write(f"job {self.job_id} goes on; clustrix.attach({self.job_id!r}) finds it again\n")
+            self._next = self._tasks
+            cancel_unless_again(self._future)
             raise
 
     def logs(self, *, follow: bool = False) -> Iterator[LogPart]:

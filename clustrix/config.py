@@ -92,6 +92,7 @@ class ClusterConfig:
     pre_execution_commands: list[str] = field(default_factory=list)
     provision_python: bool = False
     build_on: str = "login"
+    nested: str = "local"
 
     host_key_policy: str = "strict"
     known_hosts_file: str | None = None

@@ -272,6 +272,7 @@ KINDS: dict[str, _Kind] = {
     "pre_execution_commands": _list_of(_text, "shell commands"),
     "provision_python": _TRUTH,
     "build_on": _choice("login", "compute"),
+    "nested": _choice("local", "submit"),
     "host_key_policy": _choice("strict", "accept-new"),
     "known_hosts_file": _PATH.or_none(),
     "connect_timeout": _SECONDS,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-import sys
+import os
 from typing import TYPE_CHECKING, Any, overload
 
 from clustrix.config import ClusterConfig, effective_config
+from clustrix.interrupts import cancel_unless_again
 from clustrix.resources import split_keywords
 
 if TYPE_CHECKING:
@@ -115,18 +116,17 @@ def _executor_for(config: ClusterConfig) -> ClusterExecutor:
 def _runs_here(config: ClusterConfig) -> bool:
     if config.cluster_type == "local" or config.prefer_local_parallel:
         return True
+    if "CLUSTRIX_JOB_ID" in os.environ and config.nested == "local":
+        return True
     return not config.cluster_host and config.connection != "local"
 
 
 def _wait(future: ClusterFuture) -> Any:
-    """The job's value. Ctrl-C cancels the job; a second one, while that is under way, leaves it running."""
+    """The job's value. Ctrl-C cancels the job; a second one leaves it running."""
     try:
         return future.result()
     except KeyboardInterrupt:
-        try:
-            future.cancel()
-        except KeyboardInterrupt:
-            sys.stderr.write(f"job {future.job_id} goes on; clustrix.attach({future.job_id!r}) finds it again\n")
+        cancel_unless_again(future)
         raise
 
 

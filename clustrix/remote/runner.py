@@ -231,6 +231,7 @@ def load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> C
         found = __import__(spec["entry"]["module"], fromlist=["*"])
     for name in spec["entry"]["name"].split("."):
         found = getattr(found, name)
+    found = getattr(found, "clustrix_undecorated", found)
     # A class method came with its class as first argument, as the client's decorator got it.
     return getattr(found, "__func__", found)  # type: ignore[no-any-return]
 

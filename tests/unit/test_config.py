@@ -77,7 +77,7 @@ NO_SECONDS = [0, -1, "5", True, float("nan"), float("inf")]
 NO_CHOICES = ["x", "", 1, None]
 NO_TRUTHS = [1, 0, "true", None]
 REFUSED = {
-    **dict.fromkeys(("cluster_type", "connection", "package_manager", "build_on"), NO_CHOICES),
+    **dict.fromkeys(("cluster_type", "connection", "package_manager", "build_on", "nested"), NO_CHOICES),
     **dict.fromkeys(("default_partition", "default_queue", "account", "qos"), NO_WORDS),
     **dict.fromkeys(("remote_work_dir", "remote_state_dir", "local_work_dir", "local_cache_dir"), NO_PATHS),
     **dict.fromkeys(("key_file", "known_hosts_file", "python_executable"), NO_PATHS),

@@ -1,15 +1,18 @@
 """How long an executor lives, and who may use it: threads, event loops, forked children, callbacks, nobody any more."""
 
 import asyncio
+import contextlib
 import gc
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import weakref
 from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from pointed_at import pointed_at
@@ -194,18 +197,66 @@ executor = clustrix.ClusterExecutor()
 
 @pytest.mark.parametrize("first", ["", "executor.submit(int).result()"], ids=["unused", "used"])
 def test_nothing_can_be_submitted_once_the_interpreter_ends(first):
+    with started(AT_EXIT.format(first=first)) as process:
+        output, errors = process.communicate(timeout=90)
+    assert "RuntimeError: cannot schedule new futures after interpreter shutdown" in errors
+    assert output.strip() == "runtime-error"
+
+
+# A test run in the background ignores SIGINT, and so would its children.
+BLOCKING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.path.insert(0, {here!r})
+import workload_futures
+from clustrix import ClusterExecutor, cluster
+talk = cluster(python="3.6")(workload_futures.talk)
+{call}
+"""
+CALLS = {"a call": "talk(100, 0.1)", "a map": "list(talk.map([50, 50], [0.1, 0.1]))"}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_cancels_the_job_and_a_second_one_leaves_it_running(site, call, presses):
+    with started(BLOCKING.format(call=call, here=str(Path(__file__).parent))) as process:
+        found = site.run(
+            "for i in $(seq 600); do squeue -h -t R -o %j | grep cx | head -1 | grep . && exit; sleep 0.1; done"
+        )
+        job_id = found.stdout.strip()
+        process.send_signal(signal.SIGINT)
+        lines = iter(process.stderr.readline, "")
+        said = next(line for line in lines if "cancelling job" in line)
+        assert said == f"clustrix: cancelling job {job_id}; Ctrl-C once more leaves it running\n"
+        if presses == 2:
+            process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=90)[1]
+    assert errors.endswith("KeyboardInterrupt\n")
+    if presses == 2:
+        assert f"job {job_id} goes on; clustrix.attach({job_id!r}) finds it again" in errors
+        assert clustrix.attach(job_id).result(90) in (100, [50, 50])
+    else:
+        wait_until(lambda: not site.run(f"squeue -h -n {job_id} -t PD,R,CG").stdout)
+        with pytest.raises(clustrix.ClustrixError, match="knows no job"):
+            clustrix.attach(job_id)
+
+
+@contextlib.contextmanager
+def started(script):
+    """A Python that runs ``script`` as the user's own, configured by environment variables."""
     settings = {
         f"CLUSTRIX_{name.upper()}": str(value)
         for name, value in clustrix.get_config().public_dict().items()
         if isinstance(value, str | int) and not isinstance(value, bool)
     }
-    done = subprocess.run(
-        [sys.executable, "-c", AT_EXIT.format(first=first)],
-        capture_output=True,
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=90,
         env=os.environ | settings,
-        check=False,
-    )
-    assert "RuntimeError: cannot schedule new futures after interpreter shutdown" in done.stderr
-    assert done.stdout.strip() == "runtime-error"
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

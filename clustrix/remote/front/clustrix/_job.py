@@ -1,5 +1,6 @@
 """The names of ``clustrix`` inside a job, and the values that came along with the main file."""
 
+import functools
 import json
 import os
 from typing import Any, Dict
@@ -21,11 +22,39 @@ class JobConfig:
 
 
 def cluster(function: Any = None, **options: Any) -> Any:
-    """Inside a job a decorated function runs plainly."""
+    """Inside a job a decorated function runs plainly, unless ``nested="submit"`` asks for a job of its own."""
     if function is None:
         return lambda decorated: cluster(decorated, **options)
+    if options.get("nested", getattr(get_config(), "nested", "local")) == "submit":
+        return _Nested(function, options)
     function.local = function
     return function
+
+
+class _Nested:
+    """A function whose calls are jobs out of this job; what that takes is there when it is first called."""
+
+    def __init__(self, function: Any, options: Dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        # What a job is for it calls itself: else it would submit another such job, and that one the next.
+        self.local = self.clustrix_undecorated = function
+        self._options = options
+        self._decorated = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._real()(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("submit", "map", "options", "explain"):
+            raise AttributeError(name)
+        return getattr(self._real(), name)
+
+    def _real(self) -> Any:
+        if self._decorated is None:
+            from ._nested import installed  # noqa: PLC0415 - few jobs submit others
+
+            self._decorated = installed(self.local, self._options)
+        return self._decorated
 
 
 def configure(**fields: Any) -> None:

@@ -1,0 +1,112 @@
+"""Decorated functions that are called inside a job: they run there, or are jobs of their own where that was asked for."""
+
+import base64
+import importlib
+import io
+import tarfile
+from pathlib import Path
+
+import nested_workload
+import pytest
+from pointed_at import pointed_at
+
+import clustrix
+import simcluster
+from clustrix.connection.local import LocalConnection
+
+NEEDED = ("clustrix", "packaging", "platformdirs", "yaml", "cloudpickle", "vermin")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site(tmp_path_factory):
+    with (
+        simcluster.start("slurm", nodes=2, pythons=["3.6", "3.12"]) as started,
+        pytest.MonkeyPatch.context() as patch,
+        pointed_at(started, tmp_path_factory.mktemp("client"), patch),
+    ):
+        yield started
+
+
+@pytest.fixture(scope="module")
+def with_clustrix(site):
+    """A virtual environment on the cluster, with clustrix and what it takes to submit from there."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in NEEDED:
+            root = Path(importlib.import_module(name).__file__).parent
+            for path in sorted(root.rglob("*.py")):
+                archive.add(path, f"{name}/{path.relative_to(root)}")
+    site.run("python3.12 -m venv --without-pip ~/venv", check=True)
+    site.run(
+        "base64 -d | tar xzf - -C ~/venv/lib/python3.12/site-packages",
+        input=base64.b64encode(packed.getvalue()).decode(),
+        check=True,
+    )
+    return f"{site.home}/venv"
+
+
+def test_a_function_called_in_a_job_runs_in_it():
+    outer, inner, local = nested_workload.outer_plain.options(python="3.6")("inner")
+    assert inner[1:] == local[1:] == outer[1:]
+
+
+def test_it_is_a_job_of_its_own_where_that_is_asked_for_and_nothing_of_the_outer_one_leaks(with_clustrix):
+    outer, called, submitted = nested_workload.outer_submitting.options(environment=with_clustrix)("inner")
+    assert len({job[1] for job in (outer, called, submitted)}) == 3
+    assert len({job[2] for job in (outer, called, submitted)}) == 3
+    assert outer[3] == "7"
+    assert called[3] is submitted[3] is None
+
+
+def test_a_python_that_can_t_submit_says_so_and_the_way_out():
+    with pytest.raises(
+        RuntimeError,
+        match=r"elsewhere can't be submitted out of this job: clustrix needs Python 3\.10, and this is Python 3\.6",
+    ):
+        nested_workload.outer_submitting.options(python="3.6")("inner")
+
+
+def test_a_python_without_clustrix_says_so_and_the_way_out():
+    with pytest.raises(
+        RuntimeError, match=r'no clustrix is installed for its Python 3\.12 .*leave out nested="submit"'
+    ):
+        nested_workload.outer_submitting.options(python="3.12")("inner")
+
+
+def test_a_script_that_a_job_starts_runs_its_functions_there(monkeypatch):
+    monkeypatch.setenv("CLUSTRIX_JOB_ID", "cxouter")
+    assert nested_workload.where.options(nested="local")("here")[1] == "cxouter"
+
+
+@pytest.mark.parametrize(
+    ("outer", "kept", "gone"),
+    [
+        (
+            {"SLURM_JOB_ID": "1"},
+            ["SLURM_CONF", "SBATCH_ACCOUNT", "HOME"],
+            ["SLURM_JOB_ID", "SLURM_NTASKS", "SRUN_CPUS"],
+        ),
+        ({"PBS_JOBID": "1"}, ["PBS_CONF_FILE", "HOME"], ["PBS_JOBID", "PBS_O_WORKDIR", "PBS_NODEFILE"]),
+        ({"JOB_ID": "1", "SGE_TASK_ID": "undefined"}, ["SGE_ROOT", "HOME"], ["JOB_ID", "QUEUE", "SGE_TASK_ID"]),
+        ({}, ["SLURM_TIME", "QUEUE", "PBS_X"], []),
+    ],
+    ids=["slurm", "pbs", "sge", "no job"],
+)
+def test_an_agent_started_in_a_job_sees_nothing_of_that_job_but_what_says_where_the_scheduler_is(
+    monkeypatch, outer, kept, gone
+):
+    for name in [*kept, *gone]:
+        monkeypatch.setenv(name, "x")
+    for name, value in outer.items():
+        monkeypatch.setenv(name, value)
+    connection = LocalConnection()
+    pipe = connection.start("env")
+    seen = {line.partition("=")[0] for line in pipe.read(1 << 20).decode().splitlines()}
+    connection.close()
+    assert set(kept) <= seen
+    assert not seen & set(gone)
+
+
+def test_wrong_words_are_refused_when_they_are_set():
+    with pytest.raises(clustrix.ConfigurationError, match="nested='maybe'"):
+        clustrix.cluster(nested="maybe")
