@@ -34,6 +34,8 @@ ON_CLUSTERS = [
     "test_files_on_a_cluster.py",
     "test_lost_connections.py",
     "test_maps_ends.py",
+    "test_logs.py",
+    "test_nested.py",
     "test_notebook.py",
     "test_site_settings.py",
     "test_two_stages.py",
