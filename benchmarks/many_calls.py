@@ -45,11 +45,15 @@ print(time.time() - started)
 EXECUTORLIB = """
 import sys, time
 from executorlib import SlurmClusterExecutor
+
+def pause(seconds):
+    time.sleep(seconds)
+
 count, seconds = int(sys.argv[1]), float(sys.argv[2])
 resources = {"cores": 1, "run_time_max": 300, "partition": "debug"}
 with SlurmClusterExecutor(cache_directory="cache", resource_dict=resources) as executor:
     started = time.time()
-    futures = [executor.submit(time.sleep, seconds + number * 1e-9) for number in range(count)]
+    futures = [executor.submit(pause, seconds + number * 1e-9) for number in range(count)]
     [future.result() for future in futures]
     print(time.time() - started)
 """

@@ -57,7 +57,11 @@ class _Element:
 class Array:
     """All rounds of one map. Not for several threads at once, but for ``stop``."""
 
-    def __init__(self, state: StatePaths, spec: Dict[str, Any], tell: Callable[[News], None]) -> None:
+    def __init__(
+        self, state: StatePaths, spec: Dict[str, Any], scheduler_id: str, tell: Callable[[News], None]
+    ) -> None:
+        """``scheduler_id`` is that of the first round, in case an agent was killed before it could note that."""
+        self._first = scheduler_id
         self.job_id = str(spec["job_id"])
         self._state, self._job = state, state.job(self.job_id)
         self._scheduler_name = str(spec["scheduler"])
@@ -145,7 +149,8 @@ class Array:
 
     def _find_rounds(self) -> bool:
         """Whether there are rounds that this agent did not know of."""
-        new = {key: count for key, count in jobs.rounds_of(self._job).items() if key not in self._rounds}
+        noted = jobs.rounds_of(self._job) or {self._first: self._most_elements}
+        new = {key: count for key, count in noted.items() if key not in self._rounds}
         for scheduler_id, count in new.items():
             self._rounds[scheduler_id] = count
             self._elements.update((name, _Element()) for name in self._names(scheduler_id, count))

@@ -78,7 +78,7 @@ class Watch:
     def add(self, job_id: str, client: str, scheduler_name: str, scheduler_id: str) -> None:
         """Watch one more job."""
         spec = jobs.read_spec(self._state, job_id) or {}
-        array = Array(self._state, spec, self._tell) if "tasks" in spec else None
+        array = Array(self._state, spec, scheduler_id, self._tell) if "tasks" in spec else None
         pause = spec.get("poll_interval")
         with self._changed:
             self._added = time.time()

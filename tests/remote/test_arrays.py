@@ -49,7 +49,7 @@ class Site:
         self.array = self.new_array()
 
     def new_array(self):
-        return Array(self.state, self.spec, self.told.append)
+        return Array(self.state, self.spec, self.first, self.told.append)
 
     def allow(self, elements):
         (self.path / "most").write_text(str(elements))
@@ -253,6 +253,15 @@ def test_another_agent_finds_the_same_and_offers_nothing_again(site):
     assert mine.results() == [0]
     assert [dead.tasks for dead in mine.dead()] == [[1]]
     assert sorted(mine.offered()) == sorted(set(before) - {2, 3})
+
+
+def test_an_agent_that_was_killed_before_it_noted_the_array_has_left_it_to_be_found_by_its_number(site):
+    mine = site(tasks=2, elements=2)
+    os.unlink(mine.job.file("rounds", mine.first))
+    mine.element(0, 0, 2, results=[0, 1])
+    mine.array = mine.new_array()
+    mine.look()
+    assert mine.results() == [0, 1]
 
 
 def test_elements_that_are_left_when_all_tasks_have_ended_are_cancelled_by_one_call(site):
