@@ -74,6 +74,10 @@ class Array:
         self._last_death: Optional[JobState] = None
         self._is_stopped = False
         self._find_rounds()
+        for name in os.listdir(self._job.file("out")):
+            # Of an array whose number nobody noted, and which the scheduler has forgotten.
+            if name.startswith("tasks."):
+                self._elements.setdefault(name[len("tasks.") :], _Element())
 
     @property
     def is_over(self) -> bool:

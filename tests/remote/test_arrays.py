@@ -264,6 +264,16 @@ def test_an_agent_that_was_killed_before_it_noted_the_array_has_left_it_to_be_fo
     assert mine.results() == [0, 1]
 
 
+def test_results_of_an_array_that_nobody_knows_any_more_count(site):
+    mine = site(tasks=2, elements=2)
+    mine.element(0, 0, 2, results=[0, 1])
+    os.unlink(mine.job.file("rounds", mine.first))
+    mine.first = "0"
+    mine.array = mine.new_array()
+    mine.look()
+    assert mine.results() == [0, 1]
+
+
 def test_elements_that_are_left_when_all_tasks_have_ended_are_cancelled_by_one_call(site):
     mine = site(tasks=2, elements=50)
     mine.element(0, 0, 2, results=[0, 1])
