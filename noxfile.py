@@ -32,12 +32,14 @@ ON_CLUSTERS = [
     "test_executor_lifetime.py",
     "test_explain.py",
     "test_files_on_a_cluster.py",
+    "test_kerberos.py",
     "test_lost_connections.py",
     "test_maps_ends.py",
     "test_logs.py",
     "test_nested.py",
     "test_notebook.py",
     "test_site_settings.py",
+    "test_ssh_*.py",
     "test_two_stages.py",
 ]
 # These are about other programs: CPython's tests, uv and pip, and other Pythons that are compared with each other, whichever runs them.
