@@ -87,9 +87,9 @@ class AwaitedJob:
         stages = head["stages"]
         future.node, future.python = head["node"], head["python"]
         future.stage_report = [StageReport(*stage) for stage in head["where"]]
-        future.resources_used = ResourcesUsed(
-            head["used"]["memory"], head["used"]["cpu"], head["ended"] - head["started"]
-        )
+        used = head.get("used")  # not in what an agent of an earlier version had written
+        if used is not None:
+            future.resources_used = ResourcesUsed(used["memory"], used["cpu"], head["ended"] - head["started"])
         known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
         future.timings["queue and notice"] = max(0.0, time.perf_counter() - self.started - known)
         future.timings.update({f"{name} in the job": seconds for name, seconds in stages})

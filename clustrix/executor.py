@@ -493,7 +493,7 @@ class ClusterExecutor(concurrent.futures.Executor):
             self._end(job, exception=error, is_over=False)
             return
         job.note_facts(outcome)
-        self._finish_showing(job, outcome.head["written"])
+        self._finish_showing(job, outcome.head.get("written", {}))
         self._end(job, value=outcome.value, exception=outcome.exception)
 
     def _deliver_tasks(self, job: AwaitedJob, future: MapFuture, head: dict[str, Any], log: bytes | bytearray) -> None:
