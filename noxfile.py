@@ -62,7 +62,8 @@ LONG = [
 ]
 # A file's tests stay together, for they share a cluster.
 # Much of their time is waiting for clusters.
-PARALLEL = ["-n", str(max(3, os.cpu_count() or 1)), "--dist", "loadfile"]
+WORKERS = ["-n", str(max(3, os.cpu_count() or 1))]
+PARALLEL = [*WORKERS, "--dist", "loadfile"]
 
 # uv, too, shall trust whom this machine trusts.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
@@ -113,13 +114,15 @@ def remote(session: nox.Session) -> None:
 
 @nox.session(python=[CLIENT_PYTHONS[0], RECORDED, CLIENT_PYTHONS[-1]])
 def realworld(session: nox.Session) -> None:
-    """Everything against a real Slurm in containers; the calls also from the oldest and the newest client. Needs Docker."""
+    """Everything on real sites, in containers; the calls also from the oldest and the newest client. Needs Docker. A part: -- --sites sge,ssh --cluster-pythons 3.6,3.9"""
     if shutil.which("docker") is None and not Path("/var/run/docker.sock").exists():
         session.error("the real-world tests need a Docker engine: install one (Debian: docker.io) and start it")
     _install_project(session, "test")
     session.install("numpy")
     what = "tests/real_world" if session.python == RECORDED else "tests/real_world/test_calls.py"
-    session.run("pytest", *PARALLEL, what, *session.posargs)
+    pythons = ["--cluster-pythons", "all"] if os.environ.get("CI_FULL") else []
+    # tests/real_world/conftest.py says which tests stay together: those of a site, and else those of a file.
+    session.run("pytest", *WORKERS, "--dist", "loadgroup", what, *pythons, *session.posargs)
 
 
 @nox.session(python=RECORDED)

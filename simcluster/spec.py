@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from simcluster.errors import SpecError
 
 __all__ = [
@@ -177,6 +175,8 @@ class ClusterSpec:
     @classmethod
     def from_yaml(cls, path: str | Path) -> ClusterSpec:
         """A spec from a YAML file with the names of `simcluster.start`'s arguments."""
+        import yaml  # noqa: PLC0415 - in a container of its own the emulated scheduler has none
+
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except yaml.YAMLError as error:

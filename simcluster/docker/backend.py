@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 _SSH_PORT = 22
-_START_DEADLINE = 60.0
+_START_DEADLINE = 180.0
 
 
 class DockerNode:

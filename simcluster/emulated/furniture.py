@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from simcluster.pythons import Interpreter
 
-__all__ = ["SYSTEM_PATH", "bound_files", "furnish", "furnish_home", "shell_environment"]
+__all__ = ["SYSTEM_PATH", "bound_files", "furnish", "furnish_commands", "furnish_home", "shell_environment"]
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -47,15 +47,7 @@ def furnish(
     has_host_names: bool,
 ) -> None:
     """Fill the directory `root`, which the cluster's machines see at `seen_as`: bin, modules and etc."""
-    binaries = _directory(root / "bin")
-    here = Path(__file__).parent
-    program = shlex.quote(os.path.realpath(sys.executable))
-    # Nothing but a docstring may stand before a future import, so both are left off.
-    _, _, asking = (here / "machine" / "ask.py").read_text(encoding="utf-8").partition("import annotations\n")
-    asking = asking.replace("@directory@", f"{seen_as}/run").replace("@library@", f"{seen_as}/lib")
-    shutil.copy(here / "machine" / "lending.py", _directory(root / "lib"))
-    for command in commands:
-        _executable(binaries / command, _ASK.format(program=program) + asking)
+    binaries = furnish_commands(root, seen_as, commands)
     for version, interpreter in pythons.items():
         wrapper = _EXEC.format(program=shlex.quote(str(interpreter.path)))
         _executable(binaries / f"python{version}", wrapper)
@@ -67,8 +59,22 @@ def furnish(
     (root / "modules" / "python" / ".default").write_text(newest + "\n", encoding="ascii")
     if not has_host_names:
         _executable(binaries / "hostname", _HOSTNAME)
-    _directory(root / "run")
     _write_shell_files(_directory(root / "etc"), seen_as)
+
+
+def furnish_commands(root: Path, seen_as: str, commands: Iterable[str]) -> Path:
+    """The commands alone, and where they ask; the directory in which they are."""
+    binaries = _directory(root / "bin")
+    here = Path(__file__).parent
+    program = shlex.quote(os.path.realpath(sys.executable))
+    # Nothing but a docstring may stand before a future import, so both are left off.
+    _, _, asking = (here / "machine" / "ask.py").read_text(encoding="utf-8").partition("import annotations\n")
+    asking = asking.replace("@directory@", f"{seen_as}/run").replace("@library@", f"{seen_as}/lib")
+    shutil.copy(here / "machine" / "lending.py", _directory(root / "lib"))
+    _directory(root / "run")
+    for command in commands:
+        _executable(binaries / command, _ASK.format(program=program) + asking)
+    return binaries
 
 
 def bound_files(root: Path, home: str, hosts: Sequence[str]) -> list[tuple[str, str]]:

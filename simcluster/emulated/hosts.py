@@ -24,7 +24,7 @@ from simcluster.processes import PORTABLE, Sessions, children, descendants, is_l
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["LEVELS", "Host", "HostRefusedError", "start_host"]
+__all__ = ["LEVELS", "Host", "HostRefusedError", "introduce", "start_host"]
 
 _PROGRAM = """\
 import sys
@@ -271,9 +271,8 @@ class Host:
 async def start_host(name: str, plan: Mapping[str, Any], kinds: Sequence[str]) -> Host:
     """Start a machine with namespaces of these kinds; raises HostRefusedError if that is not allowed."""
     process, ours = _start_process()
-    ours.sendall(_framed({"kinds": list(kinds), "plan": dict(plan)}))
     pid = process.pid
-    message = await _next(ours)
+    message = await introduce(ours, {"kinds": list(kinds), "plan": dict(plan)})
     if message["event"] == "forked":
         await asyncio.get_running_loop().run_in_executor(None, process.wait)
         pid = message["pid"]
@@ -284,6 +283,12 @@ async def start_host(name: str, plan: Mapping[str, Any], kinds: Sequence[str]) -
         raise HostRefusedError(f"{name}: {message.get('reason', 'ended at once')}")
     process.returncode = 0  # from now on `Host` waits for it
     return Host(name, pid, ours, kinds)
+
+
+async def introduce(connection: socket.socket, described: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell a process what machine it shall be; its first answer."""
+    connection.sendall(_framed(described))
+    return await _next(connection)
 
 
 def _start_process() -> tuple[subprocess.Popen[bytes], socket.socket]:

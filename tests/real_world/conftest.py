@@ -1,10 +1,45 @@
-"""One cluster for all tests that do not break it."""
+"""One cluster for all tests that do not break it; which sites the same calls are tried on, and how they are told."""
 
 import pytest
+import real_world_sites
 
 import clustrix
 import clustrix.config
 import simcluster
+
+
+def pytest_addoption(parser):
+    real_world_sites.add_options(parser)
+
+
+def pytest_generate_tests(metafunc):
+    if "site" in metafunc.fixturenames and "python" in metafunc.fixturenames:
+        metafunc.parametrize("site", real_world_sites.wanted_sites(metafunc.config), indirect=True, scope="module")
+        metafunc.parametrize("python", real_world_sites.wanted_pythons(metafunc.config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A file's tests share clusters, and so stay together with ``--dist loadgroup``; those of a site likewise."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        site = parameters.get("site")
+        item.add_marker(pytest.mark.xdist_group(f"site {site}" if site else str(item.path)))
+        if site:
+            name = real_world_sites.shown_name(site)
+            what = item.originalname.removeprefix("test_").replace("_", " ")
+            item.user_properties += [("site", name), ("python", parameters["python"]), ("what", what)]
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [
+        report
+        for outcome in ("passed", "failed", "error", "skipped")
+        for report in terminalreporter.getreports(outcome)
+    ]
+    if lines := real_world_sites.table(reports):
+        terminalreporter.section("what works where")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session")

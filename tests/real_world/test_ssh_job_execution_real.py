@@ -1,0 +1,140 @@
+"""The same calls on every kind of site: Slurm with accounting and without, PBS, Grid Engine, and a host without a scheduler.
+
+Which sites and which of the cluster's Pythons, ``--sites`` and ``--cluster-pythons`` say; what worked where is a table at the end.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import traceback
+
+import numpy as np
+import pytest
+import workload
+from real_world_sites import started, wanted_pythons
+
+import clustrix
+from clustrix import ClusterConfig, ClusterExecutor, cluster
+
+pytestmark = pytest.mark.real_world
+
+DEADLINE = 180.0
+ATTACH = "import sys, clustrix; print(clustrix.attach(sys.argv[1]).result(150))"
+
+
+def until(condition, what):
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.1)
+    pytest.fail(f"not within {DEADLINE:.0f} s: {what}")
+
+
+@pytest.fixture(scope="module")
+def site(request):
+    with started(request.param, request.config) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def settings(site, tmp_path_factory):
+    """What ClusterConfig is told; the client's journal is the module's own."""
+    directory = tmp_path_factory.mktemp("client")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(directory / "state"))
+        yield {
+            "cluster_type": site.spec.scheduler,
+            "cluster_host": site.ssh.host,
+            "cluster_port": str(site.ssh.port),
+            "username": site.ssh.username,
+            "key_file": str(site.ssh.key_file),
+            "known_hosts_file": str(site.ssh.known_hosts_file),
+            "local_cache_dir": str(directory / "cache"),
+            "default_memory": "300MB",
+            "default_time": "00:05:00",
+        }
+
+
+@pytest.fixture(scope="module")
+def executor(settings):
+    with ClusterExecutor(ClusterConfig(**{**settings, "cluster_port": int(settings["cluster_port"])})) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def submit(executor):
+    """submit(python, function, *args, **options) gives a future."""
+    return lambda python, function, *args, **options: executor.submit(
+        cluster(**{"cores": 1, "python": python, **options})(function), *args
+    )
+
+
+@pytest.fixture(scope="module")
+def early(submit, request):
+    """Of each Python the jobs that take long, all at once: an environment with numpy, and one that is over its time."""
+    return {
+        python: {
+            "late": submit(python, workload.sleeps, 600, time="00:01:00"),
+            "numpy": submit(python, workload.doubled, np.arange(6.0).reshape(2, 3), requirements=["numpy"]),
+        }
+        for python in wanted_pythons(request.config)
+    }
+
+
+@pytest.mark.usefixtures("early")
+def test_value(site, submit, python):
+    future = submit(python, workload.where)
+    seen = future.result(DEADLINE)
+    assert seen["python"] == tuple(map(int, python.split(".")))
+    assert seen["node"] in (set(site.nodes) or {"login"})
+    assert future.python.startswith(f"{python}.")
+
+
+@pytest.mark.usefixtures("site")
+def test_exception_with_remote_traceback(submit, python):
+    with pytest.raises(workload.UnluckyError, match="unlucky number 13") as caught:
+        submit(python, workload.unlucky, 13).result(DEADLINE)
+    assert (caught.value.code, caught.value.hint) == (13, "try 12")
+    assert "in _check" in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.usefixtures("site")
+def test_output(submit, python):
+    future = submit(python, workload.sleeps, 0)
+    future.result(DEADLINE)
+    assert future.stdout() == "sleeping\n"
+
+
+def test_cancel(site, submit, python):
+    future = submit(python, workload.sleeps, 600)
+    until(lambda: future.status() == "RUNNING" and future.stdout(), "it runs")
+    assert future.cancel()
+    assert future.cancelled()
+    until(lambda: not [job for job in site.jobs() if job.name == future.job_id and not job.end], "it has left")
+
+
+def test_attach_from_another_process(settings, submit, python):
+    future = submit(python, workload.doubled, 21)
+    environment = {f"CLUSTRIX_{name.upper()}": value for name, value in settings.items()}
+    another = subprocess.run(
+        [sys.executable, "-c", ATTACH, future.job_id],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (another.returncode, another.stdout) == (0, "42\n"), another.stderr
+
+
+@pytest.mark.usefixtures("site")
+def test_numpy_environment(early, python):
+    array = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(early[python]["numpy"].result(DEADLINE), array * 2)
+
+
+@pytest.mark.usefixtures("site")
+def test_time_limit(early, python):
+    with pytest.raises(clustrix.JobTimeoutError, match="time="):
+        early[python]["late"].result(DEADLINE)
