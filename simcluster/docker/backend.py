@@ -136,15 +136,14 @@ def start(spec: ClusterSpec, *, keep: bool = False, name: str | None = None) -> 
     Without `keep` it belongs to this process, and goes when that goes, however that happens.
     """
     run = secrets.token_hex(4)
-    name = checked_name(name or f"{spec.scheduler}-{run}")
+    site = site_of(spec)
+    name = checked_name(name or f"{site.name}-{run}")
     with ExitStack() as undo:
         client = undo.enter_context(closing(connect()))
         reap(client)
         if any(name == cluster.name for cluster in list_clusters(client)):
             raise SpecError(f"there is a cluster {name!r} already; take another name, or first: simcluster down {name}")
-        site = site_of(spec)
-        recipe = site.recipe(spec)
-        image = ensure_image(client, recipe, spec.pythons)
+        image = ensure_image(client, site.recipe(spec), spec.pythons)
         pythons = _choose_pythons(spec, pythons_in(image))
         access = AccessDirectory.create(name, keep)
         undo.callback(shutil.rmtree, access.path, ignore_errors=True)

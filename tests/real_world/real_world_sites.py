@@ -1,9 +1,9 @@
 """The kinds of site that the same calls are tried on, and the table of what worked where."""
 
-import os
 from collections import defaultdict
 
 import simcluster
+from simcluster.docker.schedulers import site_of
 
 SITES = {
     "slurm-accounting": {"scheduler": "slurm", "backend": "docker", "accounting": True},
@@ -60,4 +60,5 @@ def table(reports):
 
 def shown_name(name):
     """PBS is called so where it is one."""
-    return "emulated-pbs" if name == "pbs" and not os.environ.get("SIMCLUSTER_PBS_BASE") else name
+    called = site_of(simcluster.ClusterSpec(**SITES[name])).name
+    return called if called.startswith("emulated") else name

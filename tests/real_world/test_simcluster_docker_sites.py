@@ -1,5 +1,6 @@
 """Clusters in containers with other schedulers than Slurm, and with none."""
 
+import os
 import subprocess
 import time
 
@@ -10,7 +11,7 @@ import simcluster
 
 pytestmark = pytest.mark.real_world
 
-DEADLINE = 60.0
+DEADLINE = 150.0
 SUBMIT = {"sge": "qsub -terse -cwd -N {name}", "pbs": "qsub -N {name}"}
 OUTPUT = {"sge": "cat {name}.o{id}", "pbs": "cat {name}.o{id}"}
 IS_DOWN = {
@@ -89,6 +90,14 @@ def test_jobs_share_the_home_of_the_login_host_and_nothing_of_the_other_users(cl
     assert running(cluster, one).directory == cluster.home
     cluster.run(f"qdel {one}", check=True)
     assert finished(cluster, one).state in DELETED_OR_KILLED
+
+
+def test_a_cluster_is_named_for_what_it_is(cluster):
+    assert cluster.name.startswith(
+        {"sge": "sge-", "pbs": "pbs-" if os.environ.get("SIMCLUSTER_PBS_BASE") else "emulated-pbs-"}[
+            cluster.spec.scheduler
+        ]
+    )
 
 
 def test_queues_are_those_of_the_spec(cluster):

@@ -28,6 +28,7 @@ def emulated(real: Site) -> Site:
     )
     return replace(
         real,
+        name=EMULATED_PBS,
         recipe=lambda _spec: ImageRecipe(EMULATED_PBS),
         settings=lambda spec: {"spec.json": json.dumps(_without_backend(spec))},
         breakdown=breakdown,

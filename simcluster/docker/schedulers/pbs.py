@@ -74,6 +74,7 @@ def _history(spec: ClusterSpec, root: Root, _log: str) -> tuple[tuple[NodeHistor
 
 
 _REAL = Site(
+    name="pbs",
     recipe=lambda _spec: ImageRecipe("pbs", pbs_base=os.environ[PBS_BASE]),
     settings=_settings,
     ready=lambda spec: _READY.format(nodes=spec.nodes),

@@ -66,6 +66,7 @@ def _history(spec: ClusterSpec, root: Root, _log: str) -> tuple[tuple[NodeHistor
 
 
 SITE = Site(
+    name="sge",
     recipe=lambda _spec: ImageRecipe("sge"),
     settings=_settings,
     ready=lambda spec: _READY.format(nodes=spec.nodes),

@@ -48,13 +48,14 @@ class Breakdown:
 
 @dataclass(frozen=True)
 class Site:
-    """A scheduler as the backend knows it.
+    """A scheduler as the backend knows it. `name` is what it is called, honestly, where clusters and images have names.
 
     `settings` are the files that every machine finds in /run/simcluster; they are made once for a cluster. `ready` is bash for
     the user on the login host that returns when all nodes take jobs. `jobs` and `history` ask root. In Docker's DNS machines
     have another name by address than by name; where the scheduler minds, `needs_hosts` has them write down each other.
     """
 
+    name: str
     recipe: Callable[[ClusterSpec], ImageRecipe]
     settings: Callable[[ClusterSpec], dict[str, str]]
     ready: Callable[[ClusterSpec], str]

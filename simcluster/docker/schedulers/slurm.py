@@ -83,6 +83,7 @@ def _site(spec: ClusterSpec) -> conf.Site:
 
 
 SITE = Site(
+    name="slurm",
     recipe=image_recipe,
     settings=_settings,
     login_arguments=lambda spec: ["accounting"] if spec.accounting else [],

@@ -10,6 +10,7 @@ __all__ = ["SITE"]
 _NONE = "this host has no scheduler"
 
 SITE = Site(
+    name="ssh",
     recipe=lambda _spec: ImageRecipe(HOST),
     settings=lambda _spec: {},
     ready=lambda _spec: "",
