@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,11 @@ from clustrix import ClusterConfig, ClusterExecutor, cluster
 pytestmark = pytest.mark.real_world
 
 DEADLINE = 180.0
+SUBMIT = """
+import sys, clustrix, workload
+decorated = clustrix.cluster(cores=1, python=sys.argv[1])(workload.doubled)
+print(clustrix.ClusterExecutor().submit(decorated, 21).job_id)
+"""
 ATTACH = "import sys, clustrix; print(clustrix.attach(sys.argv[1]).result(150))"
 
 
@@ -115,17 +121,22 @@ def test_cancel(site, submit, python):
     until(lambda: not [job for job in site.jobs() if job.name == future.job_id and not job.end], "it has left")
 
 
-def test_attach_from_another_process(settings, submit, python):
-    future = submit(python, workload.doubled, 21)
+def test_attach_from_another_process(settings, python):
     environment = {f"CLUSTRIX_{name.upper()}": value for name, value in settings.items()}
-    another = subprocess.run(
-        [sys.executable, "-c", ATTACH, future.job_id],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (another.returncode, another.stdout) == (0, "42\n"), another.stderr
+    environment["PYTHONPATH"] = str(Path(__file__).parent)
+
+    def said(*words):
+        done = subprocess.run(
+            [sys.executable, "-c", *words],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert said(ATTACH, said(SUBMIT, python)) == "42"
 
 
 @pytest.mark.usefixtures("site")
