@@ -21,6 +21,7 @@ __all__ = ["CANCEL_MARK", "ENDED_MARK", "PROCESS_MARK", "START", "main"]
 PROCESS_MARK, ENDED_MARK, CANCEL_MARK = "process", "ended", "cancel"
 LOOK_EVERY = 1.0  # seconds between looks for a wish to cancel that came from another host
 TIME_TO_LEAVE = 5.0  # seconds from SIGTERM to SIGKILL
+TIME_TO_DIE = 30.0  # seconds after SIGKILL; what hangs in the kernel for longer is left to it
 
 # Forked off twice, so that it is nobody's child; whoever began it waits for the word that the job runs.
 START = (
@@ -127,13 +128,13 @@ class _Supervisor:
             while time.monotonic() < until and members(os.getpid(), session):
                 _reaped(session)
                 self._sleep(0.1)
-        while True:
-            left = members(os.getpid(), session)
-            if not left:
-                break
+        until = time.monotonic() + TIME_TO_DIE
+        left = members(os.getpid(), session)
+        while left and time.monotonic() < until:
             end(left, signal.SIGKILL)
             _reaped(session)
             time.sleep(0.01)
+            left = members(os.getpid(), session)
 
     def _tell(self, why: Optional[str], status: int) -> None:
         signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
