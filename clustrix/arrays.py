@@ -135,7 +135,7 @@ class MapFuture(ClusterFuture):
 
 
 def _opened(sealed: bytearray, entry: Entry, number: int, made: Mapping[Any, str]) -> tuple[Any, BaseException | None]:
-    expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": number, "package": entry.package}
+    expected = {"job_id": entry.job_id, "task": number, "package": entry.package}
     try:
         outcome = open_result(sealed, bytes.fromhex(entry.key), expected, made)
     except ClustrixError as error:

@@ -19,7 +19,8 @@ from clustrix.builtin_calls import callable_without_source
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
 from clustrix.future import ClusterFuture
-from clustrix.journal import Entry, Journal, state_directory
+from clustrix.journal import Entry, JobRecord, Journal, state_directory
+from clustrix.known_jobs import cluster_records, entry_of, journal_records, missing_words, split_task
 from clustrix.logs import LogPart, follow, show
 from clustrix.resources import JobOptions
 from clustrix.serialization import open_result
@@ -162,6 +163,10 @@ class ClusterExecutor(concurrent.futures.Executor):
             return Results(None, 0, timeout)
         if len(tasks) == 1:
             return Results(self.submit_job(function, tasks[0], {}, options, config), 1, timeout)
+        if options.retries:
+            raise errors.ConfigurationError(
+                f"retries={options.retries!r} is for single calls, not for a map: use f.options(retries=0).map(...), and call what failed again"
+            )
         started = time.perf_counter()
         call = prepare(function, options, config)
         packaged = time.perf_counter()
@@ -226,38 +231,49 @@ class ClusterExecutor(concurrent.futures.Executor):
         """Close the connection. Jobs go on; the next submission connects again."""
         self._session.disconnect()
 
-    def attach(self, job_id: str) -> ClusterFuture:
-        """A future for a job that an earlier process submitted and whose result was not fetched.
+    def attach(self, job_id: str | int) -> ClusterFuture:
+        """A future for a job whose result was not fetched, by its id or the scheduler's number, whichever process or machine submitted it.
 
         That of a map has the list of its results; ``<job_id>.3`` is its task 3, which leaves the map to be attached to again.
         """
-        map_id, _, number = job_id.partition(".")
-        if not number:
-            return self._attach(job_id)
+        map_id, number = split_task(str(job_id))
+        if number is None:
+            return self._attach(map_id)
         whole = self._attach(map_id, is_kept=True)
         if not (isinstance(whole, MapFuture) and number.isdecimal() and int(number) < whole.tasks):
             words = f"has the tasks 0 to {whole.tasks - 1}" if isinstance(whole, MapFuture) else "is no map"
             raise errors.ClustrixError(f"there is no task {job_id!r}: job {map_id} {words}")
         return whole.task(int(number))
 
-    def _attach(self, job_id: str, *, is_kept: bool = False) -> ClusterFuture:
+    def _attach(self, name: str, *, is_kept: bool = False) -> ClusterFuture:
+        entry = None if name in self._jobs else entry_of(name, self._journal, self._session, self._config)
         with self._guard:
-            known = self._jobs.get(job_id)
+            known = self._jobs.get(entry.job_id if entry else name)
             if known:
                 known.is_kept = known.is_kept and is_kept
                 return known.future
-            entry = self._journal.read(job_id)
+            if entry is None:  # it ended this moment
+                raise errors.ClustrixError(f"job {name} was fetched already")
             job = AwaitedJob(self._new_future(entry), entry, self._changed)
             self._add(job)
         job.is_kept = is_kept
+        job.future.scheduler_id = entry.scheduler_id
         job.is_sent = True
         job.note_submitted()
         try:
-            self._session.watch([job_id])
+            self._session.watch([entry.job_id])
         except BaseException:
             self._drop(job)
             raise
         return job.future
+
+    def jobs(self) -> list[JobRecord]:
+        """The jobs that were submitted to this cluster from here and not fetched yet, by the journal; nobody is asked."""
+        return journal_records(self._journal, self._config)
+
+    def discover(self) -> list[JobRecord]:
+        """The jobs that this account has on the cluster and nobody fetched yet, from whichever machine; ``attach`` fetches them."""
+        return cluster_records(self._session, self._config)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more jobs, and close the connection when all have ended; with ``wait``, return then.
@@ -394,6 +410,10 @@ class ClusterExecutor(concurrent.futures.Executor):
         if head["event"] == "began":
             job.future.began = True
             return
+        if head["event"] == "notice":
+            job.future.notice = head["text"]
+            show_progress(head["text"])
+            return
         if isinstance(job.future, MapFuture) and head["event"] == "tasks":
             job.future.began = True
             self._receivers.submit(self._deliver_tasks, job, job.future, head, body)
@@ -414,10 +434,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         for job_id in job_ids:
             job = self._jobs.get(job_id)
             if job and job.is_submitted:
-                text = (
-                    f"{self._session.host} knows no job {job_id}: it was never submitted, or its files were removed there. "
-                    f"If its submission was cut off just now, clustrix.attach({job_id!r}) may find it a little later"
-                )
+                text = missing_words(job.entry, self._session.host)
                 self._end(job, exception=errors.ResultLostError(text), is_over=False)
 
     def _leave(self) -> None:
@@ -463,6 +480,7 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def _note_submitted(self, job: AwaitedJob, answer: dict[str, Any]) -> None:
         job.future.scheduler_id = answer["scheduler_id"]
+        self._journal.note(job.entry.job_id, scheduler_id=answer["scheduler_id"])
         job.future.timings.update({f"{name} on the cluster": seconds for name, seconds in answer["times"].items()})
         job.note_submitted()
         if job.is_cancelled:
@@ -486,9 +504,9 @@ class ClusterExecutor(concurrent.futures.Executor):
             self._finish_showing(job, {})
             self._end(job, exception=death_of(entry, head, self._session.host))
             return
-        expected = {"job_id": entry.job_id, "attempt": entry.attempt, "task": 0, "package": entry.package}
+        expected = {"job_id": entry.job_id, "task": 0, "package": entry.package}
         try:
-            outcome = open_result(sealed, bytes.fromhex(entry.key), expected, job.made)
+            outcome = open_result(sealed, bytes.fromhex(entry.key), expected, job.made, entry.retries)
         except errors.ClustrixError as error:
             self._end(job, exception=error, is_over=False)
             return
@@ -514,21 +532,22 @@ class ClusterExecutor(concurrent.futures.Executor):
         if is_over:
             try:
                 self._journal.remove(job.entry.job_id)
-            except OSError as error:
+            except (OSError, errors.ClustrixError) as error:
                 _log.warning("the journal's entry of job %s can't be removed: %s", job.entry.job_id, error)
-            if job.is_submitted and self._config.cleanup_on_success and job.drop_files():
-                self._receivers.submit(self._acknowledge, job.entry.job_id)
         if job.written is None:
             job.written = {}
         # Whoever leaves waits for this, and then the process ends.
         self._drop(job)
-        job.note_over()
         if job.future.set_running_or_notify_cancel():
             if exception is not None:
                 job.future.set_exception(exception)
             else:
                 job.future.set_result(value)
         job.future.let_go()
+        # Last: a process that is killed before has the value still to be had there.
+        if is_over and job.is_submitted and self._config.cleanup_on_success and job.drop_files():
+            self._receivers.submit(self._acknowledge, job.entry.job_id)
+        job.note_over()
 
     def _acknowledge(self, job_id: str) -> None:
         try:
@@ -555,13 +574,24 @@ def executor_for(config: ClusterConfig) -> ClusterExecutor:
         return _executors[key]
 
 
-def attach(job_id: str) -> ClusterFuture:
-    """A future for a job of an earlier process, wherever it was submitted to."""
-    entry = Journal().read(job_id.partition(".")[0])
-    current = get_config()
+def attach(job_id: str | int) -> ClusterFuture:
+    """A future for a job of an earlier process, by its id or the scheduler's number, wherever it was submitted to.
+
+    One that the journal of this machine does not have is looked for on the configured cluster.
+    """
+    journal, current = Journal(), get_config()
+    name, number = split_task(str(job_id))
+    entry = journal.find(name)
+    if entry is None:
+        if not current.cluster_host and current.connection != "local":
+            raise errors.ClustrixError(
+                f"{journal} knows no job {job_id}: it was fetched already, or submitted from another machine; configure(cluster_host=...) "
+                "says where to look for that"
+            )
+        return executor_for(current).attach(job_id)
     same_host = current.cluster_host == entry.config.get("cluster_host")
     config = ClusterConfig(**entry.config, password=current.password if same_host else None)
-    return executor_for(config).attach(job_id)
+    return executor_for(config).attach(entry.job_id if number is None else f"{entry.job_id}.{number}")
 
 
 def show_progress(line: str) -> None:

@@ -55,7 +55,8 @@ class JobControl(Protocol):
 class ClusterFuture(concurrent.futures.Future[Any]):
     """A ``concurrent.futures.Future`` of a job, which can also be awaited.
 
-    ``job_id`` is clustrix's name of the job, ``scheduler_id`` the scheduler's (None until it is submitted).
+    ``job_id`` is clustrix's name of the job, ``scheduler_id`` the scheduler's (None until it is submitted). ``notice`` is what the user was told of
+    it last, such as why it will never start or that it was begun again; None if there was nothing.
     When the job has ended in a value or an exception, ``resources_used`` says what it took. When it has ended, ``output`` is the end of its standard output and error (64 KiB each), ``node`` is where it ran, ``python`` the Python version it ran under, ``timings`` maps
     each stage of the call, in order, to seconds, and ``stage_report`` says who did those in the job (see ``use_two_venv``).
     """
@@ -64,6 +65,7 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         super().__init__()
         self.job_id = job_id
         self.scheduler_id: str | None = None
+        self.notice: str | None = None
         self.node: str | None = None
         self.python: str | None = None
         self.resources_used: ResourcesUsed | None = None

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clustrix.config import ClusterConfig, parse_memory_mb, parse_time_seconds
 from clustrix.errors import ConfigurationError
 from clustrix.remote.schedulers import lacking
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["JobOptions", "resources_for", "split_keywords"]
 
@@ -45,6 +43,8 @@ class JobOptions:
     async_submit: bool | None = None
     parallel: bool | None = None
     stream: bool | None = None
+    retries: int | None = None
+    retry_policy: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("gpus", "nodes"):
@@ -61,6 +61,7 @@ class JobOptions:
             raise ConfigurationError(
                 f'include={self.include!r}: allowed is a list of modules and files, such as ["plugins", "data/a.csv"]'
             )
+        _check_retries(self.retries, self.retry_policy)
         if self.parallel:
             raise ConfigurationError("parallel=True is not supported by this version yet: leave it out")
         for name in ("constraint", "reservation"):
@@ -81,6 +82,33 @@ class JobOptions:
         if self.environment_variables is not None:
             changes["environment_variables"] = {**config.environment_variables, **self.environment_variables}
         return dataclasses.replace(config, **changes) if changes else config
+
+
+# The scheduler's name of an attempt has room for one digit more than the job's id.
+_MOST_RETRIES = 9
+_LARGEST_FACTOR = 10
+
+
+def _check_retries(retries: Any, policy: Any) -> None:
+    is_whole = isinstance(retries, int) and not isinstance(retries, bool)
+    if retries is not None and not (is_whole and 0 <= retries <= _MOST_RETRIES):
+        raise ConfigurationError(f"retries={retries!r}: allowed is a whole number from 0 to {_MOST_RETRIES}")
+    if policy is None:
+        return
+    if not isinstance(policy, Mapping) or not policy or not all(_is_growth(*item) for item in policy.items()):
+        raise ConfigurationError(
+            f"retry_policy={policy!r}: allowed is by what factor, above 1 and at most {_LARGEST_FACTOR}, memory or time grow with each "
+            'attempt after one that had too little, such as {"memory": 2, "time": 1.5}'
+        )
+    if not retries:
+        raise ConfigurationError(
+            f"retry_policy={policy!r} says how to begin again, and retries={retries!r} that this is never done: set retries= to 1 or more"
+        )
+
+
+def _is_growth(resource: Any, factor: Any) -> bool:
+    is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+    return resource in {"memory", "time"} and is_number and 1 < factor <= _LARGEST_FACTOR
 
 
 _VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
@@ -111,10 +139,6 @@ def _check_as_field(name: str, field: str, value: Any) -> None:
         raise ConfigurationError(str(error).replace(f"{field}=", f"{name}=", 1)) from None
 
 
-# Words of the contract that this version does not act on yet: refused, never ignored.
-_NOT_YET = ("retries", "retry_policy")
-
-
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, Any]]:
     """The job's options, and the overrides of configuration fields, among the keywords of ``@cluster``.
 
@@ -123,8 +147,6 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, A
     own = {field.name for field in fields(JobOptions)}
     general = {field.name for field in fields(ClusterConfig)}
     for name in keywords:
-        if name in _NOT_YET:
-            raise ConfigurationError(f"@cluster({name}=...) is not supported by this version yet: leave it out")
         if name not in own | general:
             near = difflib.get_close_matches(name, sorted(own | general), n=1)
             raise ConfigurationError(
@@ -156,6 +178,8 @@ def resources_for(options: JobOptions, config: ClusterConfig) -> dict[str, Any]:
         "reservation": options.reservation,
         "mail": options.mail,
         "extra_directives": list(config.extra_directives),
+        "retries": options.retries or 0,
+        "retry_policy": dict(options.retry_policy or {}),
     }
     refusal = lacking(config.cluster_type, resources)
     if refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -153,26 +154,34 @@ def dump_bindings(
 
 
 def open_result(
-    sealed: bytes | bytearray, key: bytes, expected: dict[str, Any], made: Mapping[Any, str] | None = None
+    sealed: bytes | bytearray,
+    key: bytes,
+    expected: dict[str, Any],
+    made: Mapping[Any, str] | None = None,
+    retries: int = 0,
 ) -> Outcome:
-    """Check that ``sealed`` is the job's own result and decode it; ``expected`` are job_id, attempt, task and package;
+    """Check that ``sealed`` is the job's own result and decode it; ``expected`` are job_id, task and package;
     ``made`` the classes here that the job's main file has by these names.
 
+    It may be that of any attempt up to ``retries``: one that a later attempt has overtaken is not stored at all.
     Large arrays stay where they are in ``sealed``, if that is a bytearray. Raises ResultLostError for bytes that are not authentic, and SerializationError for a value that can't be read here.
     """
     try:
         head, body = wire.unseal(key, sealed, expected)
+        if head.get("attempt") not in range(retries + 1):
+            raise wire.SealError(f"it is of attempt {head.get('attempt')!r}, and there were {retries + 1} to be made")
     except wire.SealError as error:
         raise ResultLostError(
             f"the result of job {expected['job_id']} is not the job's own ({error}): somebody or something changed it on the cluster. Run it again"
         ) from error
     if head["outcome"] == "refused":
+        reason, shown = json.loads(bytes(body))
+        words = f"the result of job {expected['job_id']} can't be sent back: {reason}; return plain data. str() of it was: {shown}"
+        return Outcome(head, None, SerializationError(words))
+    if head["outcome"] == "unwritten":
         text = bytes(body).decode(errors="replace")
-        return Outcome(
-            head,
-            None,
-            SerializationError(f"the result of job {expected['job_id']} can't be sent back: {text}; return plain data"),
-        )
+        words = f"job {head['job_id']} on {head['node']} ended, but its result can't be stored: {text}. Make room there, or set remote_state_dir to a directory that has it, and run it again"
+        return Outcome(head, None, ResultLostError(words))
     if head["outcome"] == "unreadable":
         return Outcome(head, None, SerializationError(_unreadable(head, bytes(body).decode(errors="replace"))))
     if head["outcome"] == "failed":

@@ -107,6 +107,7 @@ class PreparedCall:
             function=self.package.function_name,
             config=_without_variables(self.config),
             created=time.time(),
+            retries=self.options.retries or 0,
         )
 
     def spec(self, entry: Entry, client: str) -> dict[str, Any]:
@@ -115,7 +116,8 @@ class PreparedCall:
         return {
             "job_id": entry.job_id,
             "client": client,
-            "attempt": entry.attempt,
+            "function": entry.function,
+            "created": entry.created,
             "task": 0,
             "package": self.package.package_id,
             "rewriter": rewriter_id(),

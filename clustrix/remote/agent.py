@@ -3,6 +3,7 @@
 It lives as long as its stream. Jobs don't depend on it.
 """
 
+import errno
 import os
 import queue
 import threading
@@ -11,9 +12,11 @@ import traceback
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple, Union
 
 from . import (
+    attempts,
     builds,
     environments,
     existing_environments,
+    expiry,
     files,
     interpreters,
     inventory,
@@ -21,6 +24,7 @@ from . import (
     logs,
     overlays,
     packages,
+    records,
     resubmission,
     watch,
     wheels,
@@ -61,7 +65,7 @@ _ERRORS = (
     (ValuesRefusedError, "SerializationError"),
     (_CancelledError, "JobCancelledError"),
     # The client tells the user how to find out later, and keeps what it needs for that.
-    (resubmission.UndecidedError, "ClusterConnectionError"),
+    (attempts.UndecidedError, "ClusterConnectionError"),
     (SchedulerError, "SubmissionError"),
     (ValueError, "SubmissionError"),
     (OSError, "SubmissionError"),
@@ -115,6 +119,8 @@ class Agent:
             "follow": self._follow,
             "acknowledge": self._acknowledge,
             "ping": lambda _request: {},
+            "discover": self._discover,
+            "job": self._job,
             "interpreters": self._interpreters,
             "environments": self._environments,
             "environment": self._environment,
@@ -125,6 +131,7 @@ class Agent:
 
     def serve(self) -> None:
         """Answer requests until the stream ends; then let submissions that are under way come to their end."""
+        threading.Thread(target=expiry.prune_daily, args=(self._state,), name="expiry", daemon=True).start()
         while True:
             try:
                 message = self.stream.receive()
@@ -296,27 +303,38 @@ class Agent:
     def _acknowledge(self, request: _Request) -> Dict[str, Any]:
         for job_id in request.head["jobs"]:
             self._watch.forget(job_id)
-            jobs.forget(self._state, request.head["client"], job_id)
+            jobs.forget(self._state, job_id)
         return {}
+
+    def _discover(self, request: _Request) -> Dict[str, Any]:  # noqa: ARG002 - as above
+        return {"jobs": records.records(self._state)}
+
+    def _job(self, request: _Request) -> Dict[str, Any]:
+        """What a client needs to fetch a job that it has no entry of: the key, too, as only this account can read it."""
+        return {"entry": records.entry(self._state, request.head["job"])}
 
     def _interpreters(self, _request: _Request) -> Dict[str, Any]:
         """Every Python of the cluster, in the order in which they were found."""
         return {"interpreters": [dict(item._asdict()) for item in interpreters.survey(is_fresh=True)]}
 
-    def _tell(self, what: Union[watch.Began, watch.Ended, watch.News]) -> None:
+    def _tell(self, what: Union[watch.Began, watch.Ended, watch.News, watch.Notice]) -> None:
         self._events += 1
         head: Dict[str, Any] = {"id": "e%d" % self._events, "job": what.job_id}
         body: Any = b""
         if isinstance(what, watch.Began):
             head.update(event="began")
+        elif isinstance(what, watch.Notice):
+            head.update(event="notice", text=what.text)
         elif isinstance(what, watch.Ended):
             head.update(
                 event="ended",
+                scheduler_id=what.scheduler_id,
                 has_result=what.result is not None,
                 state=_plain(what.state),
                 stdout=what.stdout,
                 stderr=what.stderr,
                 step=what.step,
+                again=what.again,
             )
             body = what.result or b""
         else:
@@ -348,7 +366,10 @@ def _plain(state: Optional[JobState]) -> Optional[Dict[str, Any]]:
 def _describe(error: Exception) -> Dict[str, str]:
     for kind, name in _ERRORS:
         if isinstance(error, kind):
-            return {"type": name, "message": str(error)}
+            message = str(error)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                message += "; nothing was queued: make room on that disk of the login node, or set remote_state_dir to a directory on one that has it"
+            return {"type": name, "message": message}
     return {"type": "ClustrixError", "message": "the agent failed: " + traceback.format_exc()}
 
 

@@ -4,11 +4,12 @@ import contextlib
 import glob
 import json
 import os
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from . import pool
+from . import attempts, pool
 from .job_python import JobPython
 from .paths import JobPaths, StatePaths, remove_tree, write_aside
+from .runs import most_runs
 from .schedulers import LimitError, scheduler
 from .script import ScriptParts, environment_file, job_script
 
@@ -20,9 +21,11 @@ __all__ = [
     "forget",
     "has_run",
     "known_scheduler_id",
+    "living_ids",
     "prepare",
     "queue_array",
     "read_spec",
+    "render_script",
     "rounds_of",
     "step_before_the_runner",
     "submit",
@@ -44,11 +47,7 @@ class JobRequest(NamedTuple):
 
 def known_scheduler_id(state: StatePaths, job_id: str) -> Optional[str]:
     """The scheduler's number of a job that was submitted before, or None."""
-    try:
-        with open(state.job(job_id).scheduler_id, encoding="ascii") as stream:
-            return stream.read().strip()
-    except FileNotFoundError:
-        return None
+    return attempts.known_scheduler_id(state.job(job_id))
 
 
 def find(state: StatePaths, job_id: str) -> Optional[Tuple[str, str, str]]:
@@ -56,15 +55,15 @@ def find(state: StatePaths, job_id: str) -> Optional[Tuple[str, str, str]]:
 
     An agent that was killed between the submission and its note of the number left a job that its name still finds.
     """
+    job = state.job(job_id)
     spec = read_spec(state, job_id)
     if spec is None:
         return None
-    scheduler_id = known_scheduler_id(state, job_id)
-    if scheduler_id is None:
-        scheduler_id = scheduler(spec["scheduler"]).find(job_id)
-        if scheduler_id:
-            write_aside(state.job(job_id).scheduler_id, scheduler_id.encode("ascii"))
-    return (spec["client"], spec["scheduler"], scheduler_id) if scheduler_id else None
+    scheduler_id = attempts.find_scheduler_id(job, job_id, spec["scheduler"])
+    # A number that nobody noted and the scheduler has forgotten is of no more use once there is a result.
+    if scheduler_id is None and not os.path.exists(job.result):
+        return None
+    return spec["client"], spec["scheduler"], scheduler_id or ""
 
 
 def read_spec(state: StatePaths, job_id: str) -> Optional[Dict[str, Any]]:
@@ -103,13 +102,14 @@ def _is_own(state: StatePaths, job_id: str) -> bool:
 _SUBMITTER = os.urandom(16).hex().encode("ascii")
 
 
-def render_script(state: StatePaths, request: JobRequest) -> str:
-    """The job script, as it is submitted."""
+def render_script(state: StatePaths, request: JobRequest, attempt: int = 0) -> str:
+    """The job script, as it is submitted for the ``attempt``-th time, from 0."""
     spec, job = request.spec, state.job(request.job_id)
     module = scheduler(spec["scheduler"])
+    resources = attempts.resources_of(spec, attempt)
     parts = ScriptParts(
         directives=module.directives(
-            request.job_id, job, request.work_dir, spec["resources"], is_array="tasks" in spec
+            attempts.job_name(request.job_id, attempt), job, request.work_dir, resources, is_array="tasks" in spec
         ),
         modules=spec["modules"],
         pre_execution_commands=spec["pre_execution_commands"],
@@ -160,7 +160,8 @@ def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: 
     write_aside(job.environment, environment_file(request.spec["environment_variables"]).encode("utf-8"))
     if request.python.activation:
         write_aside(job.activation, request.python.activation.encode("utf-8"))
-    write_aside(job.script, render_script(state, request).encode("utf-8"))
+    for attempt in range(most_runs(spec)):
+        write_aside(attempts.script(job, attempt), render_script(state, request, attempt).encode("utf-8"))
     if "tasks" in spec:
         os.mkdir(job.file("rounds"), 0o700)
         os.mkdir(job.pool, 0o700)
@@ -168,20 +169,32 @@ def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: 
 
 
 def submit(state: StatePaths, request: JobRequest, report: Callable[[str], Any]) -> str:
-    """Hand the prepared job to the scheduler; its number is kept beside the job. A refused job leaves nothing."""
-    job, name = state.job(request.job_id), request.spec["scheduler"]
-    try:
-        if "tasks" in request.spec:
-            scheduler_id = queue_array(job, name, request.spec["elements"], report)
+    """Hand the prepared job to the scheduler; its number is kept beside the job. A refused job leaves nothing.
+
+    :raises attempts.UndecidedError: the scheduler does not answer, so the job may be queued; then it stays.
+    """
+    job, spec = state.job(request.job_id), request.spec
+    module = scheduler(spec["scheduler"])
+
+    def hand_in() -> str:
+        if "tasks" in spec:
+            scheduler_id = queue_array(job, spec["scheduler"], spec["elements"], report)
         else:
-            scheduler_id = str(scheduler(name).submit(job.script))
+            scheduler_id = str(module.submit(job.script))
+        if not _is_own(state, request.job_id):
+            module.cancel([scheduler_id])
+            raise ValueError("job %s was submitted over another connection meanwhile" % request.job_id)
+        return scheduler_id
+
+    try:
+        scheduler_id = attempts.submit(job, request.job_id, spec, hand_in, tries=most_runs(spec), report=report)
+    except attempts.UndecidedError:
+        raise
     except BaseException:
         discard(state, request.job_id)
         raise
-    if not _is_own(state, request.job_id):
-        scheduler(request.spec["scheduler"]).cancel([scheduler_id])
-        raise ValueError("job %s was submitted over another connection meanwhile" % request.job_id)
-    write_aside(job.scheduler_id, scheduler_id.encode("ascii"))
+    if "tasks" in spec and scheduler_id not in rounds_of(job):  # it was found by its name
+        write_aside(job.file("rounds", scheduler_id), str(spec["elements"]).encode("ascii"))
     return scheduler_id
 
 
@@ -224,6 +237,16 @@ def rounds_of(job: JobPaths) -> Dict[str, int]:
     return found
 
 
+def living_ids(state: StatePaths, job_id: str, spec: Dict[str, Any]) -> List[str]:
+    """All the numbers under which the scheduler may still have the job: a map has one for each of its rounds."""
+    job = state.job(job_id)
+    rounds = sorted(rounds_of(job))
+    if rounds:
+        return rounds
+    scheduler_id = attempts.find_scheduler_id(job, job_id, spec["scheduler"])
+    return [scheduler_id] if scheduler_id else []
+
+
 def collect_output(job: JobPaths, stream: str, limit: int, element: str = "") -> str:
     """The last ``limit`` bytes of the job's ``stdout`` or ``stderr``, or of one element's; empty when there is none (yet)."""
     path = job.output(stream, element) if element else job.stdout if stream == "stdout" else job.stderr
@@ -244,10 +267,13 @@ def step_before_the_runner(job: JobPaths, element: str = "") -> str:
         return ""
 
 
-def forget(state: StatePaths, client: str, job_id: str) -> None:
+def forget(state: StatePaths, job_id: str) -> None:
     """Remove all of a job whose result the client has. The directory goes first: a late mark can't be moved then."""
-    remove_tree(state.job(job_id).root)
-    pattern = os.path.join(glob.escape(state.done(client)), job_id + ".*")
+    job, spec = state.job(job_id), read_spec(state, job_id)
+    remove_tree(job.root)
+    # Whoever fetches it need not be the client that submitted it; of one whose directory is gone every client may have a mark.
+    client = glob.escape(state.done(spec["client"])) if spec else os.path.join(glob.escape(state.root), "done", "*")
+    pattern = os.path.join(client, job_id + ".*")
     # An element may be renaming its mark just now, which it can as long as it has one.
     while glob.glob(pattern):
         for mark in glob.glob(pattern):

@@ -5,10 +5,11 @@ import time
 from typing import Optional
 
 from . import jobs
+from .attempts import UndecidedError
 from .paths import StatePaths, remove_tree
 from .schedulers import SchedulerError, scheduler
 
-__all__ = ["UndecidedError", "settle"]
+__all__ = ["settle"]
 
 # Seconds that a job which was prepared over another connection may take until the scheduler has it. Whoever prepared
 # it, if alive, needs moments for that; if it was killed, the scheduler's own command may still be on its way.
@@ -16,10 +17,6 @@ PATIENCE = 15.0
 SCHEDULERS_PATIENCE = 600.0  # the same for a scheduler that does not answer
 LONGEST_PAUSE = 2.0
 NO_NUMBER = "0"
-
-
-class UndecidedError(Exception):
-    """Whether a job was submitted can't be told now."""
 
 
 def settle(state: StatePaths, job_id: str, scheduler_name: str) -> Optional[str]:

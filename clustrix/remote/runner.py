@@ -1,6 +1,6 @@
 """The runner: in the job, it loads the function from its package, calls it, and stores the sealed result.
 
-The order at the end matters: output flushed, result renamed into place, then the mark. Whoever sees the mark finds all.
+A run that may not begin, or that a later one has overtaken, stores nothing. The order at the end matters: output flushed, result renamed into place, then the mark. Whoever sees the mark finds all.
 """
 
 import contextlib
@@ -15,12 +15,15 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from . import wire
 from .paths import JobPaths, aside, read_whole
+from .runs import claim_run, is_overtaken, most_runs
 from .stage_process import this_process
 from .stages import Serialization, StageError, serialization_stage
 
 __all__ = ["Ended", "Stages", "head_of", "load", "main", "read_spec", "run", "show_lines_at_once", "who_did_what"]
 
-STORED_VALUE, STORED_EXCEPTION = 0, 1
+# The exit statuses of a run. The last two are hardly anybody else's; the client's deaths.py has words for them.
+STORED_VALUE, STORED_EXCEPTION, NOT_STORED, NOT_BEGUN = 0, 1, 117, 118
+LARGEST_SHOWN = 2000  # characters of what could not be sent
 
 
 class Ended(NamedTuple):
@@ -44,11 +47,19 @@ class Stages:
 
 
 def main(job_root: str) -> int:
-    """Run the job whose directory is ``job_root``; the exit status says whether it ended in a value or an exception."""
+    """Run the job whose directory is ``job_root``; the exit status says whether it ended in a value or an exception, or why in neither."""
     started = time.time()
     show_lines_at_once()
     job = JobPaths(job_root)
     spec = read_spec(job)
+    try:
+        number = claim_run(job, spec)
+    except OSError as error:
+        return _not_stored(error)
+    if number is None:
+        sys.stderr.write("clustrix: this job has begun %d times, as often as it may\n" % most_runs(spec))
+        return NOT_BEGUN
+    spec["attempt"] = number
     with contextlib.suppress(OSError):  # who looks on would like to know; the job does not depend on it
         _mark(job, spec, "began")
     stages, where = Stages(), []
@@ -70,10 +81,33 @@ def main(job_root: str) -> int:
         with contextlib.suppress(Exception):  # the function may have closed it, or its disk may be full
             output.flush()
     head = head_of(spec, ended.outcome, stages, started, where)
-    with aside(job.result) as stream:
-        wire.seal(stream, key, head, ended.body)
-    _mark(job, spec, "done")
-    return STORED_VALUE if ended.outcome == "value" else STORED_EXCEPTION
+    if is_overtaken(job, number):
+        sys.stderr.write("clustrix: a later run of this job has begun, so the result of this one is dropped\n")
+        return NOT_BEGUN
+    try:
+        is_stored = _store(job, key, head, ended.body)
+        _mark(job, spec, "done")
+    except OSError as error:
+        return _not_stored(error)
+    return STORED_VALUE if is_stored and ended.outcome == "value" else STORED_EXCEPTION
+
+
+def _store(job: JobPaths, key: bytes, head: Dict[str, Any], body: Sequence[Any]) -> bool:
+    """Write the result; where there is no room for it, the few bytes that say so, and False."""
+    try:
+        with aside(job.result) as stream:
+            wire.seal(stream, key, head, body)
+    except OSError as error:
+        words = "%s, %d bytes: %s" % (job.result, sum(len(piece) for piece in body), error.strerror or error)
+        with aside(job.result) as stream:
+            wire.seal(stream, key, dict(head, outcome="unwritten"), [words.encode("utf-8", "replace")])
+        return False
+    return True
+
+
+def _not_stored(error: OSError) -> int:
+    sys.stderr.write("clustrix: the job's directory can't be written to: %s\n" % error)
+    return NOT_STORED
 
 
 def _mark(job: JobPaths, spec: Dict[str, Any], name: str) -> None:
@@ -99,7 +133,8 @@ def who_did_what(serialization: Serialization) -> List[Tuple[Any, ...]]:
 
 def head_of(spec: Dict[str, Any], outcome: str, stages: Stages, started: float, where: Any) -> Dict[str, Any]:
     """The head of a sealed result, whose call ends now."""
-    head = {name: spec[name] for name in ("job_id", "attempt", "task", "package")}
+    head = {name: spec[name] for name in ("job_id", "task", "package")}
+    head["attempt"] = spec.get("attempt", 0)
     head["outcome"] = outcome
     head["python"], head["node"] = "%d.%d.%d" % sys.version_info[:3], os.uname().nodename
     head["executable"], head["started"], head["stages"] = sys.executable, started, stages.seconds
@@ -160,7 +195,7 @@ def _call(
     find: Callable[[Serialization], Callable[..., Any]],
     read: Callable[[Serialization], Any],
 ) -> Ended:
-    client = tuple(spec["client_python"][:2])
+    client = (spec["client_python"][0], spec["client_python"][1])
     protocol = 5 if client >= (3, 8) and sys.version_info >= (3, 8) else 4
     try:
         function = find(serialization)
@@ -174,15 +209,29 @@ def _call(
         stages.end("decode")
         value = _completed(function(*arguments, **keywords))
         stages.end("call")
-        return Ended("value", wire.dump_pieces(value, protocol=protocol, root="result", target=client))
-    except wire.WireError as error:
-        return Ended("refused", [str(error).encode("utf-8")])
+        return _value(value, protocol, client)
     except StageError:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the function's own as well
         stages.end("call")
         _drop_own_frames(error)
         return Ended("exception", wire.dump_pieces(error, protocol=protocol, target=client))
+
+
+def _value(value: Any, protocol: int, client: Tuple[int, int]) -> Ended:
+    try:
+        return Ended("value", wire.dump_pieces(value, protocol=protocol, root="result", target=client))
+    except wire.WireError as error:
+        # Hours of work may be in it: what can be read of it is not lost.
+        return Ended("refused", [json.dumps([str(error), _shown(value)]).encode("ascii")])
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = str(value)
+    except Exception as error:  # noqa: BLE001 - it is a text of the user's own
+        text = "(str() of it raises %s: %s)" % (type(error).__name__, error)
+    return text if len(text) <= LARGEST_SHOWN else text[:LARGEST_SHOWN] + "..."
 
 
 def _completed(value: Any) -> Any:

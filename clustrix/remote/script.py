@@ -125,7 +125,8 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
         # What a module or command sets below is wanted; what a login shell left here is not.
         "unset PYTHONPATH PYTHONHOME",
         UTF8_IF_UNSET,
-        ". " + shlex.quote(job.environment),
+        # A job that was taken back while the scheduler did not answer finds nothing, and does nothing.
+        ". " + shlex.quote(job.environment) + " || clustrix_finish 1",
         *(_step(_load(module), _load(module)) for module in parts.modules),
         "cd " + shlex.quote(parts.work_dir) + " || clustrix_finish 1",
         *(_step(command, "{\n%s\n}" % command) for command in parts.pre_execution_commands),

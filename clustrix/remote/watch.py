@@ -4,14 +4,14 @@ import os
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Union
 
-from . import jobs
+from . import attempts, jobs
 from .arrays import Array, News
 from .paths import StatePaths, look_again
 from .schedulers import JobState, SchedulerError, scheduler, signal_in
 
-__all__ = ["Began", "Ended", "News", "Watch", "array_state", "job_state"]
+__all__ = ["Began", "Ended", "News", "Notice", "Watch", "array_state", "job_state"]
 
 ASK_FIRST, ASK_LAST = 2.0, 15.0  # seconds between questions to the scheduler, at first and at most
 SHORTEST_LOOK, LONGEST_LOOK = 0.01, 0.5  # seconds between looks at the directory of marks
@@ -20,6 +20,7 @@ ASK_SUSPECT, ASK_SUSPECT_LAST = 0.1, 5.0  # seconds, of a job that has marked it
 # A job that the scheduler calls COMPLETED has written its result; only a slow shared file system can hide it. So may one that the
 # scheduler does not know any more, if it did not mark that it failed.
 GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0
+SILENCE = 60.0  # seconds without an answer of the scheduler after which the user is told
 LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
 
 
@@ -32,15 +33,25 @@ class Began(NamedTuple):
 class Ended(NamedTuple):
     """How a job ended: with ``result`` (sealed bytes), or dead with ``state``; and the end of what it wrote.
 
-    ``step`` is the module or command that it was at, if it never came to its function.
+    ``step`` is the module or command that it was at, if it never came to its function; ``again`` says why it was not begun
+    again, where that was asked for.
     """
 
     job_id: str
+    scheduler_id: str
     result: Optional[bytes]
     state: Optional[JobState]
     stdout: str
     stderr: str
     step: str
+    again: str
+
+
+class Notice(NamedTuple):
+    """What the user should know of a job that has not ended, in words."""
+
+    job_id: str
+    text: str
 
 
 class _Watched:
@@ -56,17 +67,25 @@ class _Watched:
         self.is_suspicious = False
         self.has_begun = False
         self.suspect_pause = ASK_SUSPECT
+        self.held = ""
+        self.is_held_told = False
 
     def scheduler_ids(self) -> List[str]:
-        return self.array.living if self.array is not None else [self.scheduler_id]
+        if self.array is not None:
+            return self.array.living
+        return [self.scheduler_id] if self.scheduler_id else []
 
 
 class Watch:
-    """Watches jobs in a thread of its own and calls ``tell(Began)`` and ``tell(Ended)`` once for each; for a map, ``tell(News)`` until all its tasks have ended."""
+    """Watches jobs in a thread of its own and calls ``tell(Began)`` and ``tell(Ended)`` once for each; for a map, ``tell(News)`` until all its tasks have ended.
 
-    def __init__(self, state: StatePaths, tell: Callable[[Union[Began, Ended, News]], None]) -> None:
+    What a user should know meanwhile is a ``Notice``.
+    """
+
+    def __init__(self, state: StatePaths, tell: Callable[[Union[Began, Ended, News, Notice]], None]) -> None:
         self._state = state
         self._tell = tell
+        self._silent_since: Dict[str, float] = {}
         self._changed = threading.Condition()
         self._jobs: Dict[str, _Watched] = {}
         self._added = 0.0
@@ -179,9 +198,20 @@ class Watch:
                         self._look_at_array(job_id, job.array, set())
                         continue
                     self._judge(job_id, job, states.get(job.scheduler_id))
-            except SchedulerError:
+            except SchedulerError as error:
                 # It does not answer now; the jobs go on without it, and the next question is not far.
-                continue
+                self._note_silence(name, mine, error)
+            else:
+                self._silent_since.pop(name, None)
+
+    def _note_silence(self, name: str, mine: Iterable[str], error: SchedulerError) -> None:
+        since = self._silent_since.setdefault(name, time.time())
+        if 0 < since < time.time() - SILENCE:
+            self._silent_since[name] = 0.0  # told
+            for job_id in mine:
+                words = "the scheduler has not answered for %d s (%s). Jobs that run go on, their results are noticed without it, and it is asked again and again"
+                self._tell(Notice(job_id, words % (SILENCE, error)))
+                break
 
     def _judge(self, job_id: str, job: _Watched, state: Optional[JobState]) -> None:
         if state is not None and not state.is_ended:
@@ -189,6 +219,7 @@ class Watch:
             if job.is_suspicious:
                 self._next_question = min(self._next_question, time.time() + job.suspect_pause)
                 job.suspect_pause = min(ASK_SUSPECT_LAST, job.suspect_pause * 1.5)
+            self._note_held(job_id, job, state.held)
             return
         now = time.time()
         if job.dead_since is None:
@@ -199,7 +230,7 @@ class Watch:
         # The mark may be hidden by a cached listing: the result itself decides.
         if self._finish(job_id):
             return
-        known = scheduler(job.scheduler_name).post_mortem(job.scheduler_id) or state
+        known = (scheduler(job.scheduler_name).post_mortem(job.scheduler_id) if job.scheduler_id else None) or state
         if known is not None and not known.is_ended:
             job.dead_since = None
             return
@@ -216,7 +247,21 @@ class Watch:
             return
         if code is not None and (known is None or known.state in ("COMPLETED", "FAILED")):
             known = (known or JobState("FAILED"))._replace(state="FAILED", exit_code=code, signal=signal_in(code))
-        self._end(job_id, None, known)
+        self._end_or_begin_again(job_id, job, self._with_memory_told(job_id, known))
+
+    def _end_or_begin_again(self, job_id: str, job: _Watched, state: Optional[JobState]) -> None:
+        spec = jobs.read_spec(self._state, job_id)
+        again = attempts.Again()
+        if spec is not None:
+            again = attempts.again(self._state.job(job_id), job_id, spec, job.scheduler_id, state)
+        if again.is_waiting:
+            job.dead_since = time.time()
+        elif again.scheduler_id is not None:
+            self.add(job_id, job.client, job.scheduler_name, again.scheduler_id)
+            if again.words:
+                self._tell(Notice(job_id, again.words))
+        else:
+            self._end(job_id, None, state, again.words)
 
     def _marked_exit(self, job_id: str, client: str) -> Optional[int]:
         """What the job script has marked of the runner's end; None as long as it has not."""
@@ -226,15 +271,30 @@ class Watch:
         except (OSError, ValueError):
             return None
 
-    def _end(self, job_id: str, result: Optional[bytes], state: Optional[JobState]) -> None:
+    def _with_memory_told(self, job_id: str, state: Optional[JobState]) -> Optional[JobState]:
+        """Without cgroups slurmstepd kills the job and says so in its log, and the state is just FAILED."""
+        if state is None or state.state != "FAILED":
+            return state
+        log = jobs.collect_output(self._state.job(job_id), "stderr", LOG_TAIL)
+        return state._replace(state="OUT_OF_MEMORY") if "xceeded memory limit" in log else state
+
+    def _note_held(self, job_id: str, job: _Watched, held: str) -> None:
+        """Tell why a job never starts, once, if that is still so at the second question."""
+        if held and held == job.held and not job.is_held_told:
+            job.is_held_told = True
+            self._tell(Notice(job_id, "job %s (%s) will not start by itself: %s" % (job_id, job.scheduler_id, held)))
+        job.held = held
+
+    def _end(self, job_id: str, result: Optional[bytes], state: Optional[JobState], again: str = "") -> None:
         stdout, stderr = (
             jobs.collect_output(self._state.job(job_id), stream, LOG_TAIL) for stream in ("stdout", "stderr")
         )
         with self._changed:
-            if self._jobs.pop(job_id, None) is None:
-                return
+            job = self._jobs.pop(job_id, None)
+        if job is None:
+            return
         step = "" if result is not None else jobs.step_before_the_runner(self._state.job(job_id))
-        self._tell(Ended(job_id, result, state, stdout, stderr, step))
+        self._tell(Ended(job_id, job.scheduler_id, result, state, stdout, stderr, step, again))
 
 
 def array_state(name: str, scheduler_ids: List[str]) -> Dict[str, Any]:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -122,7 +123,7 @@ class Jobs:
             os.makedirs(os.path.join(job, name))
         spec = {
             "job_id": "cx1",
-            "attempt": 0,
+            "resources": {},
             "task": 0,
             "package": "p",
             "package_dir": self.package,
@@ -243,7 +244,12 @@ def test_two_stages_give_the_answer_of_one(call, jobs, other):
     if one["outcome"] == "exception":
         assert told(wire.loads(one_body)) == told(wire.loads(two_body))
     else:
-        assert one_body == two_body
+        assert without_addresses(one_body) == without_addresses(two_body)
+
+
+def without_addresses(body):
+    """A lock's text has its address in it."""
+    return re.sub(b"0x[0-9a-f]+", b"0x", bytes(body))
 
 
 def test_what_cannot_be_read_there_is_said_in_the_same_words(jobs, other):

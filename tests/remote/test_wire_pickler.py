@@ -268,7 +268,10 @@ def test_functions_and_classes_without_a_name_are_named():
 
 def test_a_value_that_refuses_for_itself_is_quoted():
     class_path = "args[0][0]"
-    assert path_and_reason([Refusing()]) == (class_path, "RuntimeError: not me")
+    assert path_and_reason([Refusing()]) == (
+        class_path,
+        "cannot pickle 'test_wire_pickler.Refusing' object: RuntimeError: not me",
+    )
 
 
 def test_a_failure_deeper_than_the_search_can_go_is_still_an_error():

@@ -83,7 +83,12 @@ def test_an_unknown_keyword_is_a_type_error_that_names_the_nearest():
         ({"constraint": "a;b\n"}, "constraint"),
         ({"cluster_port": 0}, "cluster_port"),
         ({"extra_directives": ["a\nb"]}, "extra_directives"),
-        ({"retries": 3}, "retries.*not supported by this version"),
+        ({"retries": -1}, "retries=-1: allowed is a whole number from 0 to 9"),
+        ({"retries": True}, "retries=True: allowed"),
+        ({"retries": 3, "retry_policy": {"cores": 2}}, r"retry_policy=\{'cores': 2\}: allowed is by what factor"),
+        ({"retries": 3, "retry_policy": {"memory": 1}}, "retry_policy=.*above 1 and at most 10"),
+        ({"retries": 3, "retry_policy": {}}, "retry_policy={}: allowed"),
+        ({"retry_policy": {"time": 2}}, "retries=None that this is never done: set retries="),
         ({"parallel": True}, "parallel=True is not supported"),
     ],
 )

@@ -11,12 +11,12 @@ from clustrix.remote import wire
 from clustrix.serialization import Met, dump_arguments, open_result
 
 KEY = bytes(range(32))
-EXPECTED = {"job_id": "cx1", "attempt": 0, "task": 0, "package": "p"}
+EXPECTED = {"job_id": "cx1", "task": 0, "package": "p"}
 
 
 def sealed(outcome, body, key=KEY, **changes):
     stream = io.BytesIO()
-    wire.seal(stream, key, {**EXPECTED, "outcome": outcome, "python": "3.6.15", **changes}, [body])
+    wire.seal(stream, key, {**EXPECTED, "attempt": 0, "outcome": outcome, "python": "3.6.15", **changes}, [body])
     return stream.getvalue()
 
 
@@ -59,9 +59,29 @@ def test_an_exception_of_a_class_that_is_not_here_is_a_remote_error_and_its_buil
 
 
 def test_a_refused_result_is_a_serialization_error_with_its_place():
-    outcome = open_result(sealed("refused", b"result[0]: cannot pickle lock"), KEY, EXPECTED)
+    outcome = open_result(sealed("refused", b'["result[0]: cannot pickle lock", "[<a lock>, 7]"]'), KEY, EXPECTED)
     assert isinstance(outcome.exception, errors.SerializationError)
     assert "result[0]" in str(outcome.exception)
+    assert str(outcome.exception).endswith("str() of it was: [<a lock>, 7]")
+
+
+def test_a_result_that_found_no_room_is_lost_and_says_where_and_what_to_do():
+    body = b"/home/me/.clustrix/jobs/cx1/out/result, 17 bytes: No space left on device"
+    error = open_result(sealed("unwritten", body, node="node1"), KEY, EXPECTED).exception
+    assert isinstance(error, errors.ResultLostError)
+    assert "on node1 ended, but its result can't be stored: /home/me/.clustrix/jobs/cx1/out/result" in str(error)
+    assert "Make room there" in str(error)
+
+
+@pytest.mark.parametrize(("attempt", "retries"), [(0, 0), (0, 2), (2, 2)])
+def test_a_result_of_any_attempt_that_was_allowed_is_taken(attempt, retries):
+    assert open_result(sealed("value", wire.dumps(5), attempt=attempt), KEY, EXPECTED, retries=retries).value == 5
+
+
+@pytest.mark.parametrize(("attempt", "retries"), [(1, 0), (-1, 2), (3, 2), (None, 2), ("0", 2)])
+def test_a_result_of_an_attempt_that_was_not_allowed_is_refused(attempt, retries):
+    with pytest.raises(errors.ResultLostError, match="is of attempt"):
+        open_result(sealed("value", wire.dumps(5), attempt=attempt), KEY, EXPECTED, retries=retries)
 
 
 def test_a_job_whose_other_process_failed_is_a_failed_job_that_says_so():

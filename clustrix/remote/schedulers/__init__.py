@@ -40,6 +40,7 @@ __all__ = [
     "LimitError",
     "SchedulerError",
     "SchedulerUnavailableError",
+    "SchedulerUnreachableError",
     "lacking",
     "own_directives",
     "place",
@@ -63,18 +64,26 @@ class SchedulerUnavailableError(SchedulerError):
     """The scheduler does not answer now; the same question may be answered later."""
 
 
+class SchedulerUnreachableError(SchedulerUnavailableError):
+    """Likewise, and it can't have heard the question: what was to be submitted was not."""
+
+
 class LimitError(SchedulerError):
     """An array has more elements than this site takes."""
 
 
 class JobState(NamedTuple):
-    """What the scheduler knows of one job. ``state`` is PENDING, RUNNING or one of ENDED."""
+    """What the scheduler knows of one job. ``state`` is PENDING, RUNNING or one of ENDED.
+
+    ``held`` says in plain words why it will not start by itself; it is empty for all that may.
+    """
 
     state: str
     reason: str = ""
     node: str = ""
     exit_code: Optional[int] = None
     signal: Optional[int] = None
+    held: str = ""
 
     @property
     def is_ended(self) -> bool:
@@ -137,7 +146,7 @@ def program_of(command: str) -> str:
     """Where a scheduler's command is; SchedulerUnavailableError when it is nowhere."""
     program = shutil.which(command) or shutil.which(command, path=login_path())
     if program is None:
-        raise SchedulerUnavailableError("%s is not on the PATH of the login node's shells" % command)
+        raise SchedulerUnreachableError("%s is not on the PATH of the login node's shells" % command)
     return program
 
 

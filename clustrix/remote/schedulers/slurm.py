@@ -5,7 +5,16 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..paths import JobPaths
 from ..script import directive
-from . import JobState, LimitError, SchedulerError, SchedulerUnavailableError, own_directives, run, signal_in
+from . import (
+    JobState,
+    LimitError,
+    SchedulerError,
+    SchedulerUnavailableError,
+    SchedulerUnreachableError,
+    own_directives,
+    run,
+    signal_in,
+)
 
 __all__ = [
     "ELEMENT",
@@ -46,6 +55,26 @@ _STATES = {
     "PREEMPTED": "PREEMPTED",
 }
 
+# Why a job waits for ever unless somebody does something (squeue(1), "JOB REASON CODES").
+_HELD = {
+    "BadConstraints": "no node has all that it asks for: ask for less, or correct constraint=",
+    "DependencyNeverSatisfied": "a job that it depends on did not end as it has to: cancel it, and submit it again without that dependency",
+    "JobHeldUser": "it is held: 'scontrol release' on the cluster lets it go",
+    "JobHeldAdmin": "an administrator holds it: ask them why",
+    "JobHoldMaxRequeue": "it was requeued too often and is held: look at its log, then 'scontrol release' it or submit it again",
+    "PartitionDown": "its partition is down: name another one with partition=, or ask the administrators",
+    "PartitionInactive": "its partition is switched off: name another one with partition=, or ask the administrators",
+    "PartitionNodeLimit": "its partition does not give that many nodes or cores to a job: ask for less, or name another partition",
+    "PartitionTimeLimit": "it asks for more time than its partition allows: give a smaller time=, or name another partition",
+    "AccountNotAllowed": "its account may not use this partition: name another one with account= or partition=",
+    "InvalidAccount": "the scheduler knows no such account: correct account=",
+    "InvalidQOS": "the scheduler knows no such quality of service: correct qos=",
+    "QOSNotAllowed": "its quality of service may not be used there: name another one with qos= or partition=",
+    "ReservationDeleted": "its reservation is gone: cancel it, and submit it without reservation=",
+    "AssocMaxWallDurationPerJobLimit": "it asks for more time than its account allows a job: give a smaller time=",
+    "QOSMaxWallDurationPerJobLimit": "it asks for more time than its quality of service allows a job: give a smaller time=",
+}
+
 
 def directives(
     job_id: str, job: JobPaths, work_dir: str, resources: Dict[str, Any], *, is_array: bool = False
@@ -71,7 +100,7 @@ def directives(
         options += [("--mail-user", resources["mail"]), ("--mail-type", "END,FAIL")]
     lines = [directive("#SBATCH", name, value) for name, value in options if value]
     # Nothing runs twice unasked: without this a node failure would run the function again.
-    lines.append("#SBATCH --no-requeue")
+    lines.append("#SBATCH " + ("--requeue" if resources.get("retries") else "--no-requeue"))
     return lines + ["#SBATCH " + extra for extra in resources.get("extra_directives") or ()]
 
 
@@ -114,7 +143,7 @@ def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
             return {}
         raise _refusal(answer)
     rows = [line.split("|") for line in answer.stdout.splitlines() if line.count("|") == 3]
-    return {row[0]: JobState(_common(row[1]), row[2], row[3]) for row in rows}
+    return {row[0]: JobState(_common(row[1]), row[2], row[3], held=_held(row[1], row[2])) for row in rows}
 
 
 def post_mortem(scheduler_id: str) -> Optional[JobState]:
@@ -124,7 +153,8 @@ def post_mortem(scheduler_id: str) -> Optional[JobState]:
         fields = dict(word.split("=", 1) for word in answer.stdout.split() if "=" in word)
         code, signal = _exit(fields.get("ExitCode", ""))
         node = fields.get("BatchHost") or fields.get("NodeList", "")
-        return JobState(_common(fields.get("JobState", "")), fields.get("Reason", ""), node, code, signal)
+        state, reason = fields.get("JobState", ""), fields.get("Reason", "")
+        return JobState(_common(state), reason, node, code, signal, _held(state, reason))
     if "Invalid job id" not in answer.stderr:
         raise _refusal(answer)
     return _from_accounting(scheduler_id)
@@ -154,6 +184,12 @@ def _common(state: str) -> str:
     return _STATES.get(word, "RUNNING")
 
 
+def _held(state: str, reason: str) -> str:
+    """Slurm's word and ours for why a job never starts; nodes may follow the word, in brackets."""
+    word = re.split(r"\W", reason, maxsplit=1)[0]
+    return "%s: %s" % (word, _HELD[word]) if _common(state) == "PENDING" and word in _HELD else ""
+
+
 def _exit(text: str) -> Tuple[Optional[int], Optional[int]]:
     """``3:0`` is exit status 3, ``0:9`` signal 9."""
     match = re.match(r"(\d+):(\d+)$", text)
@@ -170,9 +206,9 @@ def _walltime(seconds: int) -> str:
 
 def _refusal(answer: Any) -> SchedulerError:
     words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
-    kind = (
-        SchedulerUnavailableError
-        if re.search(r"Unable to contact|Connection|timed out|Socket", words)
-        else SchedulerError
-    )
+    kind = SchedulerError
+    if re.search(r"Unable to contact", words):
+        kind = SchedulerUnreachableError
+    elif re.search(r"Connection|timed out|Socket|Zero Bytes", words):
+        kind = SchedulerUnavailableError
     return kind("%s: %s" % (answer.args[0].rpartition("/")[2], words))

@@ -158,11 +158,11 @@ def _reason(value: Any, error: Exception) -> str:
         if "<locals>" in value.__qualname__:
             return "cannot pickle the local {} {!r}: define it at the top of its module".format(kind, full_name)
         return "cannot pickle the {} {!r}: {}".format(kind, full_name, error)
+    cls = type(value)
+    name = cls.__qualname__ if cls.__module__ == "builtins" else "{}.{}".format(cls.__module__, cls.__qualname__)
     if isinstance(error, TypeError) and re.match("(can't|cannot) (pickle|serialize) ", str(error), re.IGNORECASE):
-        cls = type(value)
-        name = cls.__qualname__ if cls.__module__ == "builtins" else "{}.{}".format(cls.__module__, cls.__qualname__)
         return "cannot pickle {!r} object".format(name)
-    return "{}: {}".format(type(error).__name__, error)
+    return "cannot pickle {!r} object: {}: {}".format(name, type(error).__name__, error)
 
 
 def _short(key: Any) -> str:
