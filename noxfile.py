@@ -25,9 +25,11 @@ IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
 ON_CLUSTERS = [
     "test_*_calls.py",
+    "test_attach.py",
     "test_bytecode.py",
     "test_callables_on_a_cluster.py",
     "test_downlevel*.py",
+    "test_ends_on_a_cluster.py",
     "test_environment*.py",
     "test_executor_lifetime.py",
     "test_explain.py",
@@ -37,6 +39,7 @@ ON_CLUSTERS = [
     "test_maps_ends.py",
     "test_logs.py",
     "test_nested.py",
+    "test_killed_clients.py",
     "test_notebook.py",
     "test_site_settings.py",
     "test_ssh_*.py",

@@ -434,7 +434,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         for job_id in job_ids:
             job = self._jobs.get(job_id)
             if job and job.is_submitted:
-                text = missing_words(job.entry, self._session.host)
+                text = missing_words(job_id, job.future.scheduler_id, self._session.host)
                 self._end(job, exception=errors.ResultLostError(text), is_over=False)
 
     def _leave(self) -> None:

@@ -67,16 +67,16 @@ def split_task(name: str) -> tuple[str, str | None]:
     return (job_id, number) if point and job_id.startswith("cx") else (name, None)
 
 
-def missing_words(entry: Entry, host: str) -> str:
+def missing_words(job_id: str, scheduler_id: str | None, host: str) -> str:
     """Why the cluster has nothing of a job that the journal has."""
-    if entry.scheduler_id is not None:
+    if scheduler_id is not None:
         return (
-            f"{host} knows no job {entry.job_id} any more, which was submitted there as {entry.scheduler_id}: its result was fetched from "
+            f"{host} knows no job {job_id} any more, which was submitted there as {scheduler_id}: its result was fetched from "
             "another machine, was removed there, or nobody fetched it within 14 days of its end"
         )
     return (
-        f"{host} knows no job {entry.job_id}: it was never submitted, or its files were removed there. "
-        f"If its submission was cut off just now, clustrix.attach({entry.job_id!r}) may find it a little later"
+        f"{host} knows no job {job_id}: it was never submitted, or its files were removed there. "
+        f"If its submission was cut off just now, clustrix.attach({job_id!r}) may find it a little later"
     )
 
 

@@ -18,7 +18,7 @@ from clustrix.journal import state_directory
 
 SIZE = 3 << 20
 CLIENT = f"""
-future = cluster(python="3.6", **eval(os.environ["OPTIONS"]))(ends_workload.counted_exchange).submit("~/runs", "~/go", bytes({SIZE}))
+future = cluster(python="3.6", **eval(os.environ["OPTIONS"]))(counted_workload.counted_exchange).submit("~/runs", "~/go", bytes({SIZE}))
 print("value", len(future.result(120)), flush=True)
 sys.stdin.read()
 """
