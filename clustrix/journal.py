@@ -170,8 +170,7 @@ class Journal:
 
     def _directory(self) -> Path:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if sys.platform != "win32":
-            _refuse_what_others_could_read(self._root)
+        _refuse_what_others_could_read(self._root)
         return self._root
 
     @contextlib.contextmanager
@@ -206,8 +205,9 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 
 def _refuse_what_others_could_read(directory: Path) -> None:
+    if sys.platform == "win32":
+        return
     found = directory.lstat()
-    assert sys.platform != "win32"  # noqa: S101 - for the type checker
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or not stat.S_ISDIR(found.st_mode):
         raise ClustrixError(
             f"{directory} holds the keys of your jobs and has to be a directory of yours alone (it belongs to user {found.st_uid}, mode "
