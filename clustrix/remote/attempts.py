@@ -88,7 +88,9 @@ def find_scheduler_id(job: JobPaths, job_id: str, scheduler_name: str) -> Option
     attempt = _last_attempt(job)
     if not os.path.exists(_note(job, attempt)):
         found = scheduler(scheduler_name).find(job_name(job_id, attempt))
-        if found is not None:
+        if found:
+            with contextlib.suppress(OSError):  # it can be looked up again
+                write_aside(_note(job, attempt), str(found).encode("ascii"))
             return str(found)
     return known_scheduler_id(job)
 
