@@ -283,7 +283,9 @@ class Lifecycle:
 
     def launch_failed(self, job: Job) -> None:
         """See `core.Core.launch_failed`."""
-        if job.state is State.RUNNING:
+        if job.is_completing:  # cancelled meanwhile, and the directory of its output removed, say
+            self._complete(job)
+        elif job.state is State.RUNNING:
             job.exit_code, job.signal = 0, 53
             if self._settings.holds_unlaunchable:
                 self._try_again(job, is_held=True)

@@ -125,6 +125,16 @@ def test_the_time_limit_is_term_and_then_kill():
     assert job.has_ended
 
 
+def test_a_job_that_is_cancelled_and_could_not_even_start_gives_its_node_back():
+    site = Site()
+    job = site.submit(tasks=4)
+    site.core.cancel(job, "user")
+    assert job.is_completing
+    site.core.launch_failed(job)
+    assert (job.state, job.has_ended) == (State.CANCELLED, True)
+    assert site.submit(tasks=4).nodes == job.nodes
+
+
 @pytest.mark.parametrize(("target", "signals"), [(Target.SCRIPT, [10]), (Target.STEPS, [(0, 10)])])
 def test_before_its_limit_the_script_or_the_steps_are_warned_and_never_both(target, signals):
     site = Site()
