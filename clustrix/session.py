@@ -159,8 +159,12 @@ class Session:
             )
             # What was awaited over an earlier connection is awaited over this one.
             self._watch(self._channel, self._listener.awaited())
-        except BaseException:
+        except BaseException as error:
             self._close()
+            if isinstance(error, RuntimeError) and not threading.main_thread().is_alive():
+                # From Python 3.12 on no thread can be started then, and a connection needs some.
+                text = f"{self.host} can't be connected to again, for the interpreter is ending"
+                raise errors.ClusterConnectionError(text) from error
             raise
         self._was_open = True
         self._opened_at = time.monotonic()
