@@ -64,7 +64,7 @@ def package_with_classes(
             kind = "a" if isinstance(cls, type) else "the function"
             raise SerializationError(
                 f"the arguments hold {kind} {cls.__qualname__} of {cls.__module__}, and {package.function_name} is not "
-                "packed as a part of that file: put it at the top of a module, or call {package.function_name} from a function of that file"
+                f"packed as a part of that file: put it at the top of a module, or call {package.function_name} from a function of that file"
             )
     return more
 

@@ -139,9 +139,9 @@ def test_an_instance_of_a_scripts_class_is_refused_where_the_function_is_a_modul
     )
     answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert (
-        "SerializationError: the arguments hold a Shape of __main__, and area is not packed as a part of that script"
-        in answer.stderr
-    )
+        "SerializationError: the arguments hold a Shape of __main__, and area is not packed as a part of that file: "
+        "put it at the top of a module, or call area from a function of that file"
+    ) in answer.stderr
 
 
 def test_an_instance_whose_class_the_function_mentions_is_not_refused(unreachable, tmp_path):
