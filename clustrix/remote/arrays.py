@@ -19,6 +19,7 @@ __all__ = ["Array", "DeadTasks", "News"]
 
 LOG_TAIL = 1 << 16  # bytes of each log that come with the death of an element
 GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0  # seconds, as in watch.py
+MOST_ROUNDS_IN_VAIN = 5
 LARGEST_NEWS = 4 << 20  # bytes of a log that are read at once, unless one result is larger
 
 
@@ -71,6 +72,8 @@ class Array:
         self._rounds: Dict[str, int] = {}
         self._most_elements = int(spec["elements"])
         self._open_at_last_round = len(self._open)
+        self._rounds_in_vain = 0
+        self._has_died_since = False
         self._last_death: Optional[JobState] = None
         self._is_stopped = False
         self._find_rounds()
@@ -201,6 +204,7 @@ class Array:
         element.is_over = True
         first, end = element.range
         if not element.has_left:
+            self._has_died_since = True
             if end or self._last_death is None:  # the many that never came to a task all die of one cause
                 state = self._post_mortem(name) or state
             self._last_death = state
@@ -232,8 +236,11 @@ class Array:
         if self._find_rounds():
             return
         is_cancelled = self._last_death is not None and self._last_death.state == "CANCELLED"
-        if is_cancelled or len(self._open) == self._open_at_last_round:
+        is_in_vain = len(self._open) == self._open_at_last_round
+        self._rounds_in_vain = self._rounds_in_vain + 1 if is_in_vain else 0
+        if is_cancelled or (is_in_vain and (self._has_died_since or self._rounds_in_vain > MOST_ROUNDS_IN_VAIN)):
             # Somebody wants it to end; or not one task did by all elements of the last round, and more of them would not change that.
+            # Those that only left may have seen too late, on a slow shared file system, what was offered.
             self._end_without_result(list(self._open), next(reversed(list(self._elements))), self._last_death)
             self._finish_if_all_ended()
             return
@@ -242,6 +249,7 @@ class Array:
             # Taken by an element that died before it could say so.
             pool.offer(self._job.pool, "round%d-%d" % (len(self._rounds), start), start, end)
         before, self._open_at_last_round = self._open_at_last_round, len(self._open)
+        self._has_died_since = False
         elements = min(self._most_elements, len(self._open))
         try:
             jobs.queue_array(self._job, self._scheduler_name, elements, _log)
