@@ -11,6 +11,7 @@ from . import (
     LimitError,
     SchedulerError,
     SchedulerUnavailableError,
+    SchedulerUnreachableError,
     own_directives,
     place,
     program_of,
@@ -279,6 +280,9 @@ def _walltime(seconds: int) -> str:
 def _refusal(answer: Any) -> SchedulerError:
     program = answer.args[0].rpartition("/")[2]
     words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
-    is_silent = re.search(r"[Cc]onnect|Unknown Host|[Cc]ommunication|[Tt]imed? ?out|trqauthd", words)
-    kind = SchedulerUnavailableError if is_silent else SchedulerError
+    kind = SchedulerError
+    if re.search(r"cannot connect to server|Connection refused|Unknown Host|trqauthd", words):
+        kind = SchedulerUnreachableError
+    elif re.search(r"[Cc]onnect|[Cc]ommunication|[Tt]imed? ?out", words):
+        kind = SchedulerUnavailableError
     return kind(words if words.startswith(program + ":") else "%s: %s" % (program, words))

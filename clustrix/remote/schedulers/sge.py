@@ -7,7 +7,17 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 from ..login_shell import ask_login_shell
 from ..paths import JobPaths
 from ..script import directive, element_output
-from . import JobState, LimitError, SchedulerError, SchedulerUnavailableError, own_directives, place, run, signal_in
+from . import (
+    JobState,
+    LimitError,
+    SchedulerError,
+    SchedulerUnavailableError,
+    SchedulerUnreachableError,
+    own_directives,
+    place,
+    run,
+    signal_in,
+)
 
 __all__ = [
     "ELEMENT",
@@ -277,7 +287,9 @@ def _run(command: List[str]) -> Any:
 
 def _refusal(answer: Any) -> SchedulerError:
     words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
-    is_silent = re.search(r"commlib error|unable to (send message|contact)|got (send|select) error|SGE_ROOT", words)
-    return (SchedulerUnavailableError if is_silent else SchedulerError)(
-        "%s: %s" % (answer.args[0].rpartition("/")[2], words)
-    )
+    kind = SchedulerError
+    if re.search(r"unable to (send message|contact)|got send error|Connection refused|SGE_ROOT", words):
+        kind = SchedulerUnreachableError
+    elif re.search(r"commlib error|got (select|read) error", words):
+        kind = SchedulerUnavailableError
+    return kind("%s: %s" % (answer.args[0].rpartition("/")[2], words))
