@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import operator
 import os
 import re
 import reprlib
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -210,8 +212,11 @@ def _variables(value: Any) -> dict[str, str]:
 
 
 def _directive(value: Any) -> str:
-    # A line break would end the directive and begin shell text.
+    # A line break would end the directive and begin shell text; a word that is no option's would be taken for the script.
     _require(_text(value).strip() and value.isprintable())
+    options = ["=", *shlex.split(value)]
+    for before, word in itertools.pairwise(options):
+        _require(word.startswith("-") or (before.startswith("-") and "=" not in before))
     return str(value)
 
 
@@ -252,7 +257,9 @@ KINDS: dict[str, _Kind] = {
     "max_parallel_jobs": _COUNT,
     "account": _WORD,
     "qos": _WORD,
-    "extra_directives": _list_of(_directive, 'single lines such as "--nice=100"'),
+    "extra_directives": _list_of(
+        _directive, 'options such as "--nice=100" or "-l mem=1gb", with quotes around what holds spaces'
+    ),
     "job_poll_interval": _SECONDS.or_none(),
     "cleanup_on_success": _TRUTH,
     "prefer_local_parallel": _TRUTH,

@@ -67,7 +67,7 @@ ALLOWED = {
     "username": [None, "a.user@REALM", "DOMAIN\\user"], "cluster_port": [1, 65535], "default_cores": [1],
     "default_memory": ["1.5GB", "500MB", "16G"], "default_time": ["90", "05:00", "01:00:00", "2-12:00:00"],
     "default_partition": [None, "short,long"], "job_poll_interval": [None],
-    "extra_directives": [["--comment=two words"]], "module_loads": [["gcc/12.2.0", "python/3.11", "Foo_bar+x"]],
+    "extra_directives": [["--comment='two words'", "-l mem=1gb -l ncpus=2", "-h"]], "module_loads": [["gcc/12.2.0", "python/3.11", "Foo_bar+x"]],
     "environment_variables": [{"_X1": "a\nb 'c' $d"}], "pre_execution_commands": [["ulimit -s unlimited; echo $HOME"]],
     "host_key_policy": ["strict", "accept-new"], "connect_timeout": [0.1, 20],
 }  # fmt: skip
@@ -88,7 +88,7 @@ REFUSED = {
     "cluster_port": [0, 65536, -1, "22", 22.0, True, None], "default_cores": [0, -1, 2.0, "4", True, None],
     "default_memory": [8, 8.0, "8", "0GB", "GB", "-1GB", "1e3GB", "8GB\n--x", "\u0668GB", "nan", "1,5GB", None],
     "default_time": [60, "", "0", "00:00:00", "1h", "1:2:3:4", "-1", "1-", "01:00:00\nx", "1-2-3", "\u0668", None],
-    "extra_directives": ["--nice", [1], ["-a\n#SBATCH -b"], ["a\rb"], ["a\x85b"], ["\0"], [""], None, {"a": "b"}],
+    "extra_directives": ["--nice", ["--comment=two words"], ["/tmp/script"], ["-p short script"], ["-a 'b"], [1], ["-a\n#SBATCH -b"], ["a\rb"], ["a\x85b"], ["\0"], [""], None, {"a": "b"}],
     "module_loads": ["gcc", ["a;b"], ["a b"], ["$(x)"], ["-f"], [""], ["a\n"], [None], None],
     "environment_variables": [{"A B": ""}, {"1A": ""}, {"A": 1}, {"A": "\0"}, {"A\n": ""}, {"": ""}, {1: ""}, [], None],
     "pre_execution_commands": ["module purge", ["\0"], [b"x"], ["\ud800"], None],
