@@ -10,6 +10,7 @@ import ast
 import builtins
 import keyword
 import sys
+from dataclasses import replace
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from clustrix.imported_values import imports_giving, is_at_its_name, is_module_b
 from clustrix.local_modules import Import, dynamic_imports_in, imports_in, locate
 from clustrix.made_classes import is_made_class
 from clustrix.made_functions import is_made
+from clustrix.module_text import segment_text
 from clustrix.namespaces import MISSING, cells_of, lookup
 from clustrix.own_file import file_around
 from clustrix.rebuilt_values import Rebuilder
@@ -257,7 +259,8 @@ class _Search:
             return
         self.values[name] = value
         self.lookups[name] = look
-        self._place(name, value, look)
+        if not self._as_choice(name):
+            self._place(name, value, look)
 
     def _place(self, name: str, value: Any, look: Callable[[], Any]) -> None:
         for place in (self._as_import, self._as_class, self._as_function):
@@ -281,6 +284,28 @@ class _Search:
             self.closure.checks.append(lambda: look() is value)
         else:
             self._bind(name, value, look)
+
+    def _as_choice(self, name: str) -> bool:
+        """By the statement that chooses what it means, with all else that this binds."""
+        if name not in self.file.choices:
+            return False
+        text, node, names = self.file.choices[name]
+        others = names - {name}
+        if any(other in self.values or other in self.closure.definitions for other in others):
+            return False
+        first = min(names)
+        read = names_read(node, postponed_annotations=self.postponed_annotations)
+        read = replace(read, early=read.early - names, late=read.late - names)
+        self._define(Definition(first, segment_text(text, node), read), {})
+        for other in sorted(names):
+            look = lookup(other, {}, self.globals)
+            value = look()
+            if value is not MISSING:
+                self.values[other], self.lookups[other] = unwrap_cluster(value), look
+            self.closure.checks.append(lambda look=look, value=value: look() is value)  # type: ignore[misc]
+            if other != first:  # whoever needs it early needs the statement
+                self.closure.definitions[other] = Definition(other, "", NamesRead(early={first}))
+        return True
 
     def _as_import(self, name: str, value: Any) -> bool:
         imports = imports_giving(self.file.imports, name, value)

@@ -29,6 +29,7 @@ def render_main_file(closure: Closure) -> str:
         "".join(f"{name} = {constants[name]}\n" for name in sorted(constants)),
     ]
     text = "\n".join(block for block in blocks if block)
+    order = [name for name in order if closure.definitions[name].text]
     text += "".join(f"\n\n{closure.definitions[name].text}" for name in order if name not in last)
     if closure.bindings:
         text += "\n\n" + LOAD_BINDINGS

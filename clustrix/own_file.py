@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from clustrix.choices import Choice, choices_in
 from clustrix.code_proof import future_features
 from clustrix.console import all_cells
 from clustrix.local_modules import Import, imports_in
@@ -48,6 +50,11 @@ class OwnFile:
     @property
     def futures(self) -> tuple[str, ...]:
         return future_features(self.function.__code__.co_flags) if self.source is not None else ()
+
+    @cached_property
+    def choices(self) -> dict[str, Choice]:
+        """By name, the statements that choose its meaning."""
+        return choices_in(self.texts)
 
     def has(self, value: Any) -> bool:
         """Whether a function or class was defined here."""

@@ -49,16 +49,28 @@ _OTHERWISE_NAMED = {
     "zmq": "pyzmq",
 }
 
-# Modules of the standard library that 3.6 lacks, and a distribution has under the same name.
-_BACKPORTS = {"dataclasses": 'dataclasses; python_version < "3.7"'}
+# Modules of the standard library that older Pythons lack, and a distribution has under the same name.
+_BACKPORTS = {
+    "contextvars": 'contextvars; python_version < "3.7"',
+    "dataclasses": 'dataclasses; python_version < "3.7"',
+    "graphlib": 'graphlib-backport; python_version < "3.9"',
+}
+# Modules that stand in for one of the standard library where that is not there yet (their own documentation).
+_STAND_INS = {
+    "backports.zoneinfo": 'backports.zoneinfo; python_version < "3.9"',
+    "exceptiongroup": 'exceptiongroup; python_version < "3.11"',
+    "importlib_metadata": 'importlib-metadata; python_version < "3.8"',
+    "importlib_resources": 'importlib-resources; python_version < "3.9"',
+    "tomli": 'tomli; python_version < "3.11"',
+}
 
 
 def requirements_for(imports: Iterable[str], optional: Iterable[str] = ()) -> tuple[str, ...]:
     """PEP 508 requirements for names of imported modules, sorted: ``numpy<=2.1.0``.
 
     What the client doesn't have is required by its bare name; of ``optional`` ones (always imported within
-    ``try/except ImportError``) it is left out. The standard library, but for what 3.6 lacks of it, and clustrix itself need nothing, and neither do
-    distributions that are shipped as source. What these ask of others with extras (``pandas[parquet]``) is asked for with them;
+    ``try/except ImportError``) it is left out, but for what stands in there for a module that older Pythons lack. The standard library, but for
+    what these lack of it, and clustrix itself need nothing, and neither do distributions that are shipped as source. What these ask of others with extras (``pandas[parquet]``) is asked for with them;
     other extras leave no trace in an installation. A version's local part (``+cu121``) is left out: the same release of
     whatever index the client uses.
     """
@@ -73,6 +85,8 @@ def requirements_for(imports: Iterable[str], optional: Iterable[str] = ()) -> tu
         having = providers(top, name) if top not in sys.stdlib_module_names else ()
         if having:
             found.update(_bounded(item) for item in having if not item.is_shipped)
+        elif name in left_out and name in _STAND_INS:
+            found.add(_STAND_INS[name])
         elif not is_standard_library(top) and name not in left_out:
             found.add(_OTHERWISE_NAMED.get(top, canonical_name(top)))
     return tuple(sorted(found))

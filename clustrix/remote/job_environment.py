@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,6 +19,9 @@ from .paths import StatePaths, write_aside
 from .wheels import Wheel
 
 __all__ = ["JobEnvironment", "job_environment"]
+
+
+_FOR_OLDER = re.compile(r'; python_version < "(\d+)\.(\d+)"\Z')
 
 
 class JobEnvironment(NamedTuple):
@@ -84,9 +88,10 @@ def job_environment(
 
 
 def _that_apply(requirements: Sequence[str], interpreter: Interpreter) -> Tuple[str, ...]:
-    """Without those for Python 3.6 alone, where it is another: most jobs then need no packages, and ask nobody."""
-    is_newer = interpreter.version >= (3, 7)
-    return tuple(item for item in requirements if not (is_newer and item.endswith('; python_version < "3.7"')))
+    """Without those for older Pythons than this one: most jobs then need no packages, and ask nobody."""
+    limits = [(item, _FOR_OLDER.search(item)) for item in requirements]
+    version = tuple(interpreter.version[:2])
+    return tuple(item for item, limit in limits if not limit or version < (int(limit.group(1)), int(limit.group(2))))
 
 
 def _used(state: StatePaths, spec: Dict[str, Any], interpreter: Interpreter, decided: Dict[str, Any]) -> JobEnvironment:
