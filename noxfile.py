@@ -24,34 +24,35 @@ RECORDED = "3.12"
 IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
 OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
 ON_CLUSTERS = [
-    "test_*_calls.py",
-    "test_attach.py",
     "test_bytecode.py",
     "test_callables_on_a_cluster.py",
     "test_downlevel*.py",
-    "test_ends_on_a_cluster.py",
     "test_environment*.py",
     "test_executor_lifetime.py",
     "test_explain.py",
     "test_files_on_a_cluster.py",
-    "test_kerberos.py",
-    "test_lost_connections.py",
-    "test_maps_ends.py",
     "test_logs.py",
-    "test_nested.py",
-    "test_killed_clients.py",
     "test_notebook.py",
     "test_site_settings.py",
-    "test_ssh_*.py",
     "test_two_stages.py",
 ]
-# These are about other programs: CPython's tests, uv and pip, and other Pythons that are compared with each other, whichever runs them.
+# These are about schedulers, connections and other programs: CPython's tests, uv and pip, and other Pythons that are compared with
+# each other, whichever runs them.
 OF_OTHERS = [
+    "test_*_calls.py",
+    "test_attach.py",
     "test_cpython_futures.py",
+    "test_ends_on_a_cluster.py",
     "test_environments.py",
+    "test_kerberos.py",
+    "test_killed_clients.py",
     "test_lock.py",
+    "test_lost_connections.py",
+    "test_maps_ends.py",
+    "test_nested.py",
     "test_pandas_pairs.py",
     "test_silent_index.py",
+    "test_ssh_*.py",
 ]
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
 LONG = [
