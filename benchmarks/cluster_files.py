@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 
 from clustrix import ClusterConfig, ClusterFilesystem
-from clustrix.executor import executor_for
+from clustrix.executors import executor_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ _HOMES = {
     "load_config": "config",
     "save_config": "config",
     "ClusterExecutor": "executor",
-    "attach": "executor",
+    "attach": "executors",
     "answer_prompts": "connection.prompts",
     "ClusterFuture": "future",
 }

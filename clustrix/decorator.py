@@ -108,7 +108,7 @@ def cluster(function: Callable[..., Any] | None = None, /, **keywords: Any) -> A
 
 def _executor_for(config: ClusterConfig) -> ClusterExecutor:
     # Decorating alone needs neither the packaging nor a connection: a script that only imports stays fast.
-    from clustrix.executor import executor_for  # noqa: PLC0415
+    from clustrix.executors import executor_for  # noqa: PLC0415
 
     return executor_for(config)
 

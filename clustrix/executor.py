@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import itertools
 import logging
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,12 +17,13 @@ from clustrix.builtin_calls import callable_without_source
 from clustrix.config import ClusterConfig, get_config
 from clustrix.deaths import death_of
 from clustrix.future import ClusterFuture
-from clustrix.journal import Entry, JobRecord, Journal, state_directory
+from clustrix.journal import Entry, JobRecord, Journal
 from clustrix.known_jobs import cluster_records, entry_of, journal_records, missing_words, split_task
 from clustrix.logs import LogPart, follow, show
+from clustrix.progress import show_progress
 from clustrix.resources import JobOptions
 from clustrix.serialization import open_result
-from clustrix.session import CALLERS_PATIENCE, PATIENCE, PythonWish, Session
+from clustrix.session import CALLERS_PATIENCE, HOST_FIELDS, PATIENCE, PythonWish, Session
 from clustrix.submission import EncodedValues, PreparedCall, encode_call, prepare
 from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
@@ -32,7 +31,7 @@ from clustrix.workers import Workers, before_exit, forget_exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["ClusterExecutor", "attach", "executor_for", "show_progress"]
+__all__ = ["ClusterExecutor"]
 
 SUBMITTING_AT_ONCE = 8
 # Seconds that the interpreter's exit waits for fetched jobs to be cleaned up on the cluster.
@@ -333,7 +332,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         """The function, and what a ``@cluster`` in front of it says of its jobs."""
         options = getattr(fn, "job_options", None) or JobOptions()
         overrides = getattr(fn, "config_overrides", {})
-        elsewhere = sorted(set(overrides) & set(_WHERE))
+        elsewhere = sorted(set(overrides) & set(HOST_FIELDS))
         if elsewhere:
             raise errors.ConfigurationError(
                 f"{fn!r} was decorated with {elsewhere[0]}=..., and this executor has its own: call the function, or leave that out"
@@ -555,45 +554,3 @@ class ClusterExecutor(concurrent.futures.Executor):
         except errors.ClustrixError as error:
             # The result is here; its files there stay until they are cleaned up by hand.
             _log.info("the files of job %s stay on the cluster: %s", job_id, error)
-
-
-_executors: dict[tuple[Any, ...], ClusterExecutor] = {}
-_executors_guard = threading.Lock()
-_WHERE = (
-    "cluster_type", "cluster_host", "cluster_port", "username", "key_file", "password", "connection", "remote_state_dir",
-    "host_key_policy", "known_hosts_file", "connect_timeout", "cleanup_on_success",
-)  # fmt: skip
-
-
-def executor_for(config: ClusterConfig) -> ClusterExecutor:
-    """The executor of this process for the host of ``config``: all functions share one connection to one host."""
-    key = (state_directory(), *(getattr(config, name) for name in _WHERE))
-    with _executors_guard:
-        if key not in _executors or _executors[key].is_shut_down:
-            _executors[key] = ClusterExecutor(config)
-        return _executors[key]
-
-
-def attach(job_id: str | int) -> ClusterFuture:
-    """A future for a job of an earlier process, by its id or the scheduler's number, wherever it was submitted to.
-
-    One that the journal of this machine does not have is looked for on the configured cluster.
-    """
-    journal, current = Journal(), get_config()
-    name, number = split_task(str(job_id))
-    entry = journal.find(name)
-    if entry is None:
-        if not current.cluster_host and current.connection != "local":
-            raise errors.ClustrixError(
-                f"{journal} knows no job {job_id}: it was fetched already, or submitted from another machine; configure(cluster_host=...) "
-                "says where to look for that"
-            )
-        return executor_for(current).attach(job_id)
-    same_host = current.cluster_host == entry.config.get("cluster_host")
-    config = ClusterConfig(**entry.config, password=current.password if same_host else None)
-    return executor_for(config).attach(entry.job_id if number is None else f"{entry.job_id}.{number}")
-
-
-def show_progress(line: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # a closed stderr, or none at all
-        sys.stderr.write(f"clustrix: {line}\n")

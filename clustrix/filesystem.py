@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix.config import ClusterConfig, get_config
 from clustrix.connection.transfers import Transfer
-from clustrix.executor import executor_for, show_progress
+from clustrix.executors import executor_for
+from clustrix.progress import show_progress
 from clustrix.remote import filesystem as _shared
 from clustrix.remote.files import Answer, LocalPlace, raise_from_wire
 from clustrix.remote.filesystem import (

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
     from clustrix.config import ClusterConfig
 
-__all__ = ["Listener", "PythonWish", "Session"]
+__all__ = ["HOST_FIELDS", "Listener", "PythonWish", "Session"]
+
+HOST_FIELDS = (
+    "cluster_type", "cluster_host", "cluster_port", "username", "key_file", "password", "connection", "remote_state_dir",
+    "host_key_policy", "known_hosts_file", "connect_timeout", "cleanup_on_success",
+)  # fmt: skip
+"""What of a configuration is about the host, and so the same for all jobs there."""
 
 PythonWish = tuple[Any, ...]
 """All that decides which Python runs a job. Which one it was is known once a job has run."""

@@ -4,7 +4,7 @@ import contextlib
 
 import clustrix
 import clustrix.config
-from clustrix.executor import executor_for
+from clustrix.executors import executor_for
 
 
 @contextlib.contextmanager

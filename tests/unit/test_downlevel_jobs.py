@@ -95,7 +95,7 @@ def test_what_it_can_read_and_not_evaluate_is_rewritten_in_one_stage_and_in_two(
 def test_what_the_old_library_may_lack_is_a_warning_with_its_line(capfd):
     with pytest.raises(AttributeError):
         under_36(downlevel_workload.product)([2, 3])
-    clustrix.executor.executor_for(clustrix.get_config()).shutdown()
+    clustrix.executors.executor_for(clustrix.get_config()).shutdown()
     assert "may lack math.prod (modules/downlevel_workload.py, line 22; from 3.8 on)" in capfd.readouterr().err
 
 

@@ -10,7 +10,7 @@ from pointed_at import pointed_at
 import clustrix
 import simcluster
 from clustrix import cluster
-from clustrix.executor import executor_for
+from clustrix.executors import executor_for
 
 OLD = {"python": "3.6"}
 PINNED = ["six==1.16.0", "attrs<=22.2.0"]

@@ -16,7 +16,7 @@ import clustrix
 import clustrix.config
 import simcluster
 from clustrix import ClusterExecutor, cluster, errors
-from clustrix.executor import executor_for
+from clustrix.executors import executor_for
 
 
 def helper(x):

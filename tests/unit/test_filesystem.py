@@ -10,7 +10,7 @@ import file_cases
 import pytest
 
 from clustrix import ClusterConfig, ClusterFilesystem, DiskUsage, FileInfo
-from clustrix.executor import executor_for
+from clustrix.executors import executor_for
 from clustrix.filesystem import RemotePlace
 from clustrix.remote.copying import BLOCK
 from clustrix.remote.files import LARGEST_READ

@@ -5,7 +5,7 @@ import pytest
 
 import clustrix
 from clustrix.config import ProfileManager, reset_config
-from clustrix.executor import executor_for
+from clustrix.executors import executor_for
 from clustrix.filesystem import RemotePlace
 from clustrix.fsspec_files import ClustrixFileSystem
 from clustrix.remote.filesystem import Settings

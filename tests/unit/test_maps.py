@@ -11,7 +11,7 @@ from pointed_at import pointed_at
 import clustrix
 import simcluster
 from clustrix import cluster
-from clustrix.executor import executor_for
+from clustrix.executors import executor_for
 
 
 @pytest.fixture(scope="module")
