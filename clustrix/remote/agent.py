@@ -108,6 +108,7 @@ class Agent:
         self._requests: Dict[Any, _Request] = {}
         self._submitting: Set[threading.Thread] = set()
         self._cancelled: Set[str] = set()
+        self._bringing = threading.Lock()
         self._events = 0
         self._gone = threading.Event()
         self._operations: Dict[str, Callable[[_Request], Dict[str, Any]]] = {
@@ -178,8 +179,7 @@ class Agent:
         started = time.time()
         scheduler_id = resubmission.settle(self._state, spec["job_id"], spec["scheduler"])
         if scheduler_id is None:
-            if not packages.has_package(self._state, spec["package"]):
-                packages.store_package(self._state, spec["package"], request.ask_for("package"))
+            self._bring_package(request, spec["package"])
             times["package"] = time.time() - started
             job = self._job_request(request, spec)
             times["environment"] = time.time() - started - times["package"]
@@ -197,6 +197,14 @@ class Agent:
         times["submit"] = time.time() - started - sum(times.values())
         self._watch.add(spec["job_id"], spec["client"], spec["scheduler"], scheduler_id)
         return {"scheduler_id": scheduler_id, "times": times, "python": spec.get("job_python")}
+
+    def _bring_package(self, request: _Request, package_id: str) -> None:
+        """Have the client send the package, unless it is here; of many calls that begin at once, for one of them."""
+        if packages.has_package(self._state, package_id):
+            return
+        with self._bringing:
+            if not packages.has_package(self._state, package_id):
+                packages.store_package(self._state, package_id, request.ask_for("package"))
 
     def _refuse_cancelled(self, job_id: str) -> None:
         if job_id in self._cancelled:

@@ -189,6 +189,27 @@ def test_a_warm_submission_needs_nothing_and_says_nothing(agent, spec):
     assert again["progress"] == []
 
 
+def test_of_many_first_calls_at_once_one_brings_the_package(agent, spec):
+    mine, asked, ended = agent(), [], []
+
+    def piece(name):
+        asked.append(name)
+        return package()
+
+    numbers = range(1, 9)
+    for number in numbers:
+        submitted(mine, number, dict(spec, job_id="cxaaaaaaaaaaa%d" % number))
+    threads = [
+        threading.Thread(target=lambda number=number: ended.append(mine.end_of(number, piece))) for number in numbers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ["ok" in answer for answer in ended] == [True] * 8
+    assert asked == ["package"]
+
+
 def test_an_environment_that_a_queued_job_needs_is_not_removed_until_the_job_is_forgotten(agent, spec):
     mine = agent()
     submitted(mine, 1, spec)
