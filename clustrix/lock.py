@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +24,7 @@ from clustrix.errors import EnvironmentSetupError
 from clustrix.platforms import Target, uv_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = [
     "Lock",
@@ -115,21 +117,25 @@ def make_lock(
     if kept is not None and time.time() - path.stat().st_mtime < _FRESH:
         return kept
     _refuse_what_is_built(roots)
-    command = [
-        uv, "pip", "compile", "-", "--quiet", "--color=never", "--python-version", target.python, "--python-platform", platform,
-        "--python", sys.executable, "--only-binary=:all:", "--generate-hashes", "--no-annotate", "--no-header",
-    ]  # fmt: skip
-    try:
-        lock = _resolve(command, roots, limits, ours, target)
-    except NoSolutionError:
-        raise
-    except EnvironmentSetupError:
-        if kept is None:
+
+    def made() -> Lock:
+        command = [
+            uv, "pip", "compile", "-", "--quiet", "--color=never", "--python-version", target.python, "--python-platform", platform,
+            "--python", sys.executable, "--only-binary=:all:", "--generate-hashes", "--no-annotate", "--no-header",
+        ]  # fmt: skip
+        try:
+            lock = _resolve(command, roots, limits, ours, target)
+        except NoSolutionError:
             raise
-        return kept  # an old lock says what to install as exactly as a new one
-    content = {"pins": lock.pins, "text": lock.text, "direct": lock.direct}
-    store_text(path, json.dumps(content, indent=1))
-    return lock
+        except EnvironmentSetupError:
+            if kept is None:
+                raise
+            return kept  # an old lock says what to install as exactly as a new one
+        content = {"pins": lock.pins, "text": lock.text, "direct": lock.direct}
+        store_text(path, json.dumps(content, indent=1))
+        return lock
+
+    return _once(key, made)
 
 
 def differences(lock: Lock, installed: Mapping[str, str] | None = None) -> list[str]:
@@ -192,6 +198,30 @@ def store_text(path: Path, text: str) -> None:
         Path(aside).unlink(missing_ok=True)
         if not (isinstance(error, PermissionError) and path.exists()):  # on Windows somebody reads it, who has the same
             raise
+
+
+_under_way: dict[str, Future[Lock]] = {}
+_guard = threading.Lock()
+
+
+def _once(key: str, make: Callable[[], Lock]) -> Lock:
+    """Of many first calls at once one makes the lock; the others get it too, or its error."""
+    with _guard:
+        future = _under_way.get(key)
+        is_mine = future is None
+        if future is None:
+            future = _under_way[key] = Future()
+    if not is_mine:
+        return future.result()
+    try:
+        future.set_result(make())
+    except BaseException as error:
+        future.set_exception(error)
+        raise
+    finally:
+        with _guard:
+            del _under_way[key]
+    return future.result()
 
 
 def _resolve(command: list[str], roots: list[str], limits: list[str], ours: list[str], target: Target) -> Lock:

@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,10 +86,16 @@ def _fetched(requirement: str, target: Target, directory: str | Path) -> Path | 
 
 def _uv_version() -> str:
     uv = find_uv()
-    words = run_tool([uv, "--version"]).stdout if uv else ""
-    match = re.match(r"uv (\S+)", words)
-    if match is None:
+    if uv is None:
         raise EnvironmentSetupError("there is no uv here that works: pip install 'clustrix[uv]'")
+    return _version_of(uv, Path(uv).stat().st_mtime_ns)
+
+
+@cache
+def _version_of(uv: str, changed: int) -> str:  # noqa: ARG001 - another program may come to lie there
+    match = re.match(r"uv (\S+)", run_tool([uv, "--version"]).stdout)
+    if match is None:
+        raise EnvironmentSetupError(f"{uv} does not tell its version as uv does: pip install 'clustrix[uv]'")
     return match[1]
 
 

@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -191,6 +193,27 @@ def test_a_kept_lock_needs_no_uv_until_it_is_old_and_no_index_even_then(
     monkeypatch.delenv("UV_OFFLINE")
     make_lock(["six"], OLD, cache_dir=tmp_path)
     assert kept.stat().st_mtime > long_ago
+
+
+def test_of_many_first_calls_at_once_one_asks_uv(tmp_path: Path) -> None:
+    barrier = threading.Barrier(8)
+
+    def lock(_: int) -> Lock:
+        barrier.wait(60)
+        return make_lock(["six"], OLD, cache_dir=tmp_path)
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lock, range(8)))
+    assert len(set(map(id, made))) < len(made)
+
+
+def test_of_many_first_calls_at_once_all_have_the_error(tmp_path: Path) -> None:
+    def lock(_: int) -> Lock:
+        return make_lock(["six<0.1", "six>1"], OLD, cache_dir=tmp_path)
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(lock, number) for number in range(8)]:
+            assert isinstance(future.exception(60), NoSolutionError)
 
 
 def test_another_index_is_another_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
