@@ -77,8 +77,8 @@ def test_a_warm_call_is_one_message_there_and_one_back(tree, by_agent):
     files.ls()
     stream = executor_for(config)._session.connect()._stream
     frames = []
-    stream._write = _noting(frames, stream._write)
-    stream._read = _noting(frames, stream._read)
+    stream._write = _noting_before(frames, stream._write)
+    stream._read = _noting_after(frames, stream._read)
     files.ls()  # what reads now began before
     for question in (
         files.ls,
@@ -96,11 +96,19 @@ def test_a_warm_call_is_one_message_there_and_one_back(tree, by_agent):
         ]
 
 
-def _noting(seen, function):
+def _noting_before(seen, write):
     def noting(data):
-        value = function(data)
-        seen.append(bytes(data if value is None else value))
-        return value
+        seen.append(bytes(data))
+        write(data)
+
+    return noting
+
+
+def _noting_after(seen, read):
+    def noting(size):
+        data = bytes(read(size))
+        seen.append(data)
+        return data
 
     return noting
 
