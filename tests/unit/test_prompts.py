@@ -74,6 +74,23 @@ def test_a_notice_stays_until_ssh_ends_it(callback, capsys):
         askpass.close()
 
 
+def test_it_can_be_closed_while_a_question_is_being_answered():
+    prompts = Prompts("me@hpc", None)
+    asked, go = threading.Event(), threading.Event()
+    prompts.show = lambda _: asked.set() or go.wait(60)
+    askpass = Askpass(prompts)
+    environment = {**os.environ, **askpass.environment, "SSH_ASKPASS_PROMPT": "none"}
+    with subprocess.Popen([askpass.environment["SSH_ASKPASS"], "Touch your key"], env=environment) as notice:
+        assert asked.wait(60)
+        closing = threading.Thread(target=askpass.close, daemon=True)
+        closing.start()
+        assert askpass._is_closing.wait(60)
+        go.set()
+        closing.join(60)
+        notice.kill()
+    assert not closing.is_alive()
+
+
 def test_nothing_is_left_when_the_questions_are_over():
     askpass = Askpass(Prompts("me@hpc", "secret"))
     directory = Path(askpass.environment["SSH_ASKPASS"]).parent
