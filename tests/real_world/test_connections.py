@@ -168,6 +168,7 @@ def test_a_job_outlives_its_killed_client_and_its_result_is_fetched_once(configu
     client.kill()
     client.communicate()
     assert clustrix.attach(job_id).result(60) is None
+    slurm.run(f"while [ -e ~/.clustrix/jobs/{job_id} ]; do sleep 0.1; done", check=True, timeout=60)
     with pytest.raises(clustrix.ClustrixError, match="fetched already"):
         clustrix.attach(job_id)
 
