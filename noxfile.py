@@ -126,7 +126,7 @@ def realworld(session: nox.Session) -> None:
     what = "tests/real_world" if session.python == RECORDED else "tests/real_world/test_calls.py"
     pythons = ["--cluster-pythons", "all"] if os.environ.get("CI_FULL") else []
     # tests/real_world/conftest.py says which tests stay together: those of a site, and else those of a file.
-    session.run("pytest", *WORKERS, "--dist", "loadgroup", what, *pythons, *session.posargs)
+    session.run("pytest", *WORKERS, "--dist", "loadgroup", "--no-loadscope-reorder", what, *pythons, *session.posargs)
 
 
 @nox.session(python=RECORDED)

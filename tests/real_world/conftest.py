@@ -7,6 +7,16 @@ import clustrix
 import clustrix.config
 import simcluster
 
+# What takes longest begins first, so that no worker goes on long after the others (with ``--no-loadscope-reorder``).
+LONGEST_FIRST = (
+    "test_simcluster_native_trixie.py",
+    "test_simcluster_docker.py",
+    "test_simcluster_docker_sites.py",
+    "test_faults_real_slurm.py",
+    "test_simcluster_native.py",
+    "test_ssh_job_execution_real.py",
+)
+
 
 def pytest_addoption(parser):
     real_world_sites.add_options(parser)
@@ -21,6 +31,9 @@ def pytest_generate_tests(metafunc):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """A file's tests share clusters, and so stay together with ``--dist loadgroup``; those of a site likewise."""
+    items.sort(
+        key=lambda item: LONGEST_FIRST.index(item.path.name) if item.path.name in LONGEST_FIRST else len(LONGEST_FIRST)
+    )
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         site = parameters.get("site")
