@@ -4,7 +4,13 @@ import pytest
 from clustrix_remote import schedulers
 from clustrix_remote.notes import Notes
 from clustrix_remote.paths import JobPaths, StatePaths
-from clustrix_remote.schedulers import JobState, SchedulerError, SchedulerUnavailableError, pbs
+from clustrix_remote.schedulers import (
+    JobState,
+    SchedulerError,
+    SchedulerUnavailableError,
+    SchedulerUnreachableError,
+    pbs,
+)
 
 SMALL = {"cores": 2, "memory_mb": 500, "time_seconds": 3661}
 OPENPBS, TORQUE = "pbs_version = 23.06.06\n", "Version: 6.1.2\nCommit: 661e092552de43a785c15d39a3634a541d86898e\n"
@@ -168,8 +174,13 @@ def test_what_the_site_says_before_the_id_is_not_the_id(site, tmp_path):
     [
         ("qsub: Unknown queue\n", 170, SchedulerError),
         ("qsub: Job violates queue and/or server resource limits\n", 188, SchedulerError),
-        ("Connection refused\nqsub: cannot connect to server pbs (errno=15010)\n", 162, SchedulerUnavailableError),
-        ("Unknown Host.\nqsub: cannot connect to server nosuchhost (errno=15008)\n", 160, SchedulerUnavailableError),
+        ("Connection refused\nqsub: cannot connect to server pbs (errno=15010)\n", 162, SchedulerUnreachableError),
+        (
+            "Communication failure.\nqsub: cannot get the answer of server pbs (errno=15031)\n",
+            175,
+            SchedulerUnavailableError,
+        ),
+        ("Unknown Host.\nqsub: cannot connect to server nosuchhost (errno=15008)\n", 160, SchedulerUnreachableError),
     ],
 )
 def test_a_refusal_is_told_apart_from_silence(site, tmp_path, words, code, kind):

@@ -4,7 +4,7 @@ import pytest
 from clustrix_remote import schedulers
 from clustrix_remote.notes import Notes
 from clustrix_remote.paths import JobPaths, StatePaths
-from clustrix_remote.schedulers import JobState, SchedulerError, SchedulerUnavailableError, sge
+from clustrix_remote.schedulers import JobState, SchedulerError, SchedulerUnreachableError, sge
 
 SMALL = {"cores": 1, "memory_mb": 500, "time_seconds": 90}
 
@@ -132,7 +132,7 @@ def test_a_path_that_grid_engine_would_rewrite_is_refused():
         ('Unable to run job: unknown resource "select"\nExiting.\n', SchedulerError),
         (
             "error: commlib error: got select error (Connection refused)\nUnable to run job: unable to send message\n",
-            SchedulerUnavailableError,
+            SchedulerUnreachableError,
         ),
     ],
 )
