@@ -6,6 +6,7 @@ import threading
 
 import map_workload as work
 import pytest
+from map_ends import ends
 from pointed_at import pointed_at
 
 import clustrix
@@ -25,20 +26,6 @@ def configured(site, tmp_path, monkeypatch):
     """``@cluster`` runs on ``site``, with cache and journal of the test's own."""
     with pointed_at(site, tmp_path, monkeypatch):
         yield
-
-
-def everything(results):
-    """What each task ended in: values, and exceptions in the place of them."""
-    return list(iter(lambda: next_end(results), StopIteration))
-
-
-def next_end(results):
-    try:
-        return next(results)
-    except StopIteration:
-        return StopIteration
-    except Exception as error:  # noqa: BLE001 - it is what is looked at
-        return error
 
 
 def submissions(site):
@@ -70,13 +57,13 @@ def test_a_map_of_one_is_a_plain_job():
 
 
 def test_a_failed_task_fails_alone_and_in_its_place():
-    ended = everything(cluster(work.fails_at_seven).map(range(20)))
+    ended = ends(cluster(work.fails_at_seven).map(range(20)))
     assert str(ended[7]) == "seven"
     assert ended[:7] + ended[8:] == [value for value in range(20) if value != 7]
 
 
 def test_a_task_that_kills_its_process_fails_alone_and_the_others_are_run():
-    ended = everything(cluster(work.dies_at_seven).map(range(20), chunksize=10))
+    ended = ends(cluster(work.dies_at_seven).map(range(20), chunksize=10))
     assert isinstance(ended[7], clustrix.JobFailedError)
     assert ended[7].exit_code == 3
     assert "about to die" in ended[7].log_tail
@@ -84,7 +71,7 @@ def test_a_task_that_kills_its_process_fails_alone_and_the_others_are_run():
 
 
 def test_when_every_element_dies_further_ones_run_the_rest_until_all_tasks_have_an_end():
-    ended = everything(cluster(max_parallel_jobs=2)(work.dies).map(range(5)))
+    ended = ends(cluster(max_parallel_jobs=2)(work.dies).map(range(5)))
     assert [type(error) for error in ended] == [clustrix.JobFailedError] * 5
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import map_workload as work
 import pytest
+from map_ends import ends
 from pointed_at import pointed_at
 
 import clustrix
@@ -56,20 +57,6 @@ def ran(site, tmp_path):
 
     site.run(f"mkdir {Ran.directory}", check=True)
     return Ran()
-
-
-def ends(results):
-    """What each task ended in: values, and exceptions in the place of them."""
-    return list(iter(lambda: next_end(results), StopIteration))
-
-
-def next_end(results):
-    try:
-        return next(results)
-    except StopIteration:
-        return StopIteration
-    except Exception as error:  # noqa: BLE001 - it is what is looked at
-        return error
 
 
 def until(site, condition):
