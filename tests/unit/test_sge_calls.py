@@ -2,12 +2,12 @@
 
 import ends_workload
 import pytest
+from queued_calls import *  # noqa: F403 - likewise
 from scheduler_calls import *  # noqa: F403 - its tests, on this cluster
-from scheduler_calls import OLD, running, until
+from scheduler_calls import running, until
 
 import clustrix
 import simcluster
-from clustrix import cluster
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +49,6 @@ def test_a_held_job_waits_and_one_that_can_not_be_started_fails(site, submit):
     with pytest.raises(clustrix.JobFailedError, match="can't start"):
         broken.result(60)
     assert site.run(f"qstat -j {broken.scheduler_id}").returncode == 1
-
-
-def test_a_map_is_one_array_of_which_one_task_fails_alone(executor):
-    assert list(executor.map(cluster(**OLD)(ends_workload.doubled), range(20))) == [2 * number for number in range(20)]
-    results = executor.map(cluster(**OLD)(ends_workload.survives), [1, 7])
-    assert next(results) == 1
-    with pytest.raises(clustrix.JobFailedError) as caught:
-        next(results)
-    assert caught.value.exit_code == 7
-
-
-def test_a_job_that_somebody_deletes_is_cancelled(site, submit):
-    future = running(submit)
-    site.run(f"qdel {future.scheduler_id}", check=True)
-    with pytest.raises(clustrix.JobCancelledError):
-        future.result(60)
 
 
 def test_results_come_while_the_server_is_down_and_new_jobs_are_refused_in_its_words(site, submit):
