@@ -2,8 +2,8 @@
 
 import ends_workload
 import pytest
-from queued_calls import *  # noqa: F403 - likewise
-from scheduler_calls import *  # noqa: F403 - its tests, on this cluster
+from queued_calls import *  # noqa: F403 - its tests, on this cluster
+from scheduler_calls import *  # noqa: F403 - likewise
 from scheduler_calls import running, until
 
 import clustrix
