@@ -5,47 +5,26 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import itertools
-import logging
-import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from clustrix import errors, lifetime
+from clustrix import errors
 from clustrix.arrays import MapFuture, Results, check_chunksize, encode_tasks, tasks_spec
-from clustrix.awaited_job import AwaitedJob
 from clustrix.builtin_calls import callable_without_source
 from clustrix.config import ClusterConfig, get_config
-from clustrix.deaths import death_of
-from clustrix.future import ClusterFuture
-from clustrix.journal import Entry, JobRecord, Journal
-from clustrix.known_jobs import cluster_records, entry_of, journal_records, missing_words, split_task
-from clustrix.logs import LogPart, follow, show
-from clustrix.progress import show_progress
+from clustrix.dispatch import Dispatch
+from clustrix.journal import JobRecord, Journal
+from clustrix.known_jobs import cluster_records, journal_records, split_task
 from clustrix.resources import JobOptions
-from clustrix.serialization import open_result
-from clustrix.session import CALLERS_PATIENCE, HOST_FIELDS, PATIENCE, PythonWish, Session
+from clustrix.session import HOST_FIELDS, Session
 from clustrix.submission import EncodedValues, PreparedCall, encode_call, prepare
-from clustrix.supplies import Supplies
-from clustrix.workers import Workers, before_exit, forget_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from clustrix.future import ClusterFuture
+
 __all__ = ["ClusterExecutor"]
-
-SUBMITTING_AT_ONCE = 8
-# Seconds that the interpreter's exit waits for fetched jobs to be cleaned up on the cluster.
-EXIT_PATIENCE = 5.0
-_log = logging.getLogger("clustrix")
-
-
-class _Parts(NamedTuple):
-    """What is sent of a job; ``supplies`` only as far as the cluster lacks them."""
-
-    spec: dict[str, Any]
-    supplies: Supplies
-    values: EncodedValues
-    python_wish: PythonWish
 
 
 class ClusterExecutor(concurrent.futures.Executor):
@@ -56,29 +35,11 @@ class ClusterExecutor(concurrent.futures.Executor):
         if not self._config.cluster_host and "local" not in (self._config.connection, self._config.cluster_type):
             raise errors.ConfigurationError("cluster_host is not set: configure(cluster_host=...) says where jobs run")
         self._journal = Journal()
-        self._is_shut_down = False
-        self._start_afresh(self._journal)
-        lifetime.follow_into_children(self)
+        self._dispatch = Dispatch(self._config, self._journal)
 
-    def _start_afresh(self, journal: Journal) -> None:
-        """Without jobs, threads and a connection: at first, and in a forked child, which has none of its parent's."""
-        self._guard = threading.Lock()
-        self._changed = threading.Condition()
-        self._jobs: dict[str, AwaitedJob] = {}
-        self._is_leaving = self._will_leave = False
-        self._session = Session(self._config, lambda: journal.client, lifetime.Ear(self))
-        self._submitters = Workers(SUBMITTING_AT_ONCE, "clustrix-submit")
-        # Results have threads of their own: they never wait behind a submission that waits for its environment.
-        self._receivers = Workers(4, "clustrix-result")
-        # For who drops an executor instead of shutting it down.
-        self._finalizer = lifetime.close_when_collected(self, self._session, self._submitters, self._receivers)
-
-    def start_in_child(self) -> None:
-        """In a forked child: what was submitted is the parent's, and goes on there."""
-        self._finalizer.detach()
-        lifetime.never_collect(self._session)
-        forget_exit(self._leave)
-        self._start_afresh(self._journal)
+    @property
+    def _session(self) -> Session:
+        return self._dispatch.session  # another one in a forked child
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ClusterFuture:
         """Submit ``fn(*args, **kwargs)`` as a job and return its future; ``fn`` may be decorated with ``@cluster``.
@@ -116,7 +77,7 @@ class ClusterExecutor(concurrent.futures.Executor):
 
         Whoever awaits the future at once, and changes no argument meanwhile, spares a copy of large arrays.
         """
-        self._refuse_if_over()
+        self._dispatch.refuse_if_over()
         started = time.perf_counter()
         call = prepare(function, options, config)
         packaged = time.perf_counter()
@@ -155,7 +116,7 @@ class ClusterExecutor(concurrent.futures.Executor):
         chunksize: int | None = None,
     ) -> Results:
         """As ``map``, with what ``submit_job`` takes."""
-        self._refuse_if_over()
+        self._dispatch.refuse_if_over()
         check_chunksize(chunksize)
         tasks = list(zip(*iterables, strict=False))
         if not tasks:
@@ -181,46 +142,14 @@ class ClusterExecutor(concurrent.futures.Executor):
         packaged: float,
         more: dict[str, Any] | None = None,
     ) -> ClusterFuture:
-        """Send a prepared call, or a map if there is ``more`` in its spec."""
         encoded = time.perf_counter()
         self._session.connect()
-        connected = time.perf_counter()
-        entry = call.new_entry()
-        if more is not None:
-            entry = dataclasses.replace(entry, tasks=more["tasks"])
-        future = self._new_future(entry)
-        future.timings = {
+        timings = {
             "package": packaged - started,
             "encode arguments": encoded - packaged,
-            "connect": connected - encoded,
+            "connect": time.perf_counter() - encoded,
         }
-        job = AwaitedJob(future, entry, self._changed)
-        job.made = call.package.made
-        with self._guard:
-            self._add(job)
-        try:
-            self._journal.write(entry)
-        except BaseException:
-            self._drop(job)
-            raise
-        cache = call.config.local_cache_dir
-        package = call.package
-        supplies = Supplies(
-            package.package_path,
-            call.requirements,
-            call.constraints,
-            cache,
-            show_progress,
-            closure=package.dependencies.closure,
-        )
-        refusals = [[*version, words] for version, words in values.refusals.items()]
-        spec = {**call.spec(entry, self._journal.client), **(more or {}), "refusals": refusals}
-        parts = _Parts(spec, supplies, values, call.python_wish)
-        self._receivers.start()
-        if call.options.stream:
-            self._show(job)
-        self._submitters.submit(self._send, job, parts)
-        return future
+        return self._dispatch.hand_in(call, values, timings, more)
 
     def connect(self) -> None:
         """Connect now. Raises ClusterConnectionError and its kin."""
@@ -237,34 +166,12 @@ class ClusterExecutor(concurrent.futures.Executor):
         """
         map_id, number = split_task(str(job_id))
         if number is None:
-            return self._attach(map_id)
-        whole = self._attach(map_id, is_kept=True)
+            return self._dispatch.attach(map_id)
+        whole = self._dispatch.attach(map_id, is_kept=True)
         if not (isinstance(whole, MapFuture) and number.isdecimal() and int(number) < whole.tasks):
             words = f"has the tasks 0 to {whole.tasks - 1}" if isinstance(whole, MapFuture) else "is no map"
             raise errors.ClustrixError(f"there is no task {job_id!r}: job {map_id} {words}")
         return whole.task(int(number))
-
-    def _attach(self, name: str, *, is_kept: bool = False) -> ClusterFuture:
-        entry = None if name in self._jobs else entry_of(name, self._journal, self._session, self._config)
-        with self._guard:
-            known = self._jobs.get(entry.job_id if entry else name)
-            if known:
-                known.is_kept = known.is_kept and is_kept
-                return known.future
-            if entry is None:  # it ended this moment
-                raise errors.ClustrixError(f"job {name} was fetched already")
-            job = AwaitedJob(self._new_future(entry), entry, self._changed)
-            self._add(job)
-        job.is_kept = is_kept
-        job.future.scheduler_id = entry.scheduler_id
-        job.is_sent = True
-        job.note_submitted()
-        try:
-            self._session.watch([entry.job_id])
-        except BaseException:
-            self._drop(job)
-            raise
-        return job.future
 
     def jobs(self) -> list[JobRecord]:
         """The jobs that were submitted to this cluster from here and not fetched yet, by the journal; nobody is asked."""
@@ -279,54 +186,12 @@ class ClusterExecutor(concurrent.futures.Executor):
 
         ``cancel_futures`` cancels the jobs that have not begun.
         """
-        with self._guard:
-            self._is_shut_down = True
-            pending = [job.future for job in self._jobs.values()]
-        for future in pending if cancel_futures else ():
-            if not future.running():
-                future.cancel()
-        if wait:
-            self._finish(pending)
-        else:
-            threading.Thread(target=self._finish, args=(pending,), name="clustrix-shutdown", daemon=True).start()
-
-    def _finish(self, pending: list[ClusterFuture]) -> None:
-        concurrent.futures.wait(pending)
-        self._submitters.drain()
-        self._receivers.drain()
-        lifetime.close(self._session, self._submitters, self._receivers)
-        forget_exit(self._leave)
+        self._dispatch.shut_down(wait=wait, cancel_futures=cancel_futures)
 
     @property
     def is_shut_down(self) -> bool:
         """Whether it takes no more jobs."""
-        return self._is_shut_down
-
-    def _refuse_if_over(self) -> None:
-        if not threading.main_thread().is_alive():
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-        if self._is_shut_down:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-
-    def _add(self, job: AwaitedJob) -> None:
-        self._refuse_if_over()
-        if not self._will_leave:
-            self._will_leave = True
-            before_exit(self._leave)
-        self._jobs[job.entry.job_id] = job
-        # Somebody may have dropped the executor, and its futures' callbacks are still to be called.
-        lifetime.keep(self)
-
-    def _drop(self, job: AwaitedJob) -> None:
-        with self._guard:
-            self._jobs.pop(job.entry.job_id, None)
-            if not self._jobs:
-                lifetime.let_go(self)
-
-    def _new_future(self, entry: Entry) -> ClusterFuture:
-        if entry.tasks is None:
-            return ClusterFuture(entry.job_id, self)
-        return MapFuture(entry.job_id, self, entry.tasks)
+        return self._dispatch.is_shut_down
 
     def _described(self, fn: Callable[..., Any]) -> tuple[Callable[..., Any], JobOptions, ClusterConfig]:
         """The function, and what a ``@cluster`` in front of it says of its jobs."""
@@ -343,214 +208,3 @@ class ClusterExecutor(concurrent.futures.Executor):
     def request(self, operation: str, head: dict[str, Any], body: Any = b"") -> dict[str, Any]:
         """Ask the host's agent for what is no job, over the same connection; see Channel.request."""
         return self._session.request(operation, head, (body,))
-
-    # What a future asks for.
-
-    def cancel_job(self, job_id: str) -> None:
-        job = self._jobs.get(job_id)
-        if job is not None:
-            job.is_cancelled = True
-            if job.is_sent:
-                # Elsewhere: whoever cancels may be an event loop, or may just have pressed Ctrl-C.
-                self._receivers.submit(self._cancel_there, job)
-
-    def job_status(self, job_id: str) -> str:
-        job = self._jobs.get(job_id)
-        if job is not None and not job.is_submitted:
-            return "PENDING"
-        return str(self._session.request("status", {"job": job_id})["state"])
-
-    def job_output(self, job_id: str, stream: str) -> str:
-        return str(self._session.request("output", {"job": job_id, "stream": stream, "limit": 1 << 20})["text"])
-
-    def follow_job(self, job_id: str) -> Iterator[LogPart]:
-        job = self._jobs.get(job_id)
-        if job is None:
-            return
-        job.wait_until_submitted()
-        if not job.begin_following():
-            return
-        session = self._session
-        try:
-            yield from follow(
-                lambda offsets, is_over: session.request(
-                    "follow", {"job": job_id, "offsets": offsets, "is_over": is_over}
-                ),
-                lambda: job.written,
-            )
-        finally:
-            if job.end_following():
-                self._receivers.submit(self._acknowledge, job_id)
-
-    def _show(self, job: AwaitedJob) -> None:
-        """Show what the job writes as it comes; its end is told when all of that was shown."""
-        job.printer = threading.Thread(
-            target=show, args=(self.follow_job(job.entry.job_id),), name="clustrix-show", daemon=True
-        )
-        job.printer.start()
-
-    @staticmethod
-    def _finish_showing(job: AwaitedJob, written: Mapping[str, int]) -> None:
-        job.written = written
-        if job.printer is not None:
-            job.printer.join()
-
-    # What the session tells.
-
-    def awaited(self) -> list[str]:
-        # Those whose submission is under way, too: the cluster may have it while the answer is not here yet.
-        return [job_id for job_id, job in list(self._jobs.items()) if job.is_sent]
-
-    def on_event(self, head: dict[str, Any], body: bytes | bytearray) -> None:
-        job = self._jobs.get(head["job"])
-        # A result that comes while the interpreter ends is nobody's yet: it stays on the cluster, for attach.
-        if job is None or self._is_leaving:
-            return
-        if head["event"] == "began":
-            job.future.began = True
-            return
-        if head["event"] == "notice":
-            job.future.notice = head["text"]
-            show_progress(head["text"])
-            return
-        if isinstance(job.future, MapFuture) and head["event"] == "tasks":
-            job.future.began = True
-            self._receivers.submit(self._deliver_tasks, job, job.future, head, body)
-            return
-        job.future.output = (head["stdout"], head["stderr"])
-        self._receivers.submit(self._deliver, job, head, body)
-
-    def on_progress(self, line: str) -> None:
-        show_progress(line)
-
-    def on_lost(self, error: errors.ClusterConnectionError) -> None:
-        for job in [job for job in list(self._jobs.values()) if job.is_submitted]:
-            job_id = job.entry.job_id
-            text = f"{error}\nJob {job_id} may still be running: clustrix.attach({job_id!r}) finds it again"
-            self._end(job, exception=errors.ClusterConnectionError(text), is_over=False)
-
-    def on_missing(self, job_ids: Iterable[str]) -> None:
-        for job_id in job_ids:
-            job = self._jobs.get(job_id)
-            if job and job.is_submitted:
-                text = missing_words(job_id, job.future.scheduler_id, self._session.host)
-                self._end(job, exception=errors.ResultLostError(text), is_over=False)
-
-    def _leave(self) -> None:
-        """At the interpreter's exit: jobs that were asked for are still submitted, or cancelled; then all is closed."""
-        self._is_leaving = True
-        self._session.patience = CALLERS_PATIENCE
-        deadline = time.monotonic() + EXIT_PATIENCE
-        for job in list(self._jobs.values()):
-            if job.is_cancelled or job.is_ending:
-                job.wait_until_over(max(0.0, deadline - time.monotonic()))
-            else:
-                job.wait_until_submitted()
-        self._receivers.drain(EXIT_PATIENCE)
-        self._session.disconnect()
-
-    def _send(self, job: AwaitedJob, parts: _Parts) -> None:
-        """In a thread of its own: the first job may have to wait for its environment, the others don't wait for it."""
-        job_id = job.entry.job_id
-        job.is_sent = not job.is_cancelled
-        if job.is_cancelled:
-            self._end(job)
-            return
-        try:
-            answer = self._session.request(
-                "submit",
-                {"spec": parts.spec, "key": job.entry.key, "arguments": parts.values.sizes()[0]},
-                (*parts.values.arguments, *parts.values.bindings),
-                patience=PATIENCE,
-                pieces=parts.supplies,
-                on_progress=show_progress,
-            )
-        except errors.ClusterConnectionError as error:
-            text = f"{error}\nWhether job {job_id} was submitted is not known: clustrix.attach({job_id!r}) finds out"
-            self._end(job, exception=type(error)(text), is_over=False)
-        except BaseException as error:  # noqa: BLE001 - likewise
-            self._end(job, exception=error)
-        else:
-            if answer["python"]:
-                self._session.python_versions[parts.python_wish] = (answer["python"][0], answer["python"][1])
-            self._note_submitted(job, answer)
-            if answer["python"]:
-                parts.supplies.advise(self._session.python_versions[parts.python_wish])
-
-    def _note_submitted(self, job: AwaitedJob, answer: dict[str, Any]) -> None:
-        job.future.scheduler_id = answer["scheduler_id"]
-        self._journal.note(job.entry.job_id, scheduler_id=answer["scheduler_id"])
-        job.future.timings.update({f"{name} on the cluster": seconds for name, seconds in answer["times"].items()})
-        job.note_submitted()
-        if job.is_cancelled:
-            self._cancel_there(job)
-
-    def _cancel_there(self, job: AwaitedJob) -> None:
-        """Cancel the scheduler's job, or its submission if that is under way; its own thread then hears of it."""
-        try:
-            self._session.request("cancel", {"jobs": [job.entry.job_id]}, patience=PATIENCE)
-        except errors.ClustrixError as error:
-            _log.warning("job %s may go on, for cancelling it failed: %s", job.entry.job_id, error)
-            return
-        if job.is_submitted:
-            self._end(job)
-
-    def _deliver(self, job: AwaitedJob, head: dict[str, Any], sealed: bytes | bytearray) -> None:
-        entry = job.entry
-        # A quick job's end can be heard before the answer to its submission.
-        job.wait_until_submitted()
-        if not head["has_result"]:
-            self._finish_showing(job, {})
-            self._end(job, exception=death_of(entry, head, self._session.host))
-            return
-        expected = {"job_id": entry.job_id, "task": 0, "package": entry.package}
-        try:
-            outcome = open_result(sealed, bytes.fromhex(entry.key), expected, job.made, entry.retries)
-        except errors.ClustrixError as error:
-            self._end(job, exception=error, is_over=False)
-            return
-        job.note_facts(outcome)
-        self._finish_showing(job, outcome.head.get("written", {}))
-        self._end(job, value=outcome.value, exception=outcome.exception)
-
-    def _deliver_tasks(self, job: AwaitedJob, future: MapFuture, head: dict[str, Any], log: bytes | bytearray) -> None:
-        job.wait_until_submitted()
-        if future.take_in(job.entry, head, log, self._session.host, job.made):
-            value, exception = future.outcome()
-            self._finish_showing(job, {})
-            self._end(job, value=value, exception=exception, is_over=not job.is_kept)
-
-    def _end(
-        self, job: AwaitedJob, value: Any = None, exception: BaseException | None = None, *, is_over: bool = True
-    ) -> None:
-        """Complete the future once; when the job ``is_over``, drop its entry, and its files on the cluster."""
-        with self._guard:
-            if job.is_ending:
-                return
-            job.is_ending = True
-        if is_over:
-            try:
-                self._journal.remove(job.entry.job_id)
-            except (OSError, errors.ClustrixError) as error:
-                _log.warning("the journal's entry of job %s can't be removed: %s", job.entry.job_id, error)
-        if job.written is None:
-            job.written = {}
-        # Whoever leaves waits for this, and then the process ends.
-        self._drop(job)
-        if job.future.set_running_or_notify_cancel():
-            if exception is not None:
-                job.future.set_exception(exception)
-            else:
-                job.future.set_result(value)
-        job.future.let_go()
-        # Last: a process that is killed before has the value still to be had there.
-        if is_over and job.is_submitted and self._config.cleanup_on_success and job.drop_files():
-            self._receivers.submit(self._acknowledge, job.entry.job_id)
-        job.note_over()
-
-    def _acknowledge(self, job_id: str) -> None:
-        try:
-            self._session.request("acknowledge", {"jobs": [job_id]}, patience=PATIENCE)
-        except errors.ClustrixError as error:
-            # The result is here; its files there stay until they are cleaned up by hand.
-            _log.info("the files of job %s stay on the cluster: %s", job_id, error)
