@@ -1,9 +1,14 @@
 """What a member of an archive from elsewhere may be called, and be."""
 
 import stat
+import struct
 import zipfile
+import zlib
 
-__all__ = ["MemberError", "check_member"]
+__all__ = ["UNREADABLE", "MemberError", "check_member"]
+
+UNREADABLE = (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
+"""What reading a damaged archive raises: a MemberError and a text that is no JSON, too, are ValueErrors."""
 
 
 class MemberError(ValueError):
@@ -17,6 +22,8 @@ def check_member(item: zipfile.ZipInfo) -> None:
     if (
         name.startswith(("/", "\\"))
         or ".." in name.replace("\\", "/").split("/")
+        # What follows an empty part would be taken for a path of its own by whoever leaves out the parts before it.
+        or "//" in name.replace("\\", "/")
         or ":" in name.split("/")[0]
         or "\0" in name
     ):

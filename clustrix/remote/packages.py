@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from typing import Any, Dict, Optional
 
-from .archives import MemberError, check_member
+from .archives import UNREADABLE, check_member
 from .paths import StatePaths, remove_tree, write_aside
 
 __all__ = ["PackageError", "has_package", "place_data_files", "store_package"]
@@ -39,7 +39,7 @@ def store_package(state: StatePaths, package_id: str, archive: bytes) -> None:
         if _metadata(aside).get("package_id") != package_id:
             raise PackageError("the package that came is not %s" % package_id)
         os.rename(aside, target)
-    except (zipfile.BadZipFile, MemberError) as error:
+    except UNREADABLE as error:
         raise PackageError("the package %s is damaged: %s" % (package_id, error)) from error
     except OSError:
         if not os.path.isdir(target):

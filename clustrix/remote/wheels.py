@@ -10,7 +10,7 @@ import time
 import zipfile
 from typing import Callable, List, NamedTuple, Sequence
 
-from .archives import MemberError, check_member
+from .archives import UNREADABLE, check_member
 from .paths import StatePaths, remove_tree
 
 __all__ = ["Fetch", "Wheel", "WheelError", "fetch_wheels", "offered_wheels", "prune_wheels", "unpack_wheel"]
@@ -101,7 +101,7 @@ def unpack_wheel(path: str, libraries: str, programs: str) -> None:
                 check_member(item)
                 if not item.filename.endswith("/"):
                     _write(archive, item, _place(item.filename, libraries, programs, name))
-    except (zipfile.BadZipFile, MemberError) as error:
+    except UNREADABLE as error:
         raise WheelError("the wheel %s is damaged: %s" % (name, error)) from error
 
 
