@@ -61,6 +61,7 @@ LONG = [
     "test_claims.py",
     "test_element.py",
     "test_environments.py",
+    "test_hostile_requests.py",
     "test_inventory.py",
     "test_stages.py",
 ]

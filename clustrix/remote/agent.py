@@ -3,73 +3,43 @@
 It lives as long as its stream. Jobs don't depend on it.
 """
 
+import contextlib
 import errno
 import os
 import queue
+import sys
 import threading
 import time
-import traceback
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Set, Tuple, Union
 
 from . import (
-    attempts,
-    builds,
     environments,
-    existing_environments,
     expiry,
     files,
     interpreters,
     inventory,
     jobs,
     logs,
-    overlays,
     packages,
     records,
     resubmission,
     watch,
-    wheels,
 )
-from .environment_modules import UnknownModuleError
-from .frames import FrameError
+from .error_answers import CancelledError, described
+from .frames import FrameError, MessageError
 from .job_environment import job_environment
-from .job_python import ValuesRefusedError, job_python, python_candidates
+from .job_python import job_python, python_candidates
 from .notes import Notes
-from .paths import StateDirError, StatePaths
-from .schedulers import JobState, SchedulerError, scheduler, work_in
+from .paths import StatePaths
+from .schedulers import JobState, scheduler, work_in
 from .stream import Stream
 
 __all__ = ["main"]
 
 
 FOLLOW_EVERY = 0.1  # seconds between looks at what a job has written
+LONGEST_OUTPUT = 1 << 20  # bytes of a job's output in one answer
 FOLLOWED_AT_MOST = 20.0  # seconds that one answer to who follows waits
-
-
-class _CancelledError(Exception):
-    """The client cancelled the job while it was being submitted."""
-
-
-# The client's error class for each of ours; anything else is a defect of the agent and says so.
-_ERRORS = (
-    (StateDirError, "ConfigurationError"),
-    (interpreters.InterpreterNotFoundError, "EnvironmentSetupError"),
-    (UnknownModuleError, "EnvironmentSetupError"),
-    (existing_environments.EnvironmentUnusableError, "EnvironmentSetupError"),
-    (environments.EnvironmentBuildError, "EnvironmentSetupError"),
-    (builds.ClientGoneError, "EnvironmentSetupError"),
-    (wheels.WheelError, "EnvironmentSetupError"),
-    (inventory.EnvironmentInUseError, "EnvironmentSetupError"),
-    (inventory.NoEnvironmentError, "EnvironmentSetupError"),
-    (packages.PackageError, "PackagingError"),
-    (overlays.SyntaxRefusedError, "UnsupportedSyntaxError"),
-    (ValuesRefusedError, "SerializationError"),
-    (_CancelledError, "JobCancelledError"),
-    # The client tells the user how to find out later, and keeps what it needs for that.
-    (attempts.UndecidedError, "ClusterConnectionError"),
-    (SchedulerError, "SubmissionError"),
-    (ValueError, "SubmissionError"),
-    (OSError, "SubmissionError"),
-)
 
 
 class _Request:
@@ -136,6 +106,9 @@ class Agent:
         while True:
             try:
                 message = self.stream.receive()
+            except MessageError as error:
+                self._refuse(error.message_id, error)
+                continue
             except FrameError:  # the client was killed in the middle of a frame
                 message = None
             if message is None:
@@ -145,10 +118,7 @@ class Agent:
             if known:
                 known.pieces.put((head, body))
                 continue
-            request = self._requests[head["id"]] = _Request(self, head, body)
-            thread = threading.Thread(target=self._answer, args=(request,), daemon=True)
-            self._submitting.add(thread)
-            thread.start()
+            self._begin(_Request(self, head, body))
         # Builds go on without the client; whoever waits for one need not.
         self._gone.set()
         for request in list(self._requests.values()):
@@ -157,21 +127,49 @@ class Agent:
         for thread in list(self._submitting):
             thread.join(max(0.0, deadline - time.time()))
 
+    def _begin(self, request: _Request) -> None:
+        message_id = request.head["id"]
+        self._requests[message_id] = request
+        thread = threading.Thread(target=self._answer, args=(request,), daemon=True)
+        self._submitting.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._submitting.discard(thread)
+            del self._requests[message_id]
+            words = "the login node lets this account have no more threads: try again with fewer calls at once"
+            self._refuse(message_id, OSError(errno.EAGAIN, words))
+
     def _answer(self, request: _Request) -> None:
+        message_id = request.head["id"]
         try:
             operation = self._operations.get(request.head.get("op", ""))
             if operation is None:
-                raise ValueError("the agent has no operation %r" % request.head.get("op"))
+                raise ValueError("the agent has no operation %.100r" % (request.head.get("op"),))
             answer: Dict[str, Any] = {"ok": operation(request)}
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets it
-            answer = {"error": _describe(error)}
+            answer = {"error": described(error)}
         finally:
-            self._requests.pop(request.head["id"], None)
+            self._requests.pop(message_id, None)
             self._submitting.discard(threading.current_thread())
         try:
-            self.stream.send(dict(answer, id=request.head["id"]), request.found)
+            self.stream.send(dict(answer, id=message_id), request.found)
         except BrokenPipeError:
             return
+        except Exception as error:  # noqa: BLE001 - such as an answer that is too long
+            self._refuse(message_id, error)
+
+    def _refuse(self, message_id: Union[int, str, None], error: Exception) -> None:
+        """Answer a message with an error; one that does not tell its id is noted in the agent's log."""
+        if message_id is None:
+            sys.stderr.write("a message was passed over: %s\n" % error)
+            return
+        waiting = self._requests.get(message_id)
+        if waiting is not None:  # for a piece, which this was
+            waiting.pieces.put(({"piece": None}, b""))
+            return
+        with contextlib.suppress(BrokenPipeError):
+            self.stream.send({"id": message_id, "error": described(error)})
 
     def _submit(self, request: _Request) -> Dict[str, Any]:
         spec = request.head["spec"]
@@ -209,7 +207,7 @@ class Agent:
     def _refuse_cancelled(self, job_id: str) -> None:
         if job_id in self._cancelled:
             jobs.discard(self._state, job_id)
-            raise _CancelledError("job %s was cancelled before it was submitted" % job_id)
+            raise CancelledError("job %s was cancelled before it was submitted" % job_id)
 
     def _job_request(self, request: _Request, spec: Dict[str, Any]) -> jobs.JobRequest:
         work_dir = os.path.abspath(os.path.expanduser(spec["work_dir"]))
@@ -296,7 +294,8 @@ class Agent:
 
     def _output(self, request: _Request) -> Dict[str, Any]:
         job = self._state.job(request.head["job"])
-        return {"text": jobs.collect_output(job, request.head["stream"], int(request.head["limit"]))}
+        limit = min(max(0, int(request.head["limit"])), LONGEST_OUTPUT)
+        return {"text": jobs.collect_output(job, request.head["stream"], limit)}
 
     def _follow(self, request: _Request) -> Dict[str, Any]:
         """What a job has written since; as long as there is nothing, the answer waits, but not for ever."""
@@ -369,16 +368,6 @@ def _serialization_python(spec: Dict[str, Any], tools: Optional[str]) -> Tuple[O
 
 def _plain(state: Optional[JobState]) -> Optional[Dict[str, Any]]:
     return dict(state._asdict()) if state else None
-
-
-def _describe(error: Exception) -> Dict[str, str]:
-    for kind, name in _ERRORS:
-        if isinstance(error, kind):
-            message = str(error)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                message += "; nothing was queued: make room on that disk of the login node, or set remote_state_dir to a directory on one that has it"
-            return {"type": name, "message": message}
-    return {"type": "ClustrixError", "message": "the agent failed: " + traceback.format_exc()}
 
 
 def main(incoming: BinaryIO, outgoing: BinaryIO, state: StatePaths, root: str) -> None:

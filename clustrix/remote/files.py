@@ -165,7 +165,7 @@ def _read(base: str, path: str, offset: int, size: int) -> Answer:
     """Bytes from ``offset``, at most LARGEST_READ; with the file's facts, by which a reader of several parts sees that it changed."""
     with open(resolve(base, path), "rb") as stream:
         stream.seek(offset)
-        content = stream.read(min(size, LARGEST_READ))
+        content = stream.read(max(0, min(size, LARGEST_READ)))
         info = os.fstat(stream.fileno())
     return {
         "size": info.st_size,

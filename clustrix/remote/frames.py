@@ -8,12 +8,13 @@ carries anything else in its head, if there are more also the body's ``size``. B
 
 import json
 import struct
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
-__all__ = ["MAX_BODY", "FrameError", "encode_frame", "read_frame"]
+__all__ = ["MAX_BODY", "FrameError", "MessageError", "encode_frame", "encode_head", "framed", "read_frame"]
 
 MAX_BODY = 1 << 20
 MAX_HEAD = 1 << 24
+LONGEST_NUMBER = 4000  # digits; Python takes quadratic time for them
 _LENGTHS = struct.Struct("!II")
 
 
@@ -21,10 +22,30 @@ class FrameError(Exception):
     """What came in is not a frame, or ends in the middle of one."""
 
 
+class MessageError(FrameError):
+    """A message that makes no sense, while what comes after it can be read; ``message_id`` is its id, if that is one."""
+
+    def __init__(self, words: str, message_id: Union[int, str, None] = None) -> None:
+        super().__init__(words)
+        self.message_id = message_id
+
+
 def encode_frame(head: Dict[str, Any], body: Any = b"") -> List[Any]:
     """The buffers of one frame, to be written in order."""
+    return framed(encode_head(head), body)
+
+
+def encode_head(head: Dict[str, Any]) -> bytes:
+    """The text of a head. Raises FrameError for one that is too long."""
     text = json.dumps(head, separators=(",", ":")).encode("utf-8")
-    if len(text) >= MAX_HEAD or len(body) > MAX_BODY:
+    if len(text) >= MAX_HEAD:
+        raise FrameError("a head of %d bytes is over the limit" % len(text))
+    return text
+
+
+def framed(text: bytes, body: Any) -> List[Any]:
+    """The buffers of the frame with the head ``text``."""
+    if len(body) > MAX_BODY:
         raise FrameError("a frame of %d + %d bytes is over the limit" % (len(text), len(body)))
     prefix = _LENGTHS.pack(len(text), len(body)) + text
     return [prefix, body] if len(body) else [prefix]
@@ -35,6 +56,7 @@ def read_frame(read: Callable[[int], bytes]) -> Optional[Tuple[Dict[str, Any], b
 
     ``read(n)`` returns exactly n bytes, fewer only at the end (as ``io.BufferedReader.read`` does).
     Text between two frames is skipped: what a login shell left running in the background may print into the stream.
+    Raises MessageError for a head that can't be read, FrameError where no frame can be found any more.
     """
     prefix = _beginning(read)
     if not prefix:
@@ -49,12 +71,18 @@ def read_frame(read: Callable[[int], bytes]) -> Optional[Tuple[Dict[str, Any], b
     if len(text) < head_length or len(body) < body_length:
         raise FrameError("the stream ended inside a frame")
     try:
-        head = json.loads(text.decode("utf-8"))
-    except ValueError as error:
-        raise FrameError("a frame's head is not JSON: %s" % error) from error
+        head = json.loads(text.decode("utf-8"), parse_int=_whole_number)
+    except (ValueError, RecursionError) as error:
+        raise MessageError("a frame's head is not JSON: %s" % error) from error
     if not isinstance(head, dict):
-        raise FrameError("a frame's head is not an object: %r" % head)
+        raise MessageError("a frame's head is not an object: %.100r" % (head,))
     return head, body
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number of %d digits" % len(text))
+    return int(text)
 
 
 def _beginning(read: Callable[[int], bytes]) -> bytes:

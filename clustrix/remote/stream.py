@@ -9,11 +9,12 @@ import collections
 import threading
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
-from .frames import MAX_BODY, FrameError, encode_frame, read_frame
+from .frames import MAX_BODY, MessageError, encode_head, framed, read_frame
 
 __all__ = ["WINDOW", "Stream"]
 
 WINDOW = 4 * MAX_BODY
+LONGEST_ID = 100  # characters
 
 OnPart = Callable[[int, int], object]
 """Is told the bytes that are done, and how many there are in all."""
@@ -25,7 +26,10 @@ class _Outgoing:
     def __init__(self, head: Dict[str, Any], body: Tuple[Any, ...] = (), on_sent: Optional[OnPart] = None) -> None:
         self.rest = collections.deque(memoryview(piece).cast("B") for piece in body if len(piece))
         self.size = sum(len(piece) for piece in self.rest)
-        self.head = dict(head, size=self.size) if self.size > MAX_BODY or len(self.rest) > 1 else head
+        self.id = head.get("id")
+        is_long = self.size > MAX_BODY or len(self.rest) > 1
+        # Here, where who sends it is told of a head that can't be sent; the thread that writes could tell nobody.
+        self._first_head = encode_head(dict(head, more=True, size=self.size) if is_long else head)
         self.allowed = WINDOW
         self._sent = 0
         self._on_sent = on_sent
@@ -38,9 +42,9 @@ class _Outgoing:
                 self.rest.appendleft(body[MAX_BODY:])
                 body = body[:MAX_BODY]
         self.allowed -= len(body)
-        head = dict(self.head, more=True) if self.rest else self.head
-        self.head = {"id": self.head.get("id")}
-        return encode_frame(head, body)
+        head, self._first_head = self._first_head, b""
+        following = {"id": self.id, "more": True} if self.rest else {"id": self.id}
+        return framed(head or encode_head(following), body)
 
     def note_sent(self, size: int) -> None:
         self._sent += size
@@ -53,22 +57,42 @@ class _Incoming:
 
     def __init__(self, head: Dict[str, Any]) -> None:
         self.head = {key: value for key, value in head.items() if key not in ("more", "size")}
-        self._body = bytearray(int(head["size"]))
+        try:
+            self._body = bytearray(_count(head, "size"))
+        except (MemoryError, OverflowError) as error:
+            raise MessageError("no room for a message of %d bytes" % head["size"], head["id"]) from error
         self._filled = 0
 
     def add(self, part: bytes) -> Tuple[int, int]:
         """(bytes that have come, all there are)."""
         end = self._filled + len(part)
         if end > len(self._body):
-            raise FrameError("a message of %d bytes has more of them" % len(self._body))
+            raise MessageError("a message of %d bytes has more of them" % len(self._body), self.head["id"])
         self._body[self._filled : end] = part
         self._filled = end
         return end, len(self._body)
 
     def whole(self) -> bytearray:
         if self._filled < len(self._body):
-            raise FrameError("a message of %d bytes ended after %d" % (len(self._body), self._filled))
+            raise MessageError(
+                "a message of %d bytes ended after %d" % (len(self._body), self._filled), self.head["id"]
+            )
         return self._body
+
+
+def _id_of(head: Dict[str, Any]) -> Union[int, str]:
+    message_id = head.get("id")
+    if isinstance(message_id, bool) or not isinstance(message_id, (int, str)) or len(str(message_id)) > LONGEST_ID:
+        raise MessageError("a message whose id is no number and no short text: %.100r" % (message_id,))
+    return message_id
+
+
+def _count(head: Dict[str, Any], key: str) -> int:
+    """A number of bytes that a head tells."""
+    number = head.get(key)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise MessageError("a message whose %r is no number of bytes: %.100r" % (key, number), head["id"])
+    return number
 
 
 class Stream:
@@ -98,34 +122,40 @@ class Stream:
         """Queue one message and return. ``body`` are bytes-like objects, sent as one; they must not change until then.
 
         ``on_sent`` is called by the thread that writes.
-        Raises BrokenPipeError when the stream is closed or an earlier write failed.
+        Raises BrokenPipeError when the stream is closed or an earlier write failed, FrameError for a head that is too long.
         """
+        message = _Outgoing(head, body, on_sent)
         with self._wake:
             if self._closing or self._failure:
                 raise BrokenPipeError("the stream is closed: %s" % (self._failure or "by this side"))
-            self._ready.append(_Outgoing(head, body, on_sent))
+            self._ready.append(message)
             self._wake.notify()
 
     def receive(self) -> Optional[Tuple[Dict[str, Any], Union[bytes, bytearray]]]:
         """The next whole message, or None at the end of the stream. Called by one thread only.
 
         A body of several frames is a bytearray of its own, so that whatever is large in it can stay there.
+        Raises MessageError for one message that makes no sense, after which the next can be received.
         """
         while True:
             frame = read_frame(self._read)
             if frame is None:
                 return None
             head, body = frame
+            message_id = _id_of(head)
             if "credit" in head:
-                self._grant(head)
+                self._grant(message_id, _count(head, "credit"))
                 continue
-            message_id = head.get("id")
             message = self._incoming.get(message_id)
             if message is None:
                 if not head.get("more"):
                     return head, body
                 message = self._incoming[message_id] = _Incoming(head)
-            done, total = message.add(body)
+            try:
+                done, total = message.add(body)
+            except MessageError:
+                del self._incoming[message_id]
+                raise
             if self._on_part is not None:
                 self._on_part(message.head, done, total)
             if head.get("more"):
@@ -148,13 +178,13 @@ class Stream:
             self._large.clear()
             self._wake.notify()
 
-    def _grant(self, head: Dict[str, Any]) -> None:
+    def _grant(self, message_id: Union[int, str], size: int) -> None:
         with self._wake:
-            message = self._large.get(head.get("id"))
+            message = self._large.get(message_id)
             if message is None:
                 return
-            message.allowed += int(head["credit"])
-            if self._parked.pop(head["id"], None):
+            message.allowed += size
+            if self._parked.pop(message_id, None):
                 self._ready.append(message)
                 self._wake.notify()
 
@@ -173,19 +203,19 @@ class Stream:
             message = self._ready.popleft()
             frame = message.next_frame()
             if message.rest:
-                self._large[message.head["id"]] = message
+                self._large[message.id] = message
             return message, frame
 
     def _put_back(self, message: _Outgoing) -> None:
         with self._wake:
             if not message.rest:
                 # Credit for a message of the other side's has the id of that, which may be that of one of this side's.
-                if self._large.get(message.head.get("id")) is message:
-                    del self._large[message.head["id"]]
+                if self._large.get(message.id) is message:
+                    del self._large[message.id]
             elif message.allowed > 0:
                 self._ready.append(message)
             else:
-                self._parked[message.head["id"]] = message
+                self._parked[message.id] = message
 
     def _write_all(self) -> None:
         try:

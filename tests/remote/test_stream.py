@@ -3,7 +3,7 @@ import os
 import threading
 
 import pytest
-from clustrix_remote.frames import MAX_BODY, FrameError, encode_frame
+from clustrix_remote.frames import MAX_BODY, FrameError, MessageError, encode_frame
 from clustrix_remote.stream import WINDOW, Stream
 
 
@@ -216,4 +216,34 @@ def test_a_body_of_another_size_than_announced_is_refused(announced, words):
     stream = Stream(io.BytesIO(b"".join(frames)).read, lambda _buffer: None)
     with pytest.raises(FrameError, match=words):
         stream.receive()
+    stream.close()
+
+
+def test_a_head_that_is_too_long_is_refused_where_it_is_sent_and_the_stream_goes_on(ends):
+    with pytest.raises(FrameError, match="over the limit"):
+        ends.left.send({"id": 1, "text": "x" * (1 << 24)})
+    ends.left.send({"id": 2})
+    assert ends.wait_for("right", 1) == [({"id": 2}, b"")]
+
+
+@pytest.mark.parametrize(
+    ("head", "known_id"),
+    [
+        ({"op": "ping"}, None),
+        ({"id": [1]}, None),
+        ({"id": "x" * 101}, None),
+        ({"id": 1, "more": True}, 1),
+        ({"id": 1, "more": True, "size": -1}, 1),
+        ({"id": 1, "more": True, "size": 1 << 62}, 1),
+        ({"id": 1, "more": True, "size": 1}, 1),
+        ({"id": 1, "credit": "all"}, 1),
+    ],
+)
+def test_a_message_that_makes_no_sense_is_told_with_its_id_and_the_next_is_received(head, known_id):
+    sent = io.BytesIO(b"".join(encode_frame(head, b"ab") + encode_frame({"id": 2})))
+    stream = Stream(sent.read, lambda _: None)
+    with pytest.raises(MessageError) as caught:
+        stream.receive()
+    assert caught.value.message_id == known_id
+    assert stream.receive() == ({"id": 2}, b"")
     stream.close()
