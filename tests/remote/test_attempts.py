@@ -227,7 +227,7 @@ def test_asking_for_more_than_there_is_ends_in_the_schedulers_words(state, job, 
     site.say("refusing")
     end = attempts.again(job, JOB, spec, number, JobState("OUT_OF_MEMORY"))
     assert (end.scheduler_id, end.is_waiting) == (None, False)
-    assert "with memory=200MB failed: sbatch: sbatch: error" in end.words
+    assert "with memory=200MB failed: sbatch: error" in end.words
 
 
 def test_of_several_agents_that_see_a_job_die_one_begins_it_again(state, job, site):

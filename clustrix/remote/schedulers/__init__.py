@@ -25,6 +25,7 @@ calls them. A refusal is SchedulerError in the scheduler's words, silence Schedu
 """
 
 import importlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ __all__ = [
     "ENDED",
     "JobState",
     "LimitError",
+    "RefusalWords",
     "SchedulerError",
     "SchedulerUnavailableError",
     "SchedulerUnreachableError",
@@ -45,6 +47,7 @@ __all__ = [
     "own_directives",
     "place",
     "program_of",
+    "refusal",
     "run",
     "scheduler",
     "signal_in",
@@ -70,6 +73,14 @@ class SchedulerUnreachableError(SchedulerUnavailableError):
 
 class LimitError(SchedulerError):
     """An array has more elements than this site takes."""
+
+
+class RefusalWords(NamedTuple):
+    """Patterns of what a scheduler's commands say where it can't have heard them, where it may have, and where an array is too large."""
+
+    unreachable: str
+    silent: str
+    too_many: str
 
 
 class JobState(NamedTuple):
@@ -170,3 +181,17 @@ def run(command: List[str], environment: Optional[Dict[str, str]] = None) -> "su
         )
     except subprocess.TimeoutExpired as error:
         raise SchedulerUnavailableError("%s did not answer within 120 s" % command[0]) from error
+
+
+def refusal(answer: "subprocess.CompletedProcess[str]", words: RefusalWords, elements: int = 0) -> SchedulerError:
+    """The error for a command that failed, in its own words; ``elements`` are those of an array that it was to submit."""
+    program = answer.args[0].rpartition("/")[2]
+    said = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
+    kind = SchedulerError
+    if elements > 1 and re.search(words.too_many, answer.stderr):
+        kind = LimitError
+    elif re.search(words.unreachable, said):
+        kind = SchedulerUnreachableError
+    elif re.search(words.silent, said):
+        kind = SchedulerUnavailableError
+    return kind(said if said.startswith(program + ":") else "%s: %s" % (program, said))

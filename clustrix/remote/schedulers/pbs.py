@@ -8,13 +8,12 @@ from ..paths import JobPaths
 from ..script import directive, element_output, once
 from . import (
     JobState,
-    LimitError,
-    SchedulerError,
+    RefusalWords,
     SchedulerUnavailableError,
-    SchedulerUnreachableError,
     own_directives,
     place,
     program_of,
+    refusal,
     run,
     signal_in,
 )
@@ -35,8 +34,12 @@ __all__ = [
 PREFIX = "#PBS "
 # `15.3` of `15[3].pbs`; an array of one is a plain job, for PBS takes no shorter range.
 ELEMENT = "${PBS_JOBID%%[*}${PBS_ARRAY_INDEX:+.$PBS_ARRAY_INDEX}${PBS_ARRAYID:+.$PBS_ARRAYID}"
-# max_array_size, max_queued and their kin.
-_TOO_MANY = r"Array job exceeds|would exceed|exceeds? .*limit|too many"
+_WORDS = RefusalWords(
+    unreachable=r"cannot connect to server|Connection refused|Unknown Host|trqauthd",
+    silent=r"[Cc]onnect|[Cc]ommunication|[Tt]imed? ?out",
+    # max_array_size, max_queued and their kin.
+    too_many=r"Array job exceeds|would exceed|exceeds? .*limit|too many",
+)
 LACKS = {
     "partition": "PBS has no partitions, but queues: use queue=, or default_queue",
 }
@@ -137,9 +140,7 @@ def submit(script: str, elements: int = 0) -> str:
     words = answer.stdout.split()
     if answer.returncode == 0 and words and re.match(r"\d+(\[\])?(\.[\w.-]+)?\Z", words[-1]):
         return words[-1]
-    if elements > 1 and re.search(_TOO_MANY, answer.stderr):
-        raise LimitError(str(_refusal(answer)))
-    raise _refusal(answer)
+    raise refusal(answer, _WORDS, elements)
 
 
 def element_names(scheduler_id: str, elements: int) -> List[str]:
@@ -152,7 +153,7 @@ def find(name: str) -> Optional[str]:
     """The id of the job that is called ``name``, as long as PBS knows it."""
     answer = _with_history("qselect", "-N", name)
     if answer.returncode != 0:
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
     return answer.stdout.split()[0] if answer.stdout.split() else None
 
 
@@ -162,7 +163,7 @@ def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
     elements = ["-t"] if any("[" in number for number in wanted) else []
     answer = _with_history("qstat", "-f", *elements, *wanted.values())
     if answer.returncode not in (0, _UNKNOWN, _FINISHED) and not _is_only_about_the_gone(answer):
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
     found = ((_number(record["Job Id"]), record) for record in _records(answer.stdout))
     known = {}
     for number, record in found:
@@ -184,7 +185,7 @@ def cancel(scheduler_ids: Iterable[str]) -> None:
     """Cancel jobs; finished and unknown ones are none of our errors."""
     answer = run(["qdel", *scheduler_ids])
     if answer.returncode != 0 and not _is_only_about_the_gone(answer):
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
 
 
 def _dialect() -> str:
@@ -275,14 +276,3 @@ def _is_only_about_the_gone(answer: Any) -> bool:
 
 def _walltime(seconds: int) -> str:
     return "%02d:%02d:%02d" % (seconds // 3600, seconds // 60 % 60, seconds % 60)
-
-
-def _refusal(answer: Any) -> SchedulerError:
-    program = answer.args[0].rpartition("/")[2]
-    words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
-    kind = SchedulerError
-    if re.search(r"cannot connect to server|Connection refused|Unknown Host|trqauthd", words):
-        kind = SchedulerUnreachableError
-    elif re.search(r"[Cc]onnect|[Cc]ommunication|[Tt]imed? ?out", words):
-        kind = SchedulerUnavailableError
-    return kind(words if words.startswith(program + ":") else "%s: %s" % (program, words))

@@ -9,12 +9,11 @@ from ..paths import JobPaths
 from ..script import directive, element_output
 from . import (
     JobState,
-    LimitError,
-    SchedulerError,
+    RefusalWords,
     SchedulerUnavailableError,
-    SchedulerUnreachableError,
     own_directives,
     place,
+    refusal,
     run,
     signal_in,
 )
@@ -34,8 +33,12 @@ __all__ = [
 
 PREFIX = "#$ "
 ELEMENT = "${JOB_ID}.${SGE_TASK_ID}"
-# max_aj_tasks; max_u_jobs, of which an array counts as one.
-_TOO_MANY = r"too many tasks|more than .*tasks|max_aj_tasks"
+_WORDS = RefusalWords(
+    unreachable=r"unable to (send message|contact)|got send error|Connection refused|SGE_ROOT",
+    silent=r"commlib error|got (select|read) error",
+    # max_aj_tasks; max_u_jobs, of which an array counts as one.
+    too_many=r"too many tasks|more than .*tasks|max_aj_tasks",
+)
 LACKS = {
     "partition": "Grid Engine has no partitions, but queues: use queue=, or default_queue",
     "qos": "Grid Engine has no qualities of service, but queues and projects: use queue=, or extra_directives=['-P PROJECT']",
@@ -105,9 +108,7 @@ def submit(script: str, elements: int = 0) -> str:
     words = answer.stdout.split()
     if answer.returncode == 0 and words and re.match(r"\d+(\.\d+-\d+:\d+)?\Z", words[-1]):
         return str(words[-1].partition(".")[0])
-    if elements > 1 and re.search(_TOO_MANY, answer.stderr):
-        raise LimitError(str(_refusal(answer)))
-    raise _refusal(answer)
+    raise refusal(answer, _WORDS, elements)
 
 
 def element_names(scheduler_id: str, elements: int) -> List[str]:
@@ -177,7 +178,7 @@ def cancel(scheduler_ids: Iterable[str]) -> None:
     lines = [line for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
     harmless = re.compile(r"does not exist|has (registered|deleted)|already in deletion")
     if answer.returncode != 0 and not all(harmless.search(line) for line in lines):
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
 
 
 def _running(host: str, condition: str, state: str) -> JobState:
@@ -238,7 +239,7 @@ def _queue() -> Any:
 
     answer = _run(["qstat", "-f", "-xml"])
     if answer.returncode != 0:
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
     try:
         return ET.fromstring(answer.stdout)  # noqa: S314 - the site's own qstat wrote it
     except ET.ParseError as error:
@@ -283,13 +284,3 @@ def _run(command: List[str]) -> Any:
         if _known_surroundings:
             return _run(command)
     return answer
-
-
-def _refusal(answer: Any) -> SchedulerError:
-    words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
-    kind = SchedulerError
-    if re.search(r"unable to (send message|contact)|got send error|Connection refused|SGE_ROOT", words):
-        kind = SchedulerUnreachableError
-    elif re.search(r"commlib error|got (select|read) error", words):
-        kind = SchedulerUnavailableError
-    return kind("%s: %s" % (answer.args[0].rpartition("/")[2], words))

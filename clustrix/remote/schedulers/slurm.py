@@ -7,11 +7,9 @@ from ..paths import JobPaths
 from ..script import directive
 from . import (
     JobState,
-    LimitError,
-    SchedulerError,
-    SchedulerUnavailableError,
-    SchedulerUnreachableError,
+    RefusalWords,
     own_directives,
+    refusal,
     run,
     signal_in,
 )
@@ -33,8 +31,12 @@ PREFIX = "#SBATCH "
 LACKS = {"queue": "Slurm has no queues, but partitions: use partition=, or default_partition"}
 ELEMENT = "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
 
-# MaxArraySize; limits of an association or a QOS on the jobs of a user, of which an array counts as many as it has elements.
-_TOO_MANY = r"Invalid job array|MaxSubmit|Job violates accounting/QOS policy"
+_WORDS = RefusalWords(
+    unreachable=r"Unable to contact",
+    silent=r"Connection|timed out|Socket|Zero Bytes",
+    # MaxArraySize; limits of an association or a QOS on the jobs of a user, of which an array counts as many as it has elements.
+    too_many=r"Invalid job array|MaxSubmit|Job violates accounting/QOS policy",
+)
 
 # squeue's and sacct's long names (squeue(1), "JOB STATE CODES"); what is missing here is a job that still lives.
 _STATES = {
@@ -114,9 +116,7 @@ def submit(script: str, elements: int = 0) -> str:
     match = re.match(r"(\d+)(;|$)", answer.stdout.strip())
     if answer.returncode == 0 and match:
         return match.group(1)
-    if elements > 1 and re.search(_TOO_MANY, answer.stderr):
-        raise LimitError(str(_refusal(answer)))
-    raise _refusal(answer)
+    raise refusal(answer, _WORDS, elements)
 
 
 def element_names(scheduler_id: str, elements: int) -> List[str]:
@@ -128,7 +128,7 @@ def find(name: str) -> Optional[str]:
     """The id of the job or array that is called ``name``, as long as slurmctld knows it."""
     answer = run(["squeue", "--noheader", "--states=all", "--format=%F", "--name=" + name])
     if answer.returncode != 0:
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
     return answer.stdout.split()[0] if answer.stdout.split() else None
 
 
@@ -141,7 +141,7 @@ def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
         # One unknown id alone is an error; among others it is left out in silence.
         if "Invalid job id" in answer.stderr:
             return {}
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
     rows = [line.split("|") for line in answer.stdout.splitlines() if line.count("|") == 3]
     return {row[0]: JobState(_common(row[1]), row[2], row[3], held=_held(row[1], row[2])) for row in rows}
 
@@ -156,7 +156,7 @@ def post_mortem(scheduler_id: str) -> Optional[JobState]:
         state, reason = fields.get("JobState", ""), fields.get("Reason", "")
         return JobState(_common(state), reason, node, code, signal, _held(state, reason))
     if "Invalid job id" not in answer.stderr:
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
     return _from_accounting(scheduler_id)
 
 
@@ -164,7 +164,7 @@ def cancel(scheduler_ids: Iterable[str]) -> None:
     """Cancel jobs; finished and unknown ones are none of scancel's errors."""
     answer = run(["scancel", *scheduler_ids])
     if answer.returncode != 0:
-        raise _refusal(answer)
+        raise refusal(answer, _WORDS)
 
 
 def _from_accounting(scheduler_id: str) -> Optional[JobState]:
@@ -202,13 +202,3 @@ def _exit(text: str) -> Tuple[Optional[int], Optional[int]]:
 def _walltime(seconds: int) -> str:
     minutes = max(1, -(-int(seconds) // 60))
     return "%d-%02d:%02d:00" % (minutes // 1440, minutes // 60 % 24, minutes % 60)
-
-
-def _refusal(answer: Any) -> SchedulerError:
-    words = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
-    kind = SchedulerError
-    if re.search(r"Unable to contact", words):
-        kind = SchedulerUnreachableError
-    elif re.search(r"Connection|timed out|Socket|Zero Bytes", words):
-        kind = SchedulerUnavailableError
-    return kind("%s: %s" % (answer.args[0].rpartition("/")[2], words))

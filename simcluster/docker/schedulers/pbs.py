@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from simcluster.docker.recipe import ImageRecipe
 from simcluster.docker.schedulers.emulated_pbs import emulated
 from simcluster.docker.schedulers.pbs_records import directories, jobs
-from simcluster.docker.schedulers.site import Breakdown, Root, Site, as_jobs, said
-from simcluster.history import JobHistory, NodeHistory
+from simcluster.docker.schedulers.site import Breakdown, Root, Site, as_jobs, history_of, said
 
 if TYPE_CHECKING:
     from simcluster.cluster import Job
@@ -67,19 +66,14 @@ def _jobs(_spec: ClusterSpec, root: Root) -> list[Job]:
     return as_jobs(jobs(listed), directories(listed).get)
 
 
-def _history(spec: ClusterSpec, root: Root, _log: str) -> tuple[tuple[NodeHistory, ...], tuple[JobHistory, ...]]:
-    """PBS keeps no record of when a node was down, and of a job's runs the last one's."""
-    nodes = tuple(NodeHistory(name, spec.cpus_per_node) for name in spec.node_names)
-    return nodes, tuple(jobs(root(_QSTAT)))
-
-
 _REAL = Site(
     name="pbs",
     recipe=lambda _spec: ImageRecipe("pbs", pbs_base=os.environ[PBS_BASE]),
     settings=_settings,
     ready=lambda spec: _READY.format(nodes=spec.nodes),
     jobs=_jobs,
-    history=_history,
+    # Of a job's runs PBS knows the last one.
+    history=history_of(lambda root: jobs(root(_QSTAT))),
     needs_hosts=True,
     breakdown=Breakdown(
         stop="qterm -t quick; while pgrep -x pbs_server.bin > /dev/null; do sleep 0.05; done",

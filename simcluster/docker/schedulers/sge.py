@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from simcluster.docker.recipe import ImageRecipe
 from simcluster.docker.schedulers.sge_records import alive, directories, ended
-from simcluster.docker.schedulers.site import Breakdown, Root, Site, as_jobs, said
+from simcluster.docker.schedulers.site import Breakdown, Root, Site, as_jobs, history_of, said
 from simcluster.errors import SpecError
-from simcluster.history import JobHistory, NodeHistory
 
 if TYPE_CHECKING:
     from simcluster.cluster import Job
+    from simcluster.history import JobHistory
     from simcluster.spec import ClusterSpec
 
 __all__ = ["SITE"]
@@ -59,19 +59,14 @@ def _jobs(_spec: ClusterSpec, root: Root) -> list[Job]:
     return as_jobs(_records(root), lambda id_: submitted_in.get(id_.partition(".")[0]))
 
 
-def _history(spec: ClusterSpec, root: Root, _log: str) -> tuple[tuple[NodeHistory, ...], tuple[JobHistory, ...]]:
-    """Grid Engine keeps no record of when a host was down, nor of a waiting job that was deleted."""
-    nodes = tuple(NodeHistory(name, spec.cpus_per_node) for name in spec.node_names)
-    return nodes, tuple(_records(root))
-
-
 SITE = Site(
     name="sge",
     recipe=lambda _spec: ImageRecipe("sge"),
     settings=_settings,
     ready=lambda spec: _READY.format(nodes=spec.nodes),
     jobs=_jobs,
-    history=_history,
+    # There is none of a waiting job that was deleted.
+    history=history_of(_records),
     needs_hosts=True,
     breakdown=Breakdown(
         stop="pkill -TERM -x sge_qmaster; while pgrep -x sge_qmaster > /dev/null; do sleep 0.02; done",

@@ -8,15 +8,18 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
 
 from simcluster.cluster import Job
+from simcluster.history import JobHistory, NodeHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from simcluster.docker.recipe import ImageRecipe
-    from simcluster.history import JobHistory, NodeHistory
     from simcluster.spec import ClusterSpec
 
-__all__ = ["Breakdown", "Root", "Site", "as_jobs", "said"]
+__all__ = ["Breakdown", "NodesAndJobs", "Root", "Site", "as_jobs", "history_of", "said"]
+
+
+NodesAndJobs = tuple[tuple[NodeHistory, ...], tuple[JobHistory, ...]]
 
 
 class Root(Protocol):
@@ -60,7 +63,7 @@ class Site:
     settings: Callable[[ClusterSpec], dict[str, str]]
     ready: Callable[[ClusterSpec], str]
     jobs: Callable[[ClusterSpec, Root], list[Job]]
-    history: Callable[[ClusterSpec, Root, str], tuple[tuple[NodeHistory, ...], tuple[JobHistory, ...]]]
+    history: Callable[[ClusterSpec, Root, str], NodesAndJobs]
     breakdown: Breakdown
     login_arguments: Callable[[ClusterSpec], list[str]] = lambda _spec: []
     node_capabilities: tuple[str, ...] = ()
@@ -83,6 +86,16 @@ def as_jobs(histories: Iterable[JobHistory], directory: Callable[[str], str | No
         )
         for each in histories
     ]
+
+
+def history_of(records: Callable[[Root], Iterable[JobHistory]]) -> Callable[[ClusterSpec, Root, str], NodesAndJobs]:
+    """The history of a scheduler that keeps no record of when a node was down: its jobs' `records`."""
+
+    def history(spec: ClusterSpec, root: Root, _log: str) -> NodesAndJobs:
+        nodes = tuple(NodeHistory(name, spec.cpus_per_node) for name in spec.node_names)
+        return nodes, tuple(records(root))
+
+    return history
 
 
 def said(*lines: str, code: int) -> str:
