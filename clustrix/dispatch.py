@@ -23,7 +23,7 @@ from clustrix.supplies import Supplies
 from clustrix.workers import Workers, before_exit, forget_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from clustrix.config import ClusterConfig
     from clustrix.journal import Entry, Journal
@@ -254,10 +254,10 @@ class Dispatch:
             return
         if isinstance(job.future, MapFuture) and head["event"] == "tasks":
             job.future.began = True
-            self._receivers.submit(self._deliver_tasks, job, job.future, head, body)
+            self._receivers.submit(self._receive, job, self._deliver_tasks, job.future, head, body)
             return
         job.future.output = (head["stdout"], head["stderr"])
-        self._receivers.submit(self._deliver, job, head, body)
+        self._receivers.submit(self._receive, job, self._deliver, head, body)
 
     def on_progress(self, line: str) -> None:
         show_progress(line)
@@ -333,6 +333,13 @@ class Dispatch:
             return
         if job.is_submitted:
             self._end(job)
+
+    def _receive(self, job: AwaitedJob, deliver: Callable[..., None], *what: Any) -> None:
+        """Deliver what came of a job; if that fails, whatever the reason is, the future ends with it, and the job can be attached to again."""
+        try:
+            deliver(job, *what)
+        except BaseException as error:  # noqa: BLE001 - nobody else would hear of it
+            self._end(job, exception=error, is_over=False)
 
     def _deliver(self, job: AwaitedJob, head: dict[str, Any], sealed: bytes | bytearray) -> None:
         entry = job.entry

@@ -191,7 +191,7 @@ def open_result(
     try:
         with _main_module_with(made or {}) as main_module:
             value = wire.loads(body, main_module, RemoteError)
-    except Exception as error:
+    except BaseException as error:  # a value may raise SystemExit as it is rebuilt: of a map, one task fails by it
         raise SerializationError(
             f"the result of job {expected['job_id']} can't be read by Python {sys.version.split()[0]} here: {error}. "
             f"It was written by Python {head.get('python')}"

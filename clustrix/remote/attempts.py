@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from .paths import JobPaths, write_aside
-from .runs import count_runs, most_runs
+from .runs import count_runs, most_runs, policy_of, resources_of, script_of
 from .schedulers import JobState, SchedulerError, SchedulerUnavailableError, SchedulerUnreachableError, scheduler
 
 __all__ = [
@@ -20,8 +20,6 @@ __all__ = [
     "find_scheduler_id",
     "job_name",
     "known_scheduler_id",
-    "resources_of",
-    "script",
     "submit",
 ]
 
@@ -33,7 +31,6 @@ SURROUNDINGS = {
 }
 # What is asked for more of, if the policy says so, by the state of a job that had too little.
 GROWING = {"OUT_OF_MEMORY": "memory", "TIMEOUT": "time"}
-RESOURCES = {"memory": "memory_mb", "time": "time_seconds"}
 LOOK_UP_PAUSES = (1.0, 3.0, 8.0)  # seconds before each question whether a submission was queued without an answer
 PAUSE = 10.0  # seconds before a scheduler that can't be reached is handed a job again
 CLAIM_LASTS = 300.0  # seconds after which nobody can still be handing in an attempt
@@ -57,19 +54,6 @@ class Again(NamedTuple):
 def job_name(job_id: str, attempt: int) -> str:
     """The scheduler's name for an attempt: an id has 14 characters, and the 15 that any scheduler takes leave one more."""
     return job_id + str(attempt) if attempt else job_id
-
-
-def script(job: JobPaths, attempt: int) -> str:
-    """The script of an attempt. All are written before the first is queued, so what can't be written is refused then."""
-    return job.script if attempt == 0 else job.file("script-%d.sh" % attempt)
-
-
-def resources_of(spec: Dict[str, Any], attempt: int) -> Dict[str, Any]:
-    """What an attempt asks the scheduler for: as much more each time as the retry policy says."""
-    resources = dict(spec["resources"])
-    for word, factor in _policy(spec).items():
-        resources[RESOURCES[word]] = int(resources[RESOURCES[word]] * factor**attempt)
-    return resources
 
 
 def known_scheduler_id(job: JobPaths) -> Optional[str]:
@@ -155,7 +139,7 @@ def again(job: JobPaths, job_id: str, spec: Dict[str, Any], scheduler_id: str, d
         return Again(is_waiting=True)
     _clear_for_another(job, job_id, spec, attempt)
     try:
-        path = script(job, attempt)
+        path = script_of(job, attempt)
         number = submit(job, job_id, spec, lambda: str(scheduler(spec["scheduler"]).submit(path)), attempt=attempt)
     except UndecidedError:
         return Again(is_waiting=True)
@@ -176,15 +160,11 @@ def _is_worth_it(spec: Dict[str, Any], died: Optional[JobState]) -> bool:
     if most_runs(spec) == 1:
         return False
     state = died.state if died else None
-    return state in SURROUNDINGS or GROWING.get(state or "") in _policy(spec)
-
-
-def _policy(spec: Dict[str, Any]) -> Dict[str, float]:
-    return spec["resources"].get("retry_policy") or {}
+    return state in SURROUNDINGS or GROWING.get(state or "") in policy_of(spec)
 
 
 def _asking_for(spec: Dict[str, Any], attempt: int) -> str:
-    policy, resources = _policy(spec), resources_of(spec, attempt)
+    policy, resources = policy_of(spec), resources_of(spec, attempt)
     words = {"memory": "memory=%dMB" % resources["memory_mb"], "time": "time=%d s" % resources["time_seconds"]}
     return " with " + " and ".join(words[word] for word in sorted(policy)) if policy else ""
 

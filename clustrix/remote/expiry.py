@@ -5,7 +5,6 @@ All times are those of files, given by the file system that keeps them: no clock
 
 import contextlib
 import os
-import re
 import traceback
 from typing import Any, Dict, List, Optional
 
@@ -50,7 +49,7 @@ def prune(state: StatePaths) -> List[str]:
 
 def _dead(state: StatePaths, job_ids: List[str]) -> List[str]:
     """Those without a result that their scheduler does not have any more; none of a scheduler that does not answer."""
-    numbers: Dict[str, Dict[str, List[str]]] = {}
+    numbers: Dict[str, Dict[str, Dict[str, List[str]]]] = {}
     dead = []
     for job_id in job_ids:
         spec = _spec(state, job_id)
@@ -67,9 +66,8 @@ def _dead(state: StatePaths, job_ids: List[str]) -> List[str]:
         with contextlib.suppress(SchedulerError):
             asked = [number for found in mine.values() for number in found]
             known: Dict[str, JobState] = scheduler(name).states(asked)
-            # Elements of an array are called by its number and their own.
-            living = {re.split(r"[_\[]", each, maxsplit=1)[0] for each, told in known.items() if not told.is_ended}
-            dead += [job_id for job_id, found in mine.items() if not living & set(found)]
+            living = {name for name, told in known.items() if not told.is_ended}
+            dead += [job_id for job_id, found in mine.items() if living.isdisjoint(*found.values())]
     return dead
 
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from . import attempts, pool
 from .job_python import JobPython
 from .paths import JobPaths, StatePaths, remove_tree, write_aside
-from .runs import most_runs
+from .runs import most_runs, resources_of, script_of
 from .schedulers import LimitError, scheduler
 from .script import ScriptParts, environment_file, job_script
 
@@ -106,7 +106,7 @@ def render_script(state: StatePaths, request: JobRequest, attempt: int = 0) -> s
     """The job script, as it is submitted for the ``attempt``-th time, from 0."""
     spec, job = request.spec, state.job(request.job_id)
     module = scheduler(spec["scheduler"])
-    resources = attempts.resources_of(spec, attempt)
+    resources = resources_of(spec, attempt)
     parts = ScriptParts(
         directives=module.directives(
             attempts.job_name(request.job_id, attempt), job, request.work_dir, resources, is_array="tasks" in spec
@@ -161,7 +161,7 @@ def _write_files(state: StatePaths, request: JobRequest, key: bytes, arguments: 
     if request.python.activation:
         write_aside(job.activation, request.python.activation.encode("utf-8"))
     for attempt in range(most_runs(spec)):
-        write_aside(attempts.script(job, attempt), render_script(state, request, attempt).encode("utf-8"))
+        write_aside(script_of(job, attempt), render_script(state, request, attempt).encode("utf-8"))
     if "tasks" in spec:
         os.mkdir(job.file("rounds"), 0o700)
         os.mkdir(job.pool, 0o700)
@@ -208,8 +208,9 @@ def queue_array(job: JobPaths, scheduler_name: str, elements: int, report: Calla
     while scheduler_id is None:
         scheduler_id, refused = _if_taken(submit, job.script, taken)
         if refused is not None:
-            refusal, taken = refused, taken // 2
-    if taken < elements:
+            refusal, taken = refused, refused.most or taken // 2
+    # That a host has only so many cores is no news.
+    if refusal is not None and refusal.most is None:
         report("the scheduler takes no array of %d elements, so this one has %d: %s" % (elements, taken, refusal))
     write_aside(job.file("rounds", scheduler_id), str(taken).encode("ascii"))
     return scheduler_id
@@ -237,14 +238,15 @@ def rounds_of(job: JobPaths) -> Dict[str, int]:
     return found
 
 
-def living_ids(state: StatePaths, job_id: str, spec: Dict[str, Any]) -> List[str]:
-    """All the numbers under which the scheduler may still have the job: a map has one for each of its rounds."""
+def living_ids(state: StatePaths, job_id: str, spec: Dict[str, Any]) -> Dict[str, List[str]]:
+    """The numbers under which the scheduler may still have the job, each with what its ``states`` call that: a map has an array for each of its rounds, of elements."""
     job = state.job(job_id)
-    rounds = sorted(rounds_of(job))
+    rounds = rounds_of(job)
     if rounds:
-        return rounds
+        names = scheduler(spec["scheduler"]).element_names
+        return {scheduler_id: names(scheduler_id, elements) for scheduler_id, elements in sorted(rounds.items())}
     scheduler_id = attempts.find_scheduler_id(job, job_id, spec["scheduler"])
-    return [scheduler_id] if scheduler_id else []
+    return {scheduler_id: [scheduler_id]} if scheduler_id else {}
 
 
 def collect_output(job: JobPaths, stream: str, limit: int, element: str = "") -> str:

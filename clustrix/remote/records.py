@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import attempts, jobs
@@ -18,7 +17,7 @@ def records(state: StatePaths) -> List[Dict[str, Any]]:
     A job with a result is COMPLETED, whatever the result is; one that the scheduler does not know UNKNOWN.
     """
     found = list(_jobs(state))
-    numbers = {job.root: [] if _is_over(job) else _numbers(state, spec) for job, spec in found}
+    numbers = {job.root: {} if _is_over(job) else _numbers(state, spec) for job, spec in found}
     states: Dict[str, JobState] = {}
     for name in {spec["scheduler"] for _, spec in found}:
         asked = [number for job, spec in found if spec["scheduler"] == name for number in numbers[job.root]]
@@ -35,15 +34,15 @@ def records(state: StatePaths) -> List[Dict[str, Any]]:
     ]
 
 
-def _numbers(state: StatePaths, spec: Dict[str, Any]) -> List[str]:
+def _numbers(state: StatePaths, spec: Dict[str, Any]) -> Dict[str, List[str]]:
     with contextlib.suppress(SchedulerError):
         return jobs.living_ids(state, spec["job_id"], spec)
-    return []
+    return {}
 
 
-def _word(states: Dict[str, JobState], numbers: List[str]) -> str:
+def _word(states: Dict[str, JobState], numbers: Dict[str, List[str]]) -> str:
     """One word for a job, or for all elements of a map: RUNNING as soon as one does."""
-    words = {told.state for name, told in states.items() if re.split(r"[_\[]", name, maxsplit=1)[0] in numbers}
+    words = {states[name].state for names in numbers.values() for name in names if name in states}
     return next((word for word in ("RUNNING", "PENDING", *sorted(words)) if word in words), "UNKNOWN")
 
 

@@ -1,4 +1,4 @@
-"""Each run of a job claims its number as it begins: what was queued twice, or requeued unasked, does nothing.
+"""How often a job may begin, and with what; each run of it claims its number as it begins: what was queued twice, or requeued unasked, does nothing.
 
 The job itself imports this, so it needs next to nothing.
 """
@@ -8,12 +8,48 @@ from typing import Any, Dict, Optional
 
 from .paths import JobPaths
 
-__all__ = ["claim_run", "count_runs", "is_overtaken", "most_runs"]
+__all__ = [
+    "_RESOURCES",
+    "attempt_of",
+    "claim_run",
+    "count_runs",
+    "is_overtaken",
+    "most_runs",
+    "policy_of",
+    "resources_of",
+    "script_of",
+]
+
+_RESOURCES = {"memory": "memory_mb", "time": "time_seconds"}
 
 
 def most_runs(spec: Dict[str, Any]) -> int:
     """How often a job may begin."""
     return int(spec["resources"].get("retries") or 0) + 1
+
+
+def policy_of(spec: Dict[str, Any]) -> Dict[str, float]:
+    """By what factor ``memory`` and ``time`` grow with each attempt; empty if neither does."""
+    return spec["resources"].get("retry_policy") or {}
+
+
+def resources_of(spec: Dict[str, Any], attempt: int) -> Dict[str, Any]:
+    """What an attempt asks the scheduler for: as much more each time as the retry policy says."""
+    resources = dict(spec["resources"])
+    for word, factor in policy_of(spec).items():
+        resources[_RESOURCES[word]] = int(resources[_RESOURCES[word]] * factor**attempt)
+    return resources
+
+
+def script_of(job: JobPaths, attempt: int) -> str:
+    """The script of an attempt. All are written before the first is queued, so what can't be written is refused then."""
+    return job.script if attempt == 0 else job.file("script-%d.sh" % attempt)
+
+
+def attempt_of(script_path: str) -> int:
+    """Whose script it is."""
+    name = os.path.basename(script_path)
+    return int(name[len("script-") : -len(".sh")]) if name.startswith("script-") else 0
 
 
 def claim_run(job: JobPaths, spec: Dict[str, Any]) -> Optional[int]:

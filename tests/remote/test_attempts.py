@@ -9,7 +9,7 @@ import threading
 import pytest
 from clustrix_remote import attempts
 from clustrix_remote.jobs import find
-from clustrix_remote.runs import claim_run, count_runs, is_overtaken
+from clustrix_remote.runs import claim_run, count_runs, is_overtaken, resources_of, script_of
 from clustrix_remote.schedulers import JobState, SchedulerError, SchedulerUnreachableError, slurm
 
 JOB = "cxabcdefghijkl"
@@ -105,8 +105,8 @@ def prepared(state, job, retries=0, policy=None):
     with open(job.key, "wb") as stream:
         stream.write(b"k" * 32)
     for attempt in range(retries + 1):
-        asked = attempts.resources_of(spec, attempt)
-        with open(attempts.script(job, attempt), "w") as stream:
+        asked = resources_of(spec, attempt)
+        with open(script_of(job, attempt), "w") as stream:
             stream.write("#SBATCH --job-name=%s\n" % attempts.job_name(JOB, attempt))
             stream.write("#SBATCH --mem=%dM\n#SBATCH --comment=%d\n" % (asked["memory_mb"], asked["time_seconds"]))
     return spec

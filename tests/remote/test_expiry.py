@@ -6,6 +6,7 @@ import time
 
 import pytest
 from clustrix_remote import expiry
+from clustrix_remote.paths import write_aside
 
 DAY = 86400
 OLD, YOUNG = 15 * DAY, 13 * DAY
@@ -125,3 +126,14 @@ def test_it_is_done_once_a_day(state, answer):
     expiry.prune_daily(state)
     assert left(state) == []
     assert [name for name in os.listdir(state.root) if name.startswith(".")] == []
+
+
+def test_a_map_lives_as_long_as_an_element_does(state, answer):
+    job = a_job(state, "cxmap", OLD)
+    os.mkdir(job.file("rounds"))
+    write_aside(job.file("rounds", "17"), b"2")
+    age_all(job, OLD)
+    answer("17_0|COMPLETED||node1\n17_1|PENDING|Priority|\n")
+    assert expiry.prune(state) == []
+    answer("17_0|COMPLETED||node1\n")
+    assert expiry.prune(state) == ["cxmap"]

@@ -11,7 +11,7 @@ import pytest
 from clustrix_remote import schedulers
 from clustrix_remote.notes import Notes
 from clustrix_remote.paths import open_state_dir, write_aside
-from clustrix_remote.schedulers import SchedulerError, process, processes
+from clustrix_remote.schedulers import LimitError, SchedulerError, process, processes
 
 SMALL = {"cores": 1, "memory_mb": 2000, "time_seconds": 60}
 
@@ -207,3 +207,72 @@ def test_what_can_not_be_started_is_an_error_in_words(state):
     os.makedirs(job.root)
     with pytest.raises(SchedulerError, match=r"spec\.json"):
         process.submit(job.script)
+
+
+def begin_map(state, text, elements):
+    """Start an array of which each element runs ``text``; the array's id."""
+    job = state.job("cxaaaaaaaaaaaa")
+    if not os.path.exists(job.root):
+        for directory in ("out", "log", "marks"):
+            os.makedirs(job.file(directory))
+        os.makedirs(state.done("client"))
+        spec = {"job_id": "cxaaaaaaaaaaaa", "resources": SMALL, "done_dir": state.done("client")}
+        write_aside(job.spec, json.dumps(spec).encode())
+    write_aside(job.script, ("#!/bin/bash\n" + text + "\n").encode())
+    return process.submit(job.script, elements)
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    """This host seems to have four."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(4)), raising=False)
+
+
+def test_the_elements_of_a_map_are_processes_with_states_outputs_and_ends_of_their_own(state, cores):
+    array = begin_map(state, "echo %s; case %s in *.1) kill -9 $$;; *.2) exit 3;; esac" % ((process.ELEMENT,) * 2), 3)
+    names = process.element_names(array, 3)
+    until(lambda: all(each.is_ended for each in process.states([array]).values()))
+    assert {name: (each.state, each.exit_code, each.signal) for name, each in process.states([array]).items()} == {
+        names[0]: ("COMPLETED", 0, None),
+        names[1]: ("FAILED", None, 9),
+        names[2]: ("FAILED", 3, None),
+    }
+    assert [read(state.job("cxaaaaaaaaaaaa").output("stdout", name)) for name in names] == [
+        name + "\n" for name in names
+    ]
+    assert os.listdir(state.done("client")) == ["cxaaaaaaaaaaaa.%s.exit" % names[1]]
+    assert process.post_mortem(names[2]).exit_code == 3
+
+
+def test_one_call_ends_all_elements_of_an_array_and_no_other(state, cores):
+    first, second = begin_map(state, "sleep 600", 2), begin_map(state, "sleep 600", 2)
+    assert first != second
+    assert process.find("cxaaaaaaaaaaaa") == first
+    process.cancel([first])
+    until(lambda: [each.state for each in process.states([first]).values()] == ["CANCELLED"] * 2)
+    assert [each.state for each in process.states([second]).values()] == ["RUNNING"] * 2
+    process.cancel([second])
+    until(lambda: all(each.is_ended for each in process.states([second]).values()))
+
+
+def test_an_array_has_at_most_as_many_elements_as_there_are_cores_for(state, cores):
+    begun = begin_map(state, "exit 0", 1)
+    with pytest.raises(LimitError) as caught:
+        begin_map(state, "exit 0", 5)
+    assert caught.value.most == 4
+    until(lambda: all(each.is_ended for each in process.states([begun]).values()))
+
+
+def test_a_later_attempt_is_a_run_of_its_own_with_the_resources_that_it_asks_for(state):
+    first = start(state, "sleep 600", time_seconds=1, retries=1, retry_policy={"time": 100})
+    assert wait_for_end(first).state == "TIMEOUT"
+    again = state.job("cxaaaaaaaaaaaa").file("script-1.sh")
+    write_aside(again, b"#!/bin/bash\nsleep 600\n")
+    second = process.submit(again)
+    assert (second, process.find("cxaaaaaaaaaaaa1")) == ("cxaaaaaaaaaaaa1@" + os.uname().nodename, second)
+    about = mark_of(state, "cxaaaaaaaaaaaa", "process.cxaaaaaaaaaaaa1")
+    assert about["until"] - time.time() > 50
+    assert process.post_mortem(second).state == "RUNNING"
+    process.cancel([second])
+    assert wait_for_end(second).state == "CANCELLED"
+    assert wait_for_end(first).state == "TIMEOUT"

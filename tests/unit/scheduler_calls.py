@@ -132,6 +132,15 @@ def test_a_job_whose_number_was_lost_is_found_by_its_name(site, executor, submit
         until(lambda: is_over(site, future))
 
 
+def test_a_map_is_one_array_of_which_one_task_fails_alone(executor):
+    assert list(executor.map(cluster(**OLD)(ends_workload.doubled), range(20))) == [2 * number for number in range(20)]
+    results = executor.map(cluster(**OLD)(ends_workload.survives), [1, 7])
+    assert next(results) == 1
+    with pytest.raises(clustrix.JobFailedError) as caught:
+        next(results)
+    assert caught.value.exit_code == 7
+
+
 def test_what_such_a_scheduler_has_not_is_refused_before_anything_is_sent(submit):
     with pytest.raises(clustrix.ConfigurationError, match="partition='debug'"):
         submit(ends_workload.doubled, 1, partition="debug")

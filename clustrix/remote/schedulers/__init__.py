@@ -29,7 +29,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Type
 
 from ..login_shell import login_path
 from ..notes import Notes
@@ -72,7 +72,11 @@ class SchedulerUnreachableError(SchedulerUnavailableError):
 
 
 class LimitError(SchedulerError):
-    """An array has more elements than this site takes."""
+    """An array has more elements than this site takes; ``most`` is how many it takes, where that is known."""
+
+    def __init__(self, words: str, most: Optional[int] = None) -> None:
+        super().__init__(words)
+        self.most = most
 
 
 class RefusalWords(NamedTuple):
@@ -187,7 +191,7 @@ def refusal(answer: "subprocess.CompletedProcess[str]", words: RefusalWords, ele
     """The error for a command that failed, in its own words; ``elements`` are those of an array that it was to submit."""
     program = answer.args[0].rpartition("/")[2]
     said = (answer.stderr.strip() or answer.stdout.strip() or "exit %d without a word" % answer.returncode)[-2000:]
-    kind = SchedulerError
+    kind: Type[SchedulerError] = SchedulerError
     if elements > 1 and re.search(words.too_many, answer.stderr):
         kind = LimitError
     elif re.search(words.unreachable, said):

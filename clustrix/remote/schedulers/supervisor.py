@@ -1,7 +1,8 @@
-"""The process that looks after one job where no scheduler does: starts it, keeps its limits, ends all that it started.
+"""The process that looks after one job, or one element of a map, where no scheduler does: starts it, keeps its limits, ends all that it started.
 
 It is nobody's child, so it outlives the agent and the connection. It holds what it knows in two files of the job's ``marks``,
-``process`` and ``ended``, which are enough for any other agent.
+``process`` and ``ended``, which are enough for any other agent. A job that is begun again has such files under the name of each
+later attempt, a map under those of its elements.
 """
 
 import contextlib
@@ -10,42 +11,57 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 from ..paths import JobPaths, write_aside
+from ..runs import attempt_of, resources_of
 from .processes import birth_of, boot, end, members
 
-__all__ = ["CANCEL_MARK", "ENDED_MARK", "PROCESS_MARK", "START", "main"]
+__all__ = ["CANCEL_MARK", "ELEMENT_VARIABLE", "ENDED_MARK", "PROCESS_MARK", "START", "mark_of", "start"]
 
 PROCESS_MARK, ENDED_MARK, CANCEL_MARK = "process", "ended", "cancel"
+ELEMENT_VARIABLE = "CLUSTRIX_ELEMENT"
 LOOK_EVERY = 1.0  # seconds between looks for a wish to cancel that came from another host
 TIME_TO_LEAVE = 5.0  # seconds from SIGTERM to SIGKILL
 TIME_TO_DIE = 30.0  # seconds after SIGKILL; what hangs in the kernel for longer is left to it
 
-# Forked off twice, so that it is nobody's child; whoever began it waits for the word that the job runs.
+# The arguments: where the package is, the job's script, whether it is a map's, and the names of what is to be started.
 START = (
-    "import os, sys; r, w = os.pipe(); "
-    "os.fork() and (os.close(w), os._exit(0 if os.read(r, 1) else 1)); os.close(r); os.setsid(); "
-    "sys.path.insert(0, sys.argv[1]); {package} = __import__('{package}.schedulers.supervisor', fromlist=['main']); "
-    "{package}.main(sys.argv[2], w)"
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "{package} = __import__('{package}.schedulers.supervisor', fromlist=['start']); "
+    "{package}.start(sys.argv[2], sys.argv[3] == 'True', sys.argv[4:])"
 )
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
-def main(job_root: str, word: int) -> None:
-    """Run the job's script; one byte goes to the descriptor ``word`` as soon as it runs."""
-    job = JobPaths(job_root)
-    with open(job.spec, encoding="utf-8") as stream:
-        spec = json.load(stream)
-    _Supervisor(job, spec).run(word)
+def mark_of(job: JobPaths, name: str, mark: str) -> str:
+    """The file of a mark of what is called ``name``: the job itself, its later attempts and its elements."""
+    return job.file("marks", mark if name == os.path.basename(job.root) else "%s.%s" % (mark, name))
+
+
+def start(script: str, is_array: bool, names: List[str]) -> None:
+    """Run the script for each of ``names``, under a supervisor of its own that is nobody's child; end when all run, or as many as can."""
+    running, word = os.pipe()
+    for name in names:
+        if os.fork() == 0:
+            os.close(running)
+            os.setsid()
+            _Supervisor(script, name, name if is_array else "").run(word)
+            return
+    os.close(word)
+    with os.fdopen(running, "rb") as stream:
+        sys.exit(0 if stream.read() else 1)
 
 
 class _Supervisor:
-    def __init__(self, job: JobPaths, spec: Dict[str, Any]) -> None:
-        self._job = job
-        self._spec = spec
-        self._resources = spec["resources"]
+    def __init__(self, script: str, name: str, element: str) -> None:
+        self._job = JobPaths(os.path.dirname(script))
+        with open(self._job.spec, encoding="utf-8") as stream:
+            self._spec = json.load(stream)
+        self._script, self._name, self._element = script, name, element
+        self._resources = resources_of(self._spec, attempt_of(script))
         self._cancelled = False
         self._awake, self._wake = os.pipe()
 
@@ -71,18 +87,20 @@ class _Supervisor:
         self._tell(why, status)
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        job = self._job
-        with open(job.script, encoding="utf-8") as stream:
+        job, element = self._job, self._element
+        with open(self._script, encoding="utf-8") as stream:
             shell = stream.readline()[2:].split()
-        out, err = (os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for path in (job.stdout, job.stderr))
+        paths = [job.output(name, element) for name in ("stdout", "stderr")] if element else [job.stdout, job.stderr]
+        out, err = (os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for path in paths)
         process = subprocess.Popen(
-            [*shell, job.script],
+            [*shell, self._script],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
             preexec_fn=_before_the_job(self._resources["memory_mb"]),  # noqa: PLW1509 - there is one thread
             start_new_session=True,
             close_fds=True,
+            env=dict(os.environ, **{ELEMENT_VARIABLE: element}) if element else None,
         )
         os.close(out)
         os.close(err)
@@ -96,7 +114,7 @@ class _Supervisor:
             "until": time.time() + self._resources["time_seconds"],
         }
         try:
-            write_aside(job.file("marks", PROCESS_MARK), json.dumps(about).encode("utf-8"))
+            write_aside(mark_of(job, self._name, PROCESS_MARK), json.dumps(about).encode("utf-8"))
         except BaseException:
             self._end_all(process.pid, politely=False)
             raise
@@ -108,7 +126,7 @@ class _Supervisor:
             status = _reaped(pid)
             if status is not None:
                 return None, status
-            if self._cancelled or os.path.exists(self._job.file("marks", CANCEL_MARK)):
+            if self._cancelled or os.path.exists(mark_of(self._job, self._name, CANCEL_MARK)):
                 return "CANCELLED", 0
             left = deadline - time.monotonic()
             if left <= 0:
@@ -143,12 +161,13 @@ class _Supervisor:
         told = {"state": state, "exit_code": None if why else code, "signal": None if why else signal_number}
         # A full disk: whoever asks finds that the supervisor is gone.
         with contextlib.suppress(OSError):
-            write_aside(self._job.file("marks", ENDED_MARK), json.dumps(told).encode("utf-8"))
+            write_aside(mark_of(self._job, self._name, ENDED_MARK), json.dumps(told).encode("utf-8"))
             if why or signal_number:
                 # So that it is seen at once: what was killed could not mark its end itself.
-                mark = self._job.file("marks", "exit")
+                own = "." + self._element if self._element else ""
+                mark = self._job.file("marks", "exit" + own)
                 write_aside(mark, b"%d\n" % (128 + (signal_number or signal.SIGTERM)))
-                os.rename(mark, os.path.join(self._spec["done_dir"], self._spec["job_id"] + ".exit"))
+                os.rename(mark, os.path.join(self._spec["done_dir"], self._spec["job_id"] + own + ".exit"))
 
     def _cancel(self, *_: Any) -> None:
         self._cancelled = True
