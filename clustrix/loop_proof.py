@@ -6,8 +6,8 @@ What is proven is that no iteration reads what another wrote.
 
 Three things a proof leaves to the moment when the loop runs, for only then there are values (``remote/plain_values.py``):
 
-- ``is_plain`` holds for each value of ``reads`` and ``globals_read``, and for the items. Plain data has no behaviour
-  of the user's, so operators, subscripts, attributes and the methods in ``known_methods.py`` do nothing but read it.
+- ``is_plain`` holds for each value of ``must_be_plain`` and ``globals_read``, and for the items. Plain data has no
+  behaviour of the user's, so operators, subscripts, attributes and methods that are known do nothing but read it.
 - what a record carries is no object of the process of the loop, for there it would be that object, and here it is a
   copy: ``is_detached(value, ownership)``. Where it does not hold, the iteration is run there again.
 - sets have the order of their hashes: with ``orders_by_hash``, processes have to share the seed of hashes.
@@ -44,8 +44,8 @@ class Effect:
     """One statement of the body that changes what outlives the iteration.
 
     ``values`` are expressions within ``node``, in the order in which the iteration evaluates them; ``node`` with those
-    replaced by their values is what is replayed. ``kind`` is one of ``append``, ``extend``, ``add``, ``store``
-    (``d[k] = v``), ``update`` (``d[k] += v``), ``reduce`` (``t += v``), ``choose`` (the smallest, the largest).
+    replaced by their values is what is replayed. ``kind`` is one of ``store`` (``d[k] = v``), ``update`` (``d[k] += v``), ``reduce`` (``t += v``), ``choose``
+    (``if v > best: best = v``), or the method that is called: ``append``, ``extend``, ``add``, ...
     ``targets`` are the local names that the replayed statement reads or assigns.
     """
 
@@ -61,8 +61,8 @@ class Effect:
 class LoopProof:
     """A loop whose iterations are independent.
 
-    ``reads`` are the function's local names that the body needs from before the loop, ``globals_read`` the module's
-    that hold data; ``helpers_read`` are those (as ``module.name``) that the functions it calls read. ``locals`` are
+    ``reads`` are the function's local names that the body needs from before the loop, ``must_be_plain`` these and what its
+    head reads and the effects begin with, ``globals_read`` the module's that hold data; ``helpers_read`` are those (as ``module.name``) that the functions it calls read. ``locals`` are
     assigned in each iteration before they are read, and visible after the loop. ``scratch`` are names that not
     every iteration assigns; nobody reads them after the loop. ``targets`` is what the effects change.
     """
@@ -72,6 +72,7 @@ class LoopProof:
     locals: frozenset[str]
     scratch: frozenset[str]
     effects: tuple[Effect, ...]
+    must_be_plain: frozenset[str] = frozenset()
     globals_read: frozenset[str] = frozenset()
     helpers_read: frozenset[str] = frozenset()
     orders_by_hash: bool = False

@@ -6,7 +6,7 @@ import os
 import re
 from fractions import Fraction
 
-import numpy
+import numpy as np
 import pytest
 from clustrix_remote.plain_values import is_detached, is_plain
 
@@ -76,10 +76,10 @@ def test_a_copy_does_for_what_cannot_be_changed_and_for_what_is_new():
 
 
 def test_arrays_are_plain_and_their_copies_do_if_they_are_new():
-    array = numpy.zeros(3)
+    array = np.zeros(3)
     assert is_plain(array)
-    assert is_plain([array, numpy.float64(2)])
-    assert not is_plain(numpy.array([object()]))
+    assert is_plain([array, np.float64(2)])
+    assert not is_plain(np.array([object()]))
     assert is_detached(array, SHELL)
     assert not is_detached(array, SHARED)
-    assert is_detached(numpy.float64(2), SHARED)
+    assert is_detached(np.float64(2), SHARED)
