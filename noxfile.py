@@ -43,6 +43,7 @@ OF_OTHERS = [
     "test_attach.py",
     "test_cpython_futures.py",
     "test_ends_on_a_cluster.py",
+    "test_hostile_settings.py",
     "test_environments.py",
     "test_kerberos.py",
     "test_killed_clients.py",

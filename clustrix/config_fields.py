@@ -207,8 +207,46 @@ def _list_of(check_one: Callable[[Any], str], allowed: str) -> _Kind:
 def _variables(value: Any) -> dict[str, str]:
     _require(isinstance(value, Mapping))
     for name in value:
-        _require(re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", _text(name)))
+        _require(re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", _text(name)) and name not in _BASH_SETS)
     return {name: _text(text) for name, text in value.items()}
+
+
+# In the job script, and so in the job, these can't be set, or are soon what bash makes of them (bash(1), "Shell Variables").
+_BASH_SETS = frozenset(
+    [
+        "_",
+        "BASHOPTS",
+        "BASHPID",
+        "BASH_ALIASES",
+        "BASH_ARGC",
+        "BASH_ARGV",
+        "BASH_CMDS",
+        "BASH_COMMAND",
+        "BASH_LINENO",
+        "BASH_SOURCE",
+        "BASH_SUBSHELL",
+        "BASH_VERSINFO",
+        "DIRSTACK",
+        "EPOCHREALTIME",
+        "EPOCHSECONDS",
+        "EUID",
+        "FUNCNAME",
+        "GROUPS",
+        "HISTCMD",
+        "LINENO",
+        "OLDPWD",
+        "OPTIND",
+        "PIPESTATUS",
+        "PPID",
+        "PWD",
+        "RANDOM",
+        "SECONDS",
+        "SHELLOPTS",
+        "SHLVL",
+        "SRANDOM",
+        "UID",
+    ]
+)
 
 
 def _directive(value: Any) -> str:
@@ -221,7 +259,9 @@ def _directive(value: Any) -> str:
 
 
 _MODULE = _matching(r"\w[\w.+:@=/-]*", "")
-_WORD = _matching(r"[\w.,:@+/=*%-]+", "one word of letters, digits and . , : @ + / = * % _ -").or_none()
+_WORD = _matching(
+    r"[\w.,:@+/=*%][\w.,:@+/=*%-]*", "one word of letters, digits and . , : @ + / = * % _ -, with no - in front"
+).or_none()
 _PATH = _Kind("a path without line breaks that does not begin with '-'", _path)
 _REMOTE_PATH = _PATH._replace(check=_remote_path)
 _TRUTH = _Kind("True or False", _truth, _parse_truth)
@@ -272,7 +312,7 @@ KINDS: dict[str, _Kind] = {
     "package_manager": _choice("auto", "uv", "pip"),
     "module_loads": _list_of(_MODULE.check, 'modules such as "gcc/12.2"'),
     "environment_variables": _Kind(
-        'a mapping of names to text, such as {"OMP_NUM_THREADS": "4"}',
+        'a mapping of names to text, such as {"OMP_NUM_THREADS": "4"}, but of no names that bash itself sets, such as UID and RANDOM',
         _variables,
         lambda text: parse_yaml(text, "the text of a mapping"),
     ),

@@ -66,9 +66,11 @@ class JobOptions:
             raise ConfigurationError("parallel=True is not supported by this version yet: leave it out")
         for name in ("constraint", "reservation"):
             value = getattr(self, name)
-            if value is not None and not _WORD.fullmatch(value):
-                raise ConfigurationError(f"{name}={value!r}: allowed is one word without spaces and quotes")
-        if self.mail is not None and not _ADDRESS.fullmatch(self.mail):
+            if value is not None and not (isinstance(value, str) and _WORD.fullmatch(value)):
+                raise ConfigurationError(
+                    f"{name}={value!r}: allowed is one word without spaces and quotes, with no - in front"
+                )
+        if self.mail is not None and not (isinstance(self.mail, str) and _ADDRESS.fullmatch(self.mail)):
             raise ConfigurationError(f"mail={self.mail!r}: allowed is one address, which gets a mail when the job ends")
         for name, field in _SAME_AS_FIELD.items():
             value = getattr(self, name)
@@ -112,8 +114,9 @@ def _is_growth(resource: Any, factor: Any) -> bool:
 
 
 _VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
-_WORD = re.compile(r"[\w.,:;&|*()\[\]@+/=-]+")
-_ADDRESS = re.compile(r"[\w.+-]+(@[\w.-]+)?")
+# What begins with a - would be an option to some.
+_WORD = re.compile(r"(?!-)[\w.,:;&|*()\[\]@+/=-]+")
+_ADDRESS = re.compile(r"(?!-)[\w.+-]+(@[\w.-]+)?")
 # The keywords that stand for a field of the configuration, and are checked as that field is.
 _SAME_AS_FIELD = {
     "cores": "default_cores",

@@ -117,8 +117,9 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
         "#!/bin/bash" + login_shell,
         *parts.directives,
         "clustrix_finish() {",
-        "  [ $1 -eq 0 ] || { echo $1 > %s && mv -f %s %s; } 2>/dev/null" % (mark, mark, done),
-        "  exit $1",
+        # In quotes, for IFS may be among the variables.
+        '  [ "$1" -eq 0 ] || { echo "$1" > %s && mv -f %s %s; } 2>/dev/null' % (mark, mark, done),
+        '  exit "$1"',
         "}",
         "clustrix_step() { printf '%%s' \"$1\" > %s; } 2>/dev/null" % step,
         "umask 077",
@@ -136,13 +137,13 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
         lines.append(". " + shlex.quote(job.activation))
     if parts.modules or parts.pre_execution_commands or parts.python_modules:
         lines.append("clustrix_step ''")
-    lines += [" ".join([_words(parts.command), element]).rstrip(), "clustrix_finish $?"]
+    lines += [" ".join([_words(parts.command), element]).rstrip(), 'clustrix_finish "$?"']
     return "\n".join(lines) + "\n"
 
 
 def _step(words: str, text: str) -> str:
     """Shell text of this shell whose failure ends the job: the function would run without what it sets up."""
-    return "clustrix_step %s\n%s || clustrix_finish $?" % (shlex.quote(words), text)
+    return 'clustrix_step %s\n%s || clustrix_finish "$?"' % (shlex.quote(words), text)
 
 
 def _load(module: str) -> str:

@@ -71,7 +71,7 @@ ALLOWED = {
     "environment_variables": [{"_X1": "a\nb 'c' $d"}], "pre_execution_commands": [["ulimit -s unlimited; echo $HOME"]],
     "host_key_policy": ["strict", "accept-new"], "connect_timeout": [0.1, 20],
 }  # fmt: skip
-NO_WORDS = ["", "a b", "a'b", 'a"b', "a\nb", "a\n", "a\0", "a\x1b[0m", "$a", "`a`", "a;b", "a\\b", "a\u2028b", 1]
+NO_WORDS = ["", "a b", "a'b", 'a"b', "a\nb", "a\n", "a\0", "a\x1b[0m", "$a", "`a`", "a;b", "a\\b", "a\u2028b", "-a", 1]
 NO_PATHS = ["", "a\0", "a\nb", "a\rb", "-x", 1, b"x"]
 NO_SECONDS = [0, -1, "5", True, float("nan"), float("inf")]
 NO_CHOICES = ["x", "", 1, None]
@@ -90,7 +90,7 @@ REFUSED = {
     "default_time": [60, "", "0", "00:00:00", "1h", "1:2:3:4", "-1", "1-", "01:00:00\nx", "1-2-3", "\u0668", None],
     "extra_directives": ["--nice", ["--comment=two words"], ["/tmp/script"], ["-p short script"], ["-a 'b"], [1], ["-a\n#SBATCH -b"], ["a\rb"], ["a\x85b"], ["\0"], [""], None, {"a": "b"}],
     "module_loads": ["gcc", ["a;b"], ["a b"], ["$(x)"], ["-f"], [""], ["a\n"], [None], None],
-    "environment_variables": [{"A B": ""}, {"1A": ""}, {"A": 1}, {"A": "\0"}, {"A\n": ""}, {"": ""}, {1: ""}, [], None],
+    "environment_variables": [{"A B": ""}, {"1A": ""}, {"A": 1}, {"A": "\0"}, {"A\n": ""}, {"": ""}, {1: ""}, {"UID": "0"}, {"RANDOM": ""}, [], None],
     "pre_execution_commands": ["module purge", ["\0"], [b"x"], ["\ud800"], None],
     "use_two_venv": ["Auto", 1, 0, None, "false"], "max_parallel_jobs": [0, "3", None], "local_parallel_threshold": [-1],
 }  # fmt: skip
@@ -470,7 +470,7 @@ TRICKY = ["null", "~", "true", "no", "1e3", "0x10", "10:00:00", "2020-01-01", "=
           "\ufeff", "\x85", "\u2028#", "\t'\"\\", "- a", "a: b #c", "%x", "@x", " x "]  # fmt: skip
 TEXTS = st.sampled_from(TRICKY) | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 TRICKY_WORDS = st.sampled_from(["null", "no", "1e3", "007", "*a", "=", "%x"])
-WORDS = st.from_regex(r"[\w.,:@+/=*%-]+", fullmatch=True) | TRICKY_WORDS
+WORDS = st.from_regex(r"[\w.,:@+/=*%][\w.,:@+/=*%-]*", fullmatch=True) | TRICKY_WORDS
 CONFIGS = st.builds(
     ClusterConfig,
     account=st.none() | WORDS,

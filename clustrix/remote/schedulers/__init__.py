@@ -25,6 +25,7 @@ calls them. A refusal is SchedulerError in the scheduler's words, silence Schedu
 """
 
 import importlib
+import itertools
 import re
 import shlex
 import shutil
@@ -151,10 +152,11 @@ def own_directives(script: str, prefix: str) -> List[str]:
     """The words of the directives in the file ``script``, for the command line.
 
     There they win over what the user's variables and files of defaults say, which in the script alone they don't.
+    The directives end where the shell text begins: one of the user's commands may write a job script of its own.
     """
     with open(script, encoding="utf-8") as stream:
-        lines = [line[len(prefix) :] for line in stream if line.startswith(prefix)]
-    return [word for line in lines for word in shlex.split(line)]
+        head = list(itertools.takewhile(lambda line: line.startswith("#"), stream))
+    return [word for line in head if line.startswith(prefix) for word in shlex.split(line[len(prefix) :])]
 
 
 def program_of(command: str) -> str:
