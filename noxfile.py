@@ -52,6 +52,7 @@ OF_OTHERS = [
     "test_maps_ends.py",
     "test_nested.py",
     "test_pandas_pairs.py",
+    "test_progress.py",
     "test_silent_index.py",
     "test_ssh_*.py",
 ]

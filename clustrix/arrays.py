@@ -13,6 +13,7 @@ from clustrix.deaths import death_of
 from clustrix.errors import ClustrixError
 from clustrix.future import ClusterFuture, JobControl
 from clustrix.interrupts import cancel_unless_again
+from clustrix.progress import watching
 from clustrix.remote.tasks import RESULT, entries, pack_arguments
 from clustrix.serialization import Met, dump_task, open_result
 from clustrix.submission import EncodedValues, PreparedCall, with_classes_of_values
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from clustrix.journal import Entry
     from clustrix.logs import LogPart
+    from clustrix.progress import Track
     from clustrix.session import PythonWish
 
 __all__ = ["MapFuture", "Results", "check_chunksize", "encode_tasks", "tasks_spec"]
@@ -42,8 +44,8 @@ class MapFuture(ClusterFuture):
     What is kept of a task is its value, and nothing before that is here.
     """
 
-    def __init__(self, job_id: str, control: JobControl, tasks: int) -> None:
-        super().__init__(job_id, control)
+    def __init__(self, job_id: str, control: JobControl, track: Track, tasks: int) -> None:
+        super().__init__(job_id, control, track)
         self.tasks = tasks
         self._slots: list[Any] = [_PENDING] * tasks
         self._unfinished = tasks
@@ -74,6 +76,9 @@ class MapFuture(ClusterFuture):
             for number in dead["tasks"]:
                 task = dataclasses.replace(entry, job_id=f"{entry.job_id}.{number}")
                 is_last |= self._fill(number, None, death_of(task, dead, host))
+        if self.track is not None:
+            done = self.tasks - self._unfinished
+            self.track.go_on(f"{done} of {self.tasks}", done, self.tasks)
         return is_last
 
     def outcome(self) -> tuple[list[Any] | None, BaseException | None]:
@@ -84,7 +89,7 @@ class MapFuture(ClusterFuture):
 
     def take(self, number: int, deadline: float | None) -> Any:
         """Wait for a task's value and forget it, or raise its exception; TimeoutError at ``deadline`` (time.monotonic)."""
-        with self._came:
+        with watching(self.track, lingers=True), self._came:
             while self._slots[number] is _PENDING and not self.done():
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if remaining is not None and remaining <= 0:
@@ -107,6 +112,8 @@ class MapFuture(ClusterFuture):
                 return False
             self._slots[number] = value if exception is None else _Failure(exception)
             self._unfinished -= 1
+            if exception is not None and self.track is not None:
+                self.track.failed += 1
             wanted = self._wanted.pop(number, [])
             self._came.notify_all()
             is_last = self._unfinished == 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from clustrix.future import ClusterFuture
     from clustrix.journal import Entry
+    from clustrix.progress import Track
     from clustrix.serialization import Outcome
 
 __all__ = ["AwaitedJob"]
@@ -25,8 +26,9 @@ class AwaitedJob:
     ``changed`` is one for all jobs: conditions of their own would be half of what a hundred thousand jobs need of memory.
     """
 
-    def __init__(self, future: ClusterFuture, entry: Entry, changed: threading.Condition) -> None:
+    def __init__(self, future: ClusterFuture, entry: Entry, track: Track, changed: threading.Condition) -> None:
         self.future = future
+        self.track = track
         # Most of an entry is the configuration, which nobody needs but who reads the journal.
         self.entry = dataclasses.replace(entry, config={})
         self.made: Mapping[Any, str] = {}
@@ -44,10 +46,17 @@ class AwaitedJob:
         self._followers = 0
         self._is_dropped = False
 
-    def note_submitted(self) -> None:
+    def note_submitted(self, scheduler_id: str | None) -> None:
+        if not self.future.began:
+            self.track.begin(f"queued as {scheduler_id}")
         with self._changed:
             self.is_submitted = True
             self._changed.notify_all()
+
+    def note_began(self) -> None:
+        if not self.future.began:
+            self.future.began = True
+            self.track.begin("running")
 
     def note_over(self) -> None:
         with self._changed:

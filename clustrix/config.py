@@ -93,6 +93,7 @@ class ClusterConfig:
     provision_python: bool = False
     build_on: str = "login"
     nested: str = "local"
+    show_progress: bool = True
 
     host_key_policy: str = "strict"
     known_hosts_file: str | None = None

@@ -320,6 +320,7 @@ KINDS: dict[str, _Kind] = {
     "provision_python": _TRUTH,
     "build_on": _choice("login", "compute"),
     "nested": _choice("local", "submit"),
+    "show_progress": _TRUTH,
     "host_key_policy": _choice("strict", "accept-new"),
     "known_hosts_file": _PATH.or_none(),
     "connect_timeout": _SECONDS,

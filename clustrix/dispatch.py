@@ -16,7 +16,8 @@ from clustrix.deaths import death_of
 from clustrix.future import ClusterFuture
 from clustrix.known_jobs import entry_of, missing_words
 from clustrix.logs import LogPart, follow, show
-from clustrix.progress import show_progress
+from clustrix.progress import Track, show_progress
+from clustrix.remote.passing import Passing
 from clustrix.serialization import open_result
 from clustrix.session import CALLERS_PATIENCE, PATIENCE, PythonWish, Session
 from clustrix.supplies import Supplies
@@ -87,7 +88,8 @@ class Dispatch:
         entry = call.new_entry()
         if more is not None:
             entry = dataclasses.replace(entry, tasks=more["tasks"])
-        job = AwaitedJob(self._new_future(entry), entry, self._changed)
+        track = Track(entry.function, is_shown=call.config.show_progress)
+        job = AwaitedJob(self._new_future(entry, track), entry, track, self._changed)
         job.future.timings = timings
         job.made = call.package.made
         with self._guard:
@@ -102,7 +104,7 @@ class Dispatch:
             call.requirements,
             call.constraints,
             call.config.local_cache_dir,
-            show_progress,
+            track.tell,
             closure=call.package.dependencies.closure,
         )
         refusals = [[*version, words] for version, words in values.refusals.items()]
@@ -123,12 +125,13 @@ class Dispatch:
                 return known.future
             if entry is None:  # it ended this moment
                 raise errors.ClustrixError(f"job {name} was fetched already")
-            job = AwaitedJob(self._new_future(entry), entry, self._changed)
+            track = Track(entry.function, is_shown=self._config.show_progress)
+            job = AwaitedJob(self._new_future(entry, track), entry, track, self._changed)
             self._add(job)
         job.is_kept = is_kept
         job.future.scheduler_id = entry.scheduler_id
         job.is_sent = True
-        job.note_submitted()
+        job.note_submitted(entry.scheduler_id)
         try:
             self.session.watch([entry.job_id])
         except BaseException:
@@ -178,10 +181,10 @@ class Dispatch:
             if not self._jobs:
                 lifetime.let_go(self)
 
-    def _new_future(self, entry: Entry) -> ClusterFuture:
+    def _new_future(self, entry: Entry, track: Track) -> ClusterFuture:
         if entry.tasks is None:
-            return ClusterFuture(entry.job_id, self)
-        return MapFuture(entry.job_id, self, entry.tasks)
+            return ClusterFuture(entry.job_id, self, track)
+        return MapFuture(entry.job_id, self, track, entry.tasks)
 
     # What a future asks for.
 
@@ -246,21 +249,22 @@ class Dispatch:
         if job is None or self._is_leaving:
             return
         if head["event"] == "began":
-            job.future.began = True
+            job.note_began()
             return
         if head["event"] == "notice":
             job.future.notice = head["text"]
             show_progress(head["text"])
             return
         if isinstance(job.future, MapFuture) and head["event"] == "tasks":
-            job.future.began = True
+            job.note_began()
             self._receivers.submit(self._receive, job, self._deliver_tasks, job.future, head, body)
             return
         job.future.output = (head["stdout"], head["stderr"])
         self._receivers.submit(self._receive, job, self._deliver, head, body)
 
     def on_progress(self, line: str) -> None:
-        show_progress(line)
+        job = self._jobs.get(line.job) if isinstance(line, Passing) else None
+        (job.track.tell if job else show_progress)(line)
 
     def on_lost(self, error: errors.ClusterConnectionError) -> None:
         for job in [job for job in list(self._jobs.values()) if job.is_submitted]:
@@ -302,7 +306,7 @@ class Dispatch:
                 (*parts.values.arguments, *parts.values.bindings),
                 patience=PATIENCE,
                 pieces=parts.supplies,
-                on_progress=show_progress,
+                on_progress=job.track.tell,
             )
         except errors.ClusterConnectionError as error:
             text = f"{error}\nWhether job {job_id} was submitted is not known: clustrix.attach({job_id!r}) finds out"
@@ -320,7 +324,7 @@ class Dispatch:
         job.future.scheduler_id = answer["scheduler_id"]
         self._journal.note(job.entry.job_id, scheduler_id=answer["scheduler_id"])
         job.future.timings.update({f"{name} on the cluster": seconds for name, seconds in answer["times"].items()})
-        job.note_submitted()
+        job.note_submitted(answer["scheduler_id"])
         if job.is_cancelled:
             self._cancel_there(job)
 
@@ -374,6 +378,7 @@ class Dispatch:
             if job.is_ending:
                 return
             job.is_ending = True
+        job.track.is_over = True
         if is_over:
             try:
                 self._journal.remove(job.entry.job_id)

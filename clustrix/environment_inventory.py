@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clustrix.config import ClusterConfig, get_config
 from clustrix.errors import ConfigurationError
 from clustrix.journal import Journal
+from clustrix.progress import show_progress
 from clustrix.requirements import explicit_constraints, explicit_requirements
 from clustrix.session import Session
 from clustrix.supplies import Supplies
@@ -117,7 +118,7 @@ class EnvironmentInventory:
         :raises PackagingError: the requirements can't be read
         :raises ConfigurationError: the configuration names an environment that exists, to which nothing is added
         """
-        config, tell = self._config, say or _say
+        config, tell = self._config, say or show_progress
         if config.conda_env_name is not None:
             raise ConfigurationError(
                 f"conda_env_name={config.conda_env_name!r} is used as it is, and nothing is built for it: leave it out"
@@ -149,7 +150,7 @@ class _NoJobs:
         """Nothing begins or ends."""
 
     def on_progress(self, line: str) -> None:
-        _say(line)
+        show_progress(line)
 
     def on_lost(self, error: ClusterConnectionError) -> None:
         """Whoever asks next hears of it."""
@@ -166,7 +167,3 @@ _KNOWN = {item.name for item in fields(Environment)}
 
 def _environment(item: dict[str, Any]) -> Environment:
     return Environment(**{name: value for name, value in item.items() if name in _KNOWN})
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"clustrix: {line}\n")

@@ -6,6 +6,7 @@ import concurrent.futures
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from clustrix.logs import LogPart
+from clustrix.progress import Track, watching
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -61,9 +62,10 @@ class ClusterFuture(concurrent.futures.Future[Any]):
     each stage of the call, in order, to seconds, and ``stage_report`` says who did those in the job (see ``use_two_venv``).
     """
 
-    def __init__(self, job_id: str, control: JobControl | None) -> None:
+    def __init__(self, job_id: str, control: JobControl | None, track: Track | None = None) -> None:
         super().__init__()
         self.job_id = job_id
+        self.track = track
         self.scheduler_id: str | None = None
         self.notice: str | None = None
         self.node: str | None = None
@@ -74,6 +76,19 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         self.output: tuple[str, str] | None = None
         self.began = False
         self._control = control
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The job's value, or its exception raised; see concurrent.futures.Future. Who waits here sees how far the job is."""
+        try:
+            with watching(self.track):
+                return super().result(timeout)
+        finally:
+            del self  # no circle of exception and frame
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The job's exception, or None; see concurrent.futures.Future."""
+        with watching(self.track):
+            return super().exception(timeout)
 
     def cancel(self) -> bool:
         """Cancel the scheduler's job too, also one that runs; False when the job has ended already."""

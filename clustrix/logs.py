@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clustrix.errors import ClusterConnectionError, ClustrixError
+from clustrix.progress import write_aside, writing_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -63,12 +63,11 @@ def follow(
 
 def show(parts: Iterator[LogPart]) -> None:
     """Write them to this process's own stdout and stderr as they come."""
-    with contextlib.suppress(ClustrixError):  # what the job wrote is still there, and its end says what happened
+    # What the job wrote is still there, and its end says what happened.
+    with contextlib.suppress(ClustrixError), writing_aside():
         for part in parts:
-            output = sys.stdout if part.stream == "stdout" else sys.stderr
             with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
-                output.write(part.text)
-                output.flush()
+                write_aside(part.stream, part.text)
 
 
 def _parts(answer: dict[str, Any], offsets: dict[str, int], texts: dict[str, _Text]) -> Iterator[LogPart]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from clustrix import errors, remote
 from clustrix.connection.transfers import Transfer
+from clustrix.remote.passing import Passing
 from clustrix.remote.script import UTF8_IF_UNSET
 from clustrix.remote.stream import Stream
 
@@ -144,7 +145,7 @@ class Channel:
                     self._send_piece(number, answer, pieces, on_progress)
                 elif "progress" in answer:
                     if on_progress:
-                        on_progress(answer["progress"])
+                        on_progress(Passing(answer["progress"]) if answer["is_passing"] else answer["progress"])
                 elif "error" in answer:
                     raise _rebuild(answer["error"], self._host)
                 else:
@@ -189,7 +190,7 @@ class Channel:
     def _on_part(self, head: dict[str, Any], done: int, total: int) -> None:
         if self._on_progress is not None and "event" in head:
             told = self._transfers.setdefault(
-                head["id"], Transfer(f"receiving the result of {head['job']}:", self._on_progress)
+                head["id"], Transfer(f"receiving the result of {head['job']}:", self._on_progress, head["job"])
             )
             told(done, total)
             if done == total:

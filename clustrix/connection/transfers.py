@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clustrix.remote.passing import Passing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,8 +19,9 @@ LEAST_TOLD = 16 * MIB
 class Transfer:
     """Called with the bytes that are done and all there are, it has ``say`` told so, at most ten times for one message."""
 
-    def __init__(self, doing: str, say: Callable[[str], object]) -> None:
+    def __init__(self, doing: str, say: Callable[[str], object], job: str = "") -> None:
         self._doing = doing
+        self._job = job
         self._say = say
         self._next = 0
 
@@ -27,5 +30,5 @@ class Transfer:
             return
         step = max(LEAST_TOLD, total // 10)
         if self._next:
-            self._say(f"{self._doing} {done // MIB} of {total // MIB} MB")
+            self._say(Passing(f"{self._doing} {done // MIB} of {total // MIB} MB", done, total, self._job))
         self._next = min((done // step + 1) * step, total) if done < total else total + 1

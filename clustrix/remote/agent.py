@@ -30,6 +30,7 @@ from .frames import FrameError, MessageError
 from .job_environment import job_environment
 from .job_python import job_python, python_candidates
 from .notes import Notes
+from .passing import Passing
 from .paths import StatePaths
 from .schedulers import JobState, scheduler, work_in
 from .stream import Stream
@@ -54,6 +55,10 @@ class _Request:
 
     def say(self, **fields: Any) -> None:
         self._agent.stream.send(dict(fields, id=self.head["id"]))
+
+    def report(self, line: str) -> None:
+        """Tell the client what the user may want to know meanwhile."""
+        self.say(progress=line, is_passing=isinstance(line, Passing))
 
     def ask_for(self, piece: str, **about: Any) -> Any:
         """Have the client send a missing piece in this request's own conversation; ``about`` it may need to know."""
@@ -189,7 +194,7 @@ class Agent:
             if not os.path.exists(job.python.program):
                 jobs.discard(self._state, job.job_id)
                 raise environments.EnvironmentBuildError("the environment was removed meanwhile: call again")
-            scheduler_id = jobs.submit(self._state, job, lambda line: request.say(progress=line))
+            scheduler_id = jobs.submit(self._state, job, request.report)
             if job.job_id in self._cancelled:
                 scheduler(spec["scheduler"]).cancel([scheduler_id])
         times["submit"] = time.time() - started - sum(times.values())
@@ -216,17 +221,14 @@ class Agent:
                 "remote_work_dir %s is not a directory on the cluster: create it, or set another one" % work_dir
             )
 
-        def report(line: str) -> None:
-            request.say(progress=line)
-
         python = job_python(
             self._state,
             self._notes,
             spec,
-            report=report,
+            report=request.report,
             ask=request.ask_for,
             environment_on=lambda candidates: job_environment(
-                self._state, spec, candidates, report=report, ask=request.ask_for, gone=self._gone
+                self._state, spec, candidates, report=request.report, ask=request.ask_for, gone=self._gone
             ),
         )
         spec["job_python"] = list(python.interpreter.version[:2])
@@ -241,13 +243,9 @@ class Agent:
 
     def _build(self, request: _Request) -> Dict[str, Any]:
         """The environment that a job of these wishes would get, without a job."""
-
-        def report(line: str) -> None:
-            request.say(progress=line)
-
         spec = dict(request.head["spec"], entry={"kind": "none"})  # no function's bytecode limits the choice
-        candidates = python_candidates(spec, report)
-        job_environment(self._state, spec, candidates, report=report, ask=request.ask_for, gone=self._gone)
+        candidates = python_candidates(spec, request.report)
+        job_environment(self._state, spec, candidates, report=request.report, ask=request.ask_for, gone=self._gone)
         return inventory.environment(self._state, spec["environments"][0])
 
     def _remove_environment(self, request: _Request) -> Dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, NamedTuple
 
 from . import builder
 from .claims import DEAD_AFTER, Claim, Heartbeat, Pulse, current_claim, make_claim, release
+from .passing import Passing
 from .paths import remove_tree
 
 __all__ = ["BuildFailedError", "ClientGoneError", "Waiting", "build"]
@@ -158,7 +159,7 @@ class _Watch:
             return
         else:
             line = "the environment %s (%d s): %s" % (self._key, passed, news)
-        self._waiting.report(line.rstrip(": "))
+        self._waiting.report(Passing(line.rstrip(": ")))
 
 
 def _last_line(log: str) -> str:

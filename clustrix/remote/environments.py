@@ -25,6 +25,7 @@ from .claims import DEAD_AFTER
 from .installers import Installer
 from .interpreters import Interpreter
 from .notes import Notes
+from .passing import Passing
 from .paths import StatePaths
 from .wheels import Fetch, Wheel, fetch_wheels, offered_wheels
 
@@ -166,7 +167,8 @@ def _plan(
     has_packages = bool(recipe.lock or recipe.requirements)
     wheels = None
     if not from_client:
-        report("building the environment %s: Python %s with %s" % (key, interpreter.version_text, recipe.in_words()))
+        words = "building the environment %s: Python %s with %s"
+        report(Passing(words % (key, interpreter.version_text, recipe.in_words())))
     else:
         report("the package index does not serve the login node: the client sends the wheels")
         hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})", recipe.lock)

@@ -7,6 +7,7 @@ from typing import Callable, Optional, Tuple
 
 from .interpreters import Interpreter, InterpreterNotFoundError, choose_interpreter
 from .login_shell import login_path
+from .passing import Passing
 
 __all__ = ["choose_or_provision", "find_uv"]
 
@@ -52,7 +53,7 @@ def choose_or_provision(
             "%s. provision_python=True needs a uv on the login node, and there is none on the PATH or in ~/.local/bin"
             % missing
         )
-    report("fetching Python %s with %s" % (wanted, program))
+    report(Passing("fetching Python %s with %s" % (wanted, program)))
     _install(program, wanted, seconds, missing)
     return choose_interpreter(python, None, client)
 

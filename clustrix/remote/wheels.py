@@ -11,6 +11,7 @@ import zipfile
 from typing import Callable, List, NamedTuple, Sequence
 
 from .archives import UNREADABLE, check_member
+from .passing import Passing
 from .paths import StatePaths, remove_tree
 
 __all__ = ["Fetch", "Wheel", "WheelError", "fetch_wheels", "offered_wheels", "prune_wheels", "unpack_wheel"]
@@ -61,7 +62,7 @@ def fetch_wheels(state: StatePaths, wheels: Sequence[Wheel], fetch: Fetch, repor
         _check(wheel)
         path = os.path.join(state.wheel(wheel.sha256), wheel.name)
         if not os.path.exists(path):
-            report("getting %s from the client" % wheel.name)
+            report(Passing("getting %s from the client" % wheel.name))
             prune_wheels(state)
             _store(path, wheel, fetch("wheel " + wheel.sha256))
         with contextlib.suppress(OSError):

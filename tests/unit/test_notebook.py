@@ -76,3 +76,48 @@ def test_an_edited_cell_is_its_newest_text_and_what_was_not_run_again_is_as_it_w
     )
     assert not packed.error
     assert packed.run(4) == 2 + 20 + 10 + 4
+
+
+WAITING = """
+import threading, time
+from clustrix import progress
+track = progress.Track("analyse", is_shown=True)
+over = threading.Event()
+
+def end_when_drawn():
+    while progress._board._drawing is None:
+        time.sleep(0.02)
+    over.set()
+
+threading.Thread(target=end_when_drawn).start()
+with progress.watching(track):
+    over.wait()
+print("end")
+"""
+
+
+def test_what_is_under_way_is_drawn_once_in_the_output_of_the_cell_that_waits(tmp_path: Path) -> None:
+    from jupyter_client.manager import KernelManager
+
+    manager = KernelManager()
+    manager.kernel_cmd = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager._kernel_spec = None
+    manager.start_kernel(env={**os.environ, "IPYTHONDIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)})
+    client = manager.client()
+    client.start_channels()
+    shown: list[dict[str, Any]] = []
+    try:
+        client.wait_for_ready(timeout=60)
+        client.execute_interactive(WAITING, timeout=60, output_hook=shown.append)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    first, *others, last = [message for message in shown if message["msg_type"] not in ("status", "execute_input")]
+    assert first["msg_type"] == "display_data"
+    assert "sending" in first["content"]["data"]["text/html"]
+    assert {message["msg_type"] for message in others} == {"update_display_data"}
+    assert {message["content"]["transient"]["display_id"] for message in others} == {
+        first["content"]["transient"]["display_id"]
+    }
+    assert others[-1]["content"]["data"] == {"text/plain": "", "text/html": ""}
+    assert last["content"] == {"name": "stdout", "text": "end\n"}
