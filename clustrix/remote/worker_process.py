@@ -1,0 +1,178 @@
+"""A process of a pool, as its parent knows it."""
+
+import contextlib
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from typing import Any, Callable, Optional, Sequence, Set
+
+from .chunks import Chunk
+from .parallel_worker import Done, Progress, Start, work
+from .shared_values import receive, send
+
+__all__ = ["WorkerProcess"]
+
+# Seconds. A worker that was told to leave flushes its output, and does nothing else.
+LEAVES_WITHIN = 5.0
+
+_starting = threading.Lock()
+# A forked process closes them: all the ends of pipes to workers that this process has.
+_our_ends: Set[Any] = set()
+
+
+class WorkerProcess:
+    """Starts a worker, which begins to wait for chunks."""
+
+    def __init__(
+        self,
+        method: str,
+        function: Optional[Callable[[Any], Any]],
+        items: Optional[Sequence[Any]],
+        picklers: Sequence[Any],
+        native_threads: int,
+    ) -> None:
+        context: Any = multiprocessing.get_context(method)
+        self.is_forked = method == "fork"
+        self.chunk: Optional[Chunk] = None
+        self.since = 0.0
+        self._picklers = picklers
+        self._progress = Progress(context)
+        # One at a time: a worker that has a copy of another's pipe hides its end.
+        with _starting:
+            self.connection, theirs = context.Pipe()
+            lifeline, self._lifeline = context.Pipe(duplex=False)
+            ours = (self.connection, self._lifeline)
+            _our_ends.update(ours)
+            start = Start(
+                theirs,
+                lifeline,
+                self._progress,
+                function if self.is_forked else None,
+                items,
+                picklers,
+                native_threads,
+            )
+            self.process = context.Process(target=_begin, args=(start,), name="clustrix-worker")
+            try:
+                _start(self.process, self.is_forked)
+            except BaseException:
+                self._close()
+                raise
+            finally:
+                theirs.close()
+                lifeline.close()
+        if not self.is_forked:
+            stream = io.BytesIO()
+            # The last of them takes what the others refuse, and functions of the main module by value.
+            picklers[-1](stream, min(5, _highest())).dump(function)
+            self.function(stream.getvalue())
+
+    def function(self, pickled: bytes) -> None:
+        """Have it call another function."""
+        send(self.connection, ("function", 0, pickled), self._picklers)
+
+    def give(self, chunk: Chunk, values: Any) -> None:
+        """Have it do a chunk."""
+        self.chunk, self.since = chunk, time.monotonic()
+        self._progress.set(*chunk)
+        # A worker that is dead is found by its end.
+        with contextlib.suppress(ConnectionError):
+            # Items of a spawned process's main module can't be read by their names.
+            send(
+                self.connection,
+                ("items", chunk.first, values),
+                self._picklers if self.is_forked else self._picklers[-1:],
+            )
+
+    def done(self) -> Done:
+        """What came of its chunk, or of a part; the worker is idle now. Raises EOFError or OSError if it died."""
+        return Done(*receive(self.connection))
+
+    def left(self) -> int:
+        """How many items of its chunk it has not begun."""
+        return self._progress.left()
+
+    def take(self, most: int) -> Chunk:
+        """Take items from the end of its chunk."""
+        taken = Chunk(*self._progress.cut(most))
+        if taken.first < taken.stop and self.chunk is not None:
+            self.chunk = Chunk(self.chunk.first, taken.first)
+        return taken
+
+    def begun(self) -> int:
+        """One after the last item that it began."""
+        return self._progress.claimed()
+
+    def how_it_ended(self) -> str:
+        """In words, once it is dead."""
+        self.process.join()
+        code = self.process.exitcode
+        if code is None or code >= 0:
+            return "ended with exit status %s" % code
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = "signal %d" % -code
+        return "died of " + name + (" (killed; for want of memory, perhaps)" if name == "SIGKILL" else "")
+
+    def leave(self) -> None:
+        """Have it end by itself."""
+        with contextlib.suppress(OSError, ValueError):
+            send(self.connection, None, self._picklers)
+
+    def end(self, at_once: bool) -> None:
+        """Wait until it has ended, which it does ``at_once``, with all that it has started, or by itself."""
+        if not at_once:
+            self.process.join(LEAVES_WITHIN)
+        if self.process.exitcode is None or at_once:
+            self._kill()
+        self.process.join()
+        self._close()
+
+    def _kill(self) -> None:
+        pid = self.process.pid
+        if pid is None or self.process.exitcode is not None:
+            return
+        if sys.platform == "win32":
+            self.process.terminate()
+            return
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # it may not have made its group yet
+            os.kill(pid, signal.SIGKILL)
+
+    def _close(self) -> None:
+        for end in (self.connection, self._lifeline):
+            _our_ends.discard(end)
+            end.close()
+
+
+def _begin(start: Start) -> None:
+    """In the worker, which may have pools of its own: leave alone what a fork has copied of its parent's."""
+    global _starting  # noqa: PLW0603
+    _starting = threading.Lock()
+    for end in _our_ends:
+        end.close()
+    _our_ends.clear()
+    work(start)
+
+
+def _start(process: Any, is_forked: bool) -> None:
+    if is_forked and sys.version_info >= (3, 12) and threading.active_count() > 1:
+        # Other threads may hold locks that the worker will want. That is so with every fork; "spawn" is the way around it.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
+            process.start()
+    else:
+        process.start()
+
+
+def _highest() -> int:
+    import pickle  # noqa: PLC0415
+
+    return pickle.HIGHEST_PROTOCOL
