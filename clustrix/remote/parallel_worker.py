@@ -127,8 +127,8 @@ def _be_a_worker(start: Start) -> None:
         signal.set_wakeup_fd(-1)  # an event loop of the parent's
     be_one_of_many()
     limit_native_threads(start.native_threads)
-    if hasattr(gc, "freeze"):
-        gc.freeze()  # else looking at all that was inherited copies it
+    # Looking at all that was inherited would copy it. Since Python 3.7.
+    getattr(gc, "freeze", int)()
 
 
 def _read_function(pickled: bytes) -> Callable[[Any], Any]:
