@@ -144,7 +144,7 @@ class MapFuture(ClusterFuture):
 def _opened(sealed: bytearray, entry: Entry, number: int, made: Mapping[Any, str]) -> tuple[Any, BaseException | None]:
     expected = {"job_id": entry.job_id, "task": number, "package": entry.package}
     try:
-        outcome = open_result(sealed, bytes.fromhex(entry.key), expected, made)
+        outcome = open_result(sealed, bytes.fromhex(entry.key), expected, made, entry.retries)
     except ClustrixError as error:
         return None, error
     return outcome.value, outcome.exception

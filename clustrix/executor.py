@@ -95,9 +95,10 @@ class ClusterExecutor(concurrent.futures.Executor):
         """As ``concurrent.futures.Executor.map``, all calls being the tasks of one array of the scheduler.
 
         Its elements, as many as there are tasks but at most ``max_parallel_jobs`` and what the site takes, take tasks as they get
-        through them: ``chunksize`` at once, or if that is None as many as suit what a task costs. So a task finds what earlier ones in
-        its process left in the function's modules; ``time`` is for all that an element does, and it stops in time before its end. The
-        job's id with ``.3`` attaches to task 3 alone.
+        through them: ``chunksize`` at once, or if that is None as many as suit what a task costs. Without a scheduler they are processes of
+        the host, as many as it has cores for. So a task finds what earlier ones in its process left in the function's modules; ``time``
+        is for all that an element does, and it stops in time before its end. With ``retries=`` what an element was at is run again if that
+        died of its surroundings. The job's id with ``.3`` attaches to task 3 alone.
         """
         function, options, config = self._described(fn)
         if iterables:
@@ -123,10 +124,6 @@ class ClusterExecutor(concurrent.futures.Executor):
             return Results(None, 0, timeout)
         if len(tasks) == 1:
             return Results(self.submit_job(function, tasks[0], {}, options, config), 1, timeout)
-        if options.retries:
-            raise errors.ConfigurationError(
-                f"retries={options.retries!r} is for single calls, not for a map: use f.options(retries=0).map(...), and call what failed again"
-            )
         started = time.perf_counter()
         call = prepare(function, options, config)
         packaged = time.perf_counter()

@@ -1,36 +1,44 @@
 """The array of a map, as the agent sees it: what its elements log, which of them are dead, and who runs what those have left.
 
 A task ends in the result that its element logged, or in the death of the element that was at it. What a dead element had
-taken and not begun is offered again. If no element is left to take it, a further array is queued, as long as each round brings some task to its end.
+taken and not begun is offered again; so is, as often as its retries allow, what it was at, if it died of its surroundings or of too
+little of what the policy lets grow. If no element is left that may take it, a further array is queued, as long as each round brings some
+task further. How an element died is noted as it is first seen, for schedulers forget it, and what was told once is not told otherwise later.
 """
 
+import contextlib
+import json
 import os
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Union
 
 from . import jobs, pool
-from .paths import StatePaths, look_again
+from .attempts import as_often_as_allowed, asking_for, how_it_died, is_worth_it
+from .jobs import LOG_TAIL, Round
+from .paths import StatePaths, look_again, write_aside
+from .runs import most_runs, policy_of
 from .schedulers import JobState, SchedulerError, SchedulerUnavailableError, scheduler
-from .tasks import BEGAN, CLAIMED, LEFT, RESULT, entries
+from .tasks import AGAIN, BEGAN, CLAIMED, LEFT, RESULT, entries
 
-__all__ = ["Array", "DeadTasks", "News"]
+__all__ = ["Array", "DeadTasks", "News", "Notice"]
 
-LOG_TAIL = 1 << 16  # bytes of each log that come with the death of an element
 GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0  # seconds, as in watch.py
 MOST_ROUNDS_IN_VAIN = 5
+BEGUN_ANEW = 118  # the exit status of an element that ran before; see runner.py
 LARGEST_NEWS = 4 << 20  # bytes of a log that are read at once, unless one result is larger
 
 
 class DeadTasks(NamedTuple):
-    """Tasks that ended without a result, with what is known of the element that was at them."""
+    """Tasks that ended without a result, with what is known of the element that was at them; ``again`` says why they are not begun again, where that was asked for."""
 
     tasks: List[int]
     state: Optional[JobState]
     stdout: str
     stderr: str
     step: str
+    again: str
 
 
 class News(NamedTuple):
@@ -41,12 +49,20 @@ class News(NamedTuple):
     dead: List[DeadTasks]
 
 
+class Notice(NamedTuple):
+    """What the user should know of a job that has not ended, in words."""
+
+    job_id: str
+    text: str
+
+
 class _Element:
     """One element: how far its log was read, and what it says."""
 
     def __init__(self) -> None:
         self.read = 0
         self.told = 0
+        self.attempt = 0
         self.range: Tuple[int, int] = (0, 0)
         self.begun = 0
         self.has_left = False
@@ -59,19 +75,19 @@ class Array:
     """All rounds of one map. Not for several threads at once, but for ``stop``."""
 
     def __init__(
-        self, state: StatePaths, spec: Dict[str, Any], scheduler_id: str, tell: Callable[[News], None]
+        self, state: StatePaths, spec: Dict[str, Any], scheduler_id: str, tell: Callable[[Union[News, Notice]], None]
     ) -> None:
         """``scheduler_id`` is that of the first round, in case an agent was killed before it could note that."""
         self._first = scheduler_id
         self.job_id = str(spec["job_id"])
         self._state, self._job = state, state.job(self.job_id)
-        self._scheduler_name = str(spec["scheduler"])
+        self._spec, self._scheduler_name = spec, str(spec["scheduler"])
         self._tell = tell
         self._open: Set[int] = set(range(spec["tasks"]))
         self._elements: Dict[str, _Element] = {}
-        self._rounds: Dict[str, int] = {}
+        self._rounds: Dict[str, Round] = {}
         self._most_elements = int(spec["elements"])
-        self._open_at_last_round = len(self._open)
+        self._steps = self._steps_at_last_round = 0  # ends of tasks, and offers to try them again
         self._rounds_in_vain = 0
         self._has_died_since = False
         self._last_death: Optional[JobState] = None
@@ -92,8 +108,8 @@ class Array:
         """The scheduler's ids of the arrays that still have elements."""
         return [
             scheduler_id
-            for scheduler_id, count in self._rounds.items()
-            if not all(self._elements[name].is_over for name in self._names(scheduler_id, count))
+            for scheduler_id, queued in self._rounds.items()
+            if not all(self._elements[name].is_over for name in self._names(scheduler_id, queued.elements))
         ]
 
     def stop(self) -> None:
@@ -147,7 +163,7 @@ class Array:
             self._read(name, element)
             self._bury(name, element, state)
         self._finish_if_all_ended()
-        if self._open and not self._is_stopped and not self.living:
+        if self._open and not self._is_stopped and (not self.living or self._waiting()):
             self._queue_further()
         return again
 
@@ -156,11 +172,11 @@ class Array:
 
     def _find_rounds(self) -> bool:
         """Whether there are rounds that this agent did not know of."""
-        noted = jobs.rounds_of(self._job) or {self._first: self._most_elements}
-        new = {key: count for key, count in noted.items() if key not in self._rounds}
-        for scheduler_id, count in new.items():
-            self._rounds[scheduler_id] = count
-            self._elements.update((name, _Element()) for name in self._names(scheduler_id, count))
+        noted = jobs.rounds_of(self._job) or {self._first: Round(self._most_elements)}
+        new = {key: queued for key, queued in noted.items() if key not in self._rounds}
+        for scheduler_id, queued in new.items():
+            self._rounds[scheduler_id] = queued
+            self._elements.update((name, _Element()) for name in self._names(scheduler_id, queued.elements))
         return bool(new)
 
     def _read(self, name: str, element: _Element) -> None:
@@ -184,7 +200,9 @@ class Array:
         end, has_results = 0, False
         for entry in entries(data):
             end = entry.end
-            if entry.kind == CLAIMED:
+            if entry.kind == AGAIN:
+                element.attempt = entry.first
+            elif entry.kind == CLAIMED:
                 element.range, element.begun = (entry.first, entry.second), entry.first
             elif entry.kind == BEGAN:
                 element.begun = entry.second
@@ -192,6 +210,7 @@ class Array:
                 has_results = True
                 element.range = (entry.first + 1, element.range[1])
                 self._open.discard(entry.first)
+                self._steps += 1
             elif entry.kind == LEFT:
                 element.has_left = True
         element.read += end
@@ -200,68 +219,132 @@ class Array:
         return end
 
     def _bury(self, name: str, element: _Element, state: Optional[JobState] = None) -> None:
-        """The element is over: what it was at has died, and what it had not begun is for others."""
+        """The element is over: what it was at has died, or is tried again, and what it had not begun is for others."""
         element.is_over = True
         first, end = element.range
         if not element.has_left:
             self._has_died_since = True
             if end or self._last_death is None:  # the many that never came to a task all die of one cause
-                state = self._post_mortem(name) or state
+                state = self._verdict(name, state)
             self._last_death = state
             # On the node that was lost may be the results of tasks that it had finished.
             is_node_lost = state is None or state.state == "NODE_FAIL"
             at = min(end, max(first + 1, element.begun) if is_node_lost else first + 1)
-            self._end_without_result(range(first, at), name, state)
+            self._try_again_or_end(range(first, at), name, element.attempt, state)
             first = at
         if first < end:
-            pool.offer(self._job.pool, name, first, end)
+            pool.offer(self._job.pool, pool.named(name, element.attempt), first, end)
 
-    def _post_mortem(self, name: str) -> Optional[JobState]:
-        try:
+    def _verdict(self, name: str, state: Optional[JobState]) -> Optional[JobState]:
+        """How the element died, as whoever saw it first has noted."""
+        path = self._job.file("marks", "died." + name)
+        with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as stream:
+            noted = json.load(stream)
+            return JobState(**noted) if noted else None
+        with contextlib.suppress(SchedulerError):
             known: Optional[JobState] = scheduler(self._scheduler_name).post_mortem(name)
-        except SchedulerError:
-            return None
-        return known if known is not None and known.is_ended else None
+            state = known if known is not None and known.is_ended else state
+        if state is not None and state.exit_code == BEGUN_ANEW:
+            # As its scheduler does with what lost its node, or had to make room.
+            state = state._replace(state="NODE_FAIL", reason="its scheduler began it anew")
+        state = jobs.with_memory_told(self._job, state, name)
+        with contextlib.suppress(OSError):  # a full disk: the next one asks again
+            write_aside(path, json.dumps(state and state._asdict()).encode("utf-8"))
+        return state
 
-    def _end_without_result(self, tasks: Iterable[int], name: str, state: Optional[JobState]) -> None:
+    def _try_again_or_end(self, tasks: Iterable[int], name: str, attempt: int, state: Optional[JobState]) -> None:
+        still = sorted(self._open.intersection(tasks))
+        if not still or not is_worth_it(self._spec, state):
+            self._end_without_result(still, name, state)
+            return
+        if attempt + 1 >= most_runs(self._spec):
+            self._end_without_result(still, name, state, as_often_as_allowed(self._spec))
+            return
+        self._steps += len(still)
+        # Under a name of the element: whichever agents see it dead, it is offered once.
+        if pool.offer(self._job.pool, pool.named(name, attempt + 1), still[0], still[-1] + 1):
+            which = ", ".join("%s.%d" % (self.job_id, task) for task in still)
+            text = "%s %s; attempt %d of %d comes%s" % (
+                which,
+                how_it_died(state),
+                attempt + 2,
+                most_runs(self._spec),
+                asking_for(self._spec, attempt + 1),
+            )
+            self._tell(Notice(self.job_id, text))
+
+    def _end_without_result(self, tasks: Iterable[int], name: str, state: Optional[JobState], again: str = "") -> None:
         ended = sorted(self._open.intersection(tasks))
         if ended:
             self._open.difference_update(ended)
+            self._steps += len(ended)
             texts = [jobs.collect_output(self._job, stream, LOG_TAIL, name) for stream in ("stdout", "stderr")]
             step = jobs.step_before_the_runner(self._job, name)
-            self._tell(News(self.job_id, b"", [DeadTasks(ended, state, texts[0], texts[1], step)]))
+            self._tell(News(self.job_id, b"", [DeadTasks(ended, state, texts[0], texts[1], step, again)]))
+
+    def _waiting(self) -> List[pool.Range]:
+        """What is offered to elements that have more than any that lives."""
+        if not policy_of(self._spec):
+            return []
+        most = max([self._rounds[scheduler_id].attempt for scheduler_id in self.living] or [-1])
+        return [each for each in pool.ranges(self._job.pool) if each.attempt > most]
 
     def _queue_further(self) -> None:
-        """Nobody is left to run the open tasks."""
+        """Nobody is left to run the open tasks, or those that need more than the others have."""
         if self._find_rounds():
             return
-        is_cancelled = self._last_death is not None and self._last_death.state == "CANCELLED"
-        is_in_vain = len(self._open) == self._open_at_last_round
-        self._rounds_in_vain = self._rounds_in_vain + 1 if is_in_vain else 0
-        if is_cancelled or (is_in_vain and (self._has_died_since or self._rounds_in_vain > MOST_ROUNDS_IN_VAIN)):
-            # Somebody wants it to end; or not one task did by all elements of the last round, and more of them would not change that.
-            # Those that only left may have seen too late, on a slow shared file system, what was offered.
+        waiting, wanted = self._waiting(), len(self._open)
+        if self.living:
+            wanted = sum(each.end - each.next for each in waiting)
+        elif self._is_hopeless():
             self._end_without_result(list(self._open), next(reversed(list(self._elements))), self._last_death)
             self._finish_if_all_ended()
             return
-        offered = {task for each in pool.ranges(self._job.pool) for task in range(each.next, each.end)}
-        for start, end in _runs(sorted(self._open - offered)):
-            # Taken by an element that died before it could say so.
-            pool.offer(self._job.pool, "round%d-%d" % (len(self._rounds), start), start, end)
-        before, self._open_at_last_round = self._open_at_last_round, len(self._open)
+        else:
+            self._offer_what_was_lost()
+        before, self._steps_at_last_round = self._steps_at_last_round, self._steps
         self._has_died_since = False
-        elements = min(self._most_elements, len(self._open))
+        attempt = max([each.attempt for each in waiting] or [0])
         try:
-            jobs.queue_array(self._job, self._scheduler_name, elements, _log)
+            jobs.queue_array(self._job, self._scheduler_name, min(self._most_elements, wanted), _log, attempt)
         except SchedulerUnavailableError as error:
             _log("no further elements for %s yet: %s" % (self.job_id, error))
-            self._open_at_last_round = before  # the next question tries again
+            self._steps_at_last_round = before  # the next question tries again
         except (SchedulerError, OSError) as error:
             _log("no further elements for %s: %s" % (self.job_id, error))
+            self._withdraw(attempt, error)
         self._find_rounds()
         if self._is_stopped:
             # Meanwhile, somebody cancelled those that he knew of.
             self._cancel(self.living)
+
+    def _is_hopeless(self) -> bool:
+        """Somebody wants it to end; or not one task did by all elements of the last round, and more of them would not change that.
+
+        Those that only left may have seen too late, on a slow shared file system, what was offered.
+        """
+        if self._last_death is not None and self._last_death.state == "CANCELLED":
+            return True
+        is_in_vain = self._steps == self._steps_at_last_round
+        self._rounds_in_vain = self._rounds_in_vain + 1 if is_in_vain else 0
+        allowed = most_runs(self._spec) - 1 if is_worth_it(self._spec, self._last_death) else 0
+        return is_in_vain and self._rounds_in_vain > (allowed if self._has_died_since else MOST_ROUNDS_IN_VAIN)
+
+    def _offer_what_was_lost(self) -> None:
+        """Tasks that were taken by an element which died before it could say so."""
+        offered = {task for each in pool.ranges(self._job.pool) for task in range(each.next, each.end)}
+        for start, end in _runs(sorted(self._open - offered)):
+            pool.offer(self._job.pool, "round%d-%d" % (len(self._rounds), start), start, end)
+
+    def _withdraw(self, attempt: int, refused: Exception) -> None:
+        """What asks for more than the scheduler gives has died of too little."""
+        while attempt:
+            taken = pool.claim(self._job.pool, lambda left: left, lambda each: each.attempt >= attempt)
+            if taken is None:
+                return
+            words = "submitting it again%s failed: %s" % (asking_for(self._spec, attempt), refused)
+            tasks = range(taken.first, taken.end)
+            self._end_without_result(tasks, next(reversed(list(self._elements))), self._last_death, words)
 
     def _finish_if_all_ended(self) -> None:
         if self._open or self._is_stopped:

@@ -17,7 +17,11 @@ __all__ = [
     "Again",
     "UndecidedError",
     "again",
+    "as_often_as_allowed",
+    "asking_for",
     "find_scheduler_id",
+    "how_it_died",
+    "is_worth_it",
     "job_name",
     "known_scheduler_id",
     "submit",
@@ -122,7 +126,7 @@ def submit(
 
 def again(job: JobPaths, job_id: str, spec: Dict[str, Any], scheduler_id: str, died: Optional[JobState]) -> Again:
     """Submit the job that died as ``scheduler_id`` once more, if its retries and their policy say so."""
-    if not _is_worth_it(spec, died):
+    if not is_worth_it(spec, died):
         return Again()
     known = known_scheduler_id(job)
     if known is not None and known != scheduler_id:  # another agent was faster
@@ -131,7 +135,7 @@ def again(job: JobPaths, job_id: str, spec: Dict[str, Any], scheduler_id: str, d
         return Again(is_waiting=True)
     attempt = max(_last_attempt(job) + 1, count_runs(job))
     if attempt >= most_runs(spec):
-        return Again(words="it was begun %d times, as often as retries= allows" % most_runs(spec))
+        return Again(words=as_often_as_allowed(spec))
     claim = _claim(job, attempt)
     try:
         os.mkdir(claim, 0o700)
@@ -147,23 +151,34 @@ def again(job: JobPaths, job_id: str, spec: Dict[str, Any], scheduler_id: str, d
         os.rmdir(claim)
         return Again(is_waiting=True)
     except (SchedulerError, OSError) as error:
-        return Again(words="submitting it again%s failed: %s" % (_asking_for(spec, attempt), error))
-    how = SURROUNDINGS.get(died.state if died else None) or "had too little %s" % GROWING[died.state if died else ""]
+        return Again(words="submitting it again%s failed: %s" % (asking_for(spec, attempt), error))
     return Again(
         number,
         words="job %s %s; attempt %d of %d is queued as %s%s"
-        % (job_id, how, attempt + 1, most_runs(spec), number, _asking_for(spec, attempt)),
+        % (job_id, how_it_died(died), attempt + 1, most_runs(spec), number, asking_for(spec, attempt)),
     )
 
 
-def _is_worth_it(spec: Dict[str, Any], died: Optional[JobState]) -> bool:
+def is_worth_it(spec: Dict[str, Any], died: Optional[JobState]) -> bool:
+    """Whether what ended so is begun again, as long as it may."""
     if most_runs(spec) == 1:
         return False
     state = died.state if died else None
     return state in SURROUNDINGS or GROWING.get(state or "") in policy_of(spec)
 
 
-def _asking_for(spec: Dict[str, Any], attempt: int) -> str:
+def how_it_died(died: Optional[JobState]) -> str:
+    """Why it is begun again, in words."""
+    return SURROUNDINGS.get(died.state if died else None) or "had too little %s" % GROWING[died.state if died else ""]
+
+
+def as_often_as_allowed(spec: Dict[str, Any]) -> str:
+    """Why it is not begun again, in words."""
+    return "it was begun %d times, as often as retries= allows" % most_runs(spec)
+
+
+def asking_for(spec: Dict[str, Any], attempt: int) -> str:
+    """What an attempt asks for more of, in words; empty if the policy grows nothing."""
     policy, resources = policy_of(spec), resources_of(spec, attempt)
     words = {"memory": "memory=%dMB" % resources["memory_mb"], "time": "time=%d s" % resources["time_seconds"]}
     return " with " + " and ".join(words[word] for word in sorted(policy)) if policy else ""

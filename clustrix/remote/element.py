@@ -13,8 +13,9 @@ from typing import Any, Dict, Optional
 
 from . import pool, runner, wire
 from .paths import JobPaths, write_aside
+from .runs import policy_of, resources_of
 from .stages import Serialization, StageError, serialization_stage
-from .tasks import BEGAN, CLAIMED, LEFT, Arguments, Log
+from .tasks import AGAIN, BEGAN, CLAIMED, LEFT, Arguments, Log
 
 __all__ = ["main"]
 
@@ -24,8 +25,11 @@ GROWTH = 8  # a range is at most so many times as long as the one before: the fi
 BEGIN_SECONDS = 0.1  # of work that may begin on one entry of the log
 
 
-def main(job_root: str, element: str) -> int:
-    """Run tasks of the map whose job directory is ``job_root`` until none are left; ``element`` is this one's name."""
+def main(job_root: str, element: str, attempt: str = "0") -> int:
+    """Run tasks of the map whose job directory is ``job_root`` until none are left; ``element`` is this one's name.
+
+    Its array asked for what a task is given at the ``attempt``-th time.
+    """
     job = JobPaths(job_root)
     runner.show_lines_at_once()
     spec = runner.read_spec(job)
@@ -33,9 +37,9 @@ def main(job_root: str, element: str) -> int:
         log = Log(job.tasks(element))
     except FileExistsError:
         sys.stderr.write("element %s ran before, and nothing runs twice\n" % element)
-        return 0
+        return runner.NOT_BEGUN
     with contextlib.closing(log), contextlib.closing(Arguments(job.arguments)) as arguments:
-        work = _Work(job, spec, element, log, arguments)
+        work = _Work(job, dict(spec, array_attempt=int(attempt)), element, log, arguments)
         with contextlib.suppress(_ForgottenError):
             try:
                 with serialization_stage(spec) as serialization:
@@ -52,6 +56,10 @@ class _ForgottenError(Exception):
 class _Work:
     def __init__(self, job: JobPaths, spec: Dict[str, Any], element: str, log: Log, arguments: Arguments) -> None:
         self._job, self._spec, self._element, self._log, self._arguments = job, spec, element, log, arguments
+        self._time_limit = resources_of(spec, spec["array_attempt"])["time_seconds"]
+        # What had too little is left to those that have more.
+        self._most = spec["array_attempt"] if policy_of(spec) else None
+        self._attempt = 0
         self._started = time.time()
         self._mark: Optional[str] = None
         self._function: Any = None
@@ -89,16 +97,21 @@ class _Work:
 
     def _claim(self) -> bool:
         try:
-            claimed = pool.claim(self._job.pool, self._wanted)
+            claimed = pool.claim(self._job.pool, self._wanted, self._may_take)
         except FileNotFoundError as error:
             raise _ForgottenError from error
         if claimed is None:
             return False
-        self._task, self._end = claimed
+        if claimed.attempt != self._attempt:
+            self._log.note(AGAIN, claimed.attempt)
+        self._task, self._end, self._attempt = claimed
         self._begun = self._task
         self._range_length = self._end - self._task
         self._log.note(CLAIMED, self._task, self._end)
         return True
+
+    def _may_take(self, each: pool.Range) -> bool:
+        return self._most is None or each.attempt <= self._most
 
     def _wanted(self, left: int) -> int:
         if self._spec["chunksize"]:
@@ -112,9 +125,8 @@ class _Work:
 
     def _is_out_of_time(self) -> bool:
         """A task that would not end in time is left to another element; what the first one needs nobody knows."""
-        limit = self._spec["resources"]["time_seconds"]
-        left = self._started + limit - time.time()
-        return self._longest > 0 and left < 1.5 * self._longest + 0.05 * limit
+        left = self._started + self._time_limit - time.time()
+        return self._longest > 0 and left < 1.5 * self._longest + 0.05 * self._time_limit
 
     def _begin(self) -> None:
         if self._task >= self._begun:
@@ -145,7 +157,7 @@ class _Work:
         for output in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 output.flush()
-        spec = dict(self._spec, task=self._task)
+        spec = dict(self._spec, task=self._task, attempt=self._attempt)
         head = runner.head_of(spec, ended.outcome, stages, started, where)
         self._log.result(self._task, lambda stream: wire.seal(stream, self._key, head, ended.body))
         self._has_news = True

@@ -10,11 +10,13 @@ from . import attempts, pool
 from .job_python import JobPython
 from .paths import JobPaths, StatePaths, remove_tree, write_aside
 from .runs import most_runs, resources_of, script_of
-from .schedulers import LimitError, scheduler
+from .schedulers import JobState, LimitError, scheduler
 from .script import ScriptParts, environment_file, job_script
 
 __all__ = [
+    "LOG_TAIL",
     "JobRequest",
+    "Round",
     "collect_output",
     "discard",
     "find",
@@ -29,7 +31,10 @@ __all__ = [
     "rounds_of",
     "step_before_the_runner",
     "submit",
+    "with_memory_told",
 ]
+
+LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
 
 
 class JobRequest(NamedTuple):
@@ -43,6 +48,13 @@ class JobRequest(NamedTuple):
     @property
     def job_id(self) -> str:
         return str(self.spec["job_id"])
+
+
+class Round(NamedTuple):
+    """One array that was queued for a map; it asked for what a task is given at the ``attempt``-th time."""
+
+    elements: int
+    attempt: int = 0
 
 
 def known_scheduler_id(state: StatePaths, job_id: str) -> Optional[str]:
@@ -119,6 +131,7 @@ def render_script(state: StatePaths, request: JobRequest, attempt: int = 0) -> s
         python_modules=request.python.interpreter.modules,
         is_activated=bool(request.python.activation),
         element=module.ELEMENT if "tasks" in spec else "",
+        attempt=attempt,
     )
     return job_script(job, request.job_id, parts)
 
@@ -194,25 +207,28 @@ def submit(state: StatePaths, request: JobRequest, report: Callable[[str], Any])
         discard(state, request.job_id)
         raise
     if "tasks" in spec and scheduler_id not in rounds_of(job):  # it was found by its name
-        write_aside(job.file("rounds", scheduler_id), str(spec["elements"]).encode("ascii"))
+        _note_round(job, scheduler_id, Round(spec["elements"]))
     return scheduler_id
 
 
-def queue_array(job: JobPaths, scheduler_name: str, elements: int, report: Callable[[str], Any]) -> str:
+def queue_array(
+    job: JobPaths, scheduler_name: str, elements: int, report: Callable[[str], Any], attempt: int = 0
+) -> str:
     """Hand a prepared map to the scheduler as an array of ``elements``, or of as many as the site takes; gives its number.
 
-    It is the map's first round or, as elements ended before all tasks had, a further one.
+    It is the map's first round or, as elements ended before all tasks had, a further one; it asks for what the ``attempt``-th time of
+    a task takes.
     """
     submit, taken, refusal = scheduler(scheduler_name).submit, elements, None
     scheduler_id = None
     while scheduler_id is None:
-        scheduler_id, refused = _if_taken(submit, job.script, taken)
+        scheduler_id, refused = _if_taken(submit, script_of(job, attempt), taken)
         if refused is not None:
             refusal, taken = refused, refused.most or taken // 2
     # That a host has only so many cores is no news.
     if refusal is not None and refusal.most is None:
         report("the scheduler takes no array of %d elements, so this one has %d: %s" % (elements, taken, refusal))
-    write_aside(job.file("rounds", scheduler_id), str(taken).encode("ascii"))
+    _note_round(job, scheduler_id, Round(taken, attempt))
     return scheduler_id
 
 
@@ -227,14 +243,18 @@ def _if_taken(
         return None, error
 
 
-def rounds_of(job: JobPaths) -> Dict[str, int]:
-    """How many elements each array has that was queued for a map, by the scheduler's number."""
+def _note_round(job: JobPaths, scheduler_id: str, queued: Round) -> None:
+    write_aside(job.file("rounds", scheduler_id), ("%d %d" % queued).encode("ascii"))
+
+
+def rounds_of(job: JobPaths) -> Dict[str, Round]:
+    """The arrays that were queued for a map, by the scheduler's number."""
     found = {}
     with contextlib.suppress(FileNotFoundError):
         for scheduler_id in os.listdir(job.file("rounds")):
             if not scheduler_id.startswith("."):
                 with open(job.file("rounds", scheduler_id), encoding="ascii") as stream:
-                    found[scheduler_id] = int(stream.read())
+                    found[scheduler_id] = Round(*map(int, stream.read().split()))
     return found
 
 
@@ -244,7 +264,7 @@ def living_ids(state: StatePaths, job_id: str, spec: Dict[str, Any]) -> Dict[str
     rounds = rounds_of(job)
     if rounds:
         names = scheduler(spec["scheduler"]).element_names
-        return {scheduler_id: names(scheduler_id, elements) for scheduler_id, elements in sorted(rounds.items())}
+        return {scheduler_id: names(scheduler_id, queued.elements) for scheduler_id, queued in sorted(rounds.items())}
     scheduler_id = attempts.find_scheduler_id(job, job_id, spec["scheduler"])
     return {scheduler_id: [scheduler_id]} if scheduler_id else {}
 
@@ -258,6 +278,14 @@ def collect_output(job: JobPaths, stream: str, limit: int, element: str = "") ->
             return log.read(limit).decode("utf-8", "replace")
     except OSError:  # not there yet, or not any more; a log is never worth losing a result
         return ""
+
+
+def with_memory_told(job: JobPaths, state: Optional[JobState], element: str = "") -> Optional[JobState]:
+    """Without cgroups slurmstepd kills a job, or an element, and says so in its log, and the state is just FAILED."""
+    if state is None or state.state != "FAILED":
+        return state
+    log = collect_output(job, "stderr", LOG_TAIL, element)
+    return state._replace(state="OUT_OF_MEMORY") if "xceeded memory limit" in log else state
 
 
 def step_before_the_runner(job: JobPaths, element: str = "") -> str:

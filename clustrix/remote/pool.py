@@ -4,17 +4,17 @@
 
 Whoever takes tasks renames the file, say ``0.17.1000`` to ``0.25.1000``: of all who do so at once the first one succeeds, and the
 others find the old name gone, on network file systems too. So any number of elements on any node share the tasks without waiting
-for each other, each takes as many as suit it, and a thousand tasks need one file.
+for each other, each takes as many as suit it, and a thousand tasks need one file. The name of a range whose tasks are tried again
+ends in ``+1``, ``+2`` and so on.
 """
 
-import contextlib
 import os
 import time
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional
 
 from .paths import look_again
 
-__all__ = ["Range", "claim", "offer", "ranges"]
+__all__ = ["Claim", "Range", "claim", "named", "offer", "ranges"]
 
 
 class Range(NamedTuple):
@@ -28,12 +28,33 @@ class Range(NamedTuple):
     def file_name(self) -> str:
         return "%s.%d.%d" % self
 
+    @property
+    def attempt(self) -> int:
+        """How often its tasks were tried before."""
+        return int(self.name.rpartition("+")[2]) if "+" in self.name else 0
 
-def offer(pool: str, name: str, start: int, end: int) -> None:
-    """Have elements take the tasks from ``start`` to ``end``; nothing happens if a range of that name was ever offered."""
-    with contextlib.suppress(FileExistsError):
+
+class Claim(NamedTuple):
+    """Tasks that were taken: from ``first`` up to, without it, ``end``."""
+
+    first: int
+    end: int
+    attempt: int
+
+
+def named(origin: str, attempt: int) -> str:
+    """The name of a range that comes from ``origin``."""
+    return "%s+%d" % (origin, attempt) if attempt else origin
+
+
+def offer(pool: str, name: str, start: int, end: int) -> bool:
+    """Have elements take the tasks from ``start`` to ``end``; False, and nothing happens, if a range of that name was ever offered."""
+    try:
         _make(os.path.join(pool, name))
         _make(os.path.join(pool, Range(name, start, end).file_name))
+    except FileExistsError:
+        return False
+    return True
 
 
 def ranges(pool: str) -> List[Range]:
@@ -46,14 +67,16 @@ def ranges(pool: str) -> List[Range]:
     return sorted((each for each in found if each.next < each.end), key=lambda each: each.next)
 
 
-def claim(pool: str, wanted: Callable[[int], int]) -> Optional[Tuple[int, int]]:
-    """Take tasks: (first, one after the last), or None if none are left.
+def claim(
+    pool: str, wanted: Callable[[int], int], may_take: Callable[[Range], bool] = lambda _: True
+) -> Optional[Claim]:
+    """Take tasks of a range that ``may_take`` is true of; None if none are left.
 
     ``wanted`` says how many, given how many are left.
     """
     pause = 0.001
     while True:
-        left = ranges(pool)
+        left = [each for each in ranges(pool) if may_take(each)]
         if not left:
             return None
         chosen = left[0]
@@ -67,7 +90,7 @@ def claim(pool: str, wanted: Callable[[int], int]) -> Optional[Tuple[int, int]]:
             time.sleep(pause * os.urandom(1)[0] / 255)
             pause = min(0.1, pause * 2)
         else:
-            return chosen.next, end
+            return Claim(chosen.next, end, chosen.attempt)
 
 
 def _make(path: str) -> None:

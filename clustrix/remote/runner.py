@@ -19,7 +19,18 @@ from .runs import claim_run, is_overtaken, most_runs
 from .stage_process import this_process
 from .stages import Serialization, StageError, serialization_stage
 
-__all__ = ["Ended", "Stages", "head_of", "load", "main", "read_spec", "run", "show_lines_at_once", "who_did_what"]
+__all__ = [
+    "NOT_BEGUN",
+    "Ended",
+    "Stages",
+    "head_of",
+    "load",
+    "main",
+    "read_spec",
+    "run",
+    "show_lines_at_once",
+    "who_did_what",
+]
 
 # The exit statuses of a run. The last two are hardly anybody else's; the client's deaths.py has words for them.
 STORED_VALUE, STORED_EXCEPTION, NOT_STORED, NOT_BEGUN = 0, 1, 117, 118

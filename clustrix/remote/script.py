@@ -29,7 +29,8 @@ class ScriptParts(NamedTuple):
     """What a job script is made of, beside the job's own files.
 
     ``python_modules`` are those that the job's Python itself needs; ``is_activated`` says that the job has an activation
-    file. ``element`` is the shell's expression for the name of an array's element, which the command gets as its last argument.
+    file. ``element`` is the shell's expression for the name of an array's element, which the command gets as a further argument, and
+    after it, which attempt the array is.
     """
 
     directives: List[str]
@@ -41,6 +42,7 @@ class ScriptParts(NamedTuple):
     python_modules: Sequence[str] = ()
     is_activated: bool = False
     element: str = ""
+    attempt: int = 0
 
 
 def directive(prefix: str, option: str, value: Any) -> str:
@@ -62,8 +64,8 @@ def element_output(job: JobPaths, element: str) -> str:
 
 
 def once(job: JobPaths, element: str) -> str:
-    """Shell text that ends an array's element that a scheduler runs again."""
-    return 'mkdir %s."%s" 2> /dev/null || exit 0' % (shlex.quote(job.file("marks", "ran")), element)
+    """Shell text that ends an array's element that a scheduler runs again, as the runner does."""
+    return 'mkdir %s."%s" 2> /dev/null || exit 118' % (shlex.quote(job.file("marks", "ran")), element)
 
 
 def environment_file(variables: Dict[str, str]) -> str:
@@ -137,7 +139,8 @@ def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:
         lines.append(". " + shlex.quote(job.activation))
     if parts.modules or parts.pre_execution_commands or parts.python_modules:
         lines.append("clustrix_step ''")
-    lines += [" ".join([_words(parts.command), element]).rstrip(), 'clustrix_finish "$?"']
+    more = [element, str(parts.attempt)] if element else []
+    lines += [" ".join([_words(parts.command), *more]), 'clustrix_finish "$?"']
     return "\n".join(lines) + "\n"
 
 

@@ -13,11 +13,12 @@ import os
 import struct
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-__all__ = ["BEGAN", "CLAIMED", "LEFT", "RESULT", "Arguments", "Entry", "Log", "entries", "pack_arguments"]
+__all__ = ["AGAIN", "BEGAN", "CLAIMED", "LEFT", "RESULT", "Arguments", "Entry", "Log", "entries", "pack_arguments"]
 
 LENGTH = struct.Struct(">I")
 ENTRY = struct.Struct(">cQQ")
 
+AGAIN = b"a"  # how often the tasks of the ranges that follow were tried before; 0 until then
 CLAIMED = b"c"  # the first task of a range that is this element's from now on, and the one after its last
 BEGAN = b"b"  # the next task, and the first one that certainly does not begin before the next such entry
 RESULT = b"r"  # a task, and the length of its sealed result, which follows

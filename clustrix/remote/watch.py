@@ -7,7 +7,7 @@ import traceback
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Union
 
 from . import attempts, jobs
-from .arrays import Array, News
+from .arrays import Array, News, Notice
 from .paths import StatePaths, look_again
 from .schedulers import JobState, SchedulerError, scheduler, signal_in
 
@@ -21,7 +21,6 @@ ASK_SUSPECT, ASK_SUSPECT_LAST = 0.1, 5.0  # seconds, of a job that has marked it
 # scheduler does not know any more, if it did not mark that it failed.
 GRACE_COMPLETED, GRACE_DEAD = 90.0, 2.0
 SILENCE = 60.0  # seconds without an answer of the scheduler after which the user is told
-LOG_TAIL = 1 << 16  # bytes of each log that come with the end of a job
 
 
 class Began(NamedTuple):
@@ -45,13 +44,6 @@ class Ended(NamedTuple):
     stderr: str
     step: str
     again: str
-
-
-class Notice(NamedTuple):
-    """What the user should know of a job that has not ended, in words."""
-
-    job_id: str
-    text: str
 
 
 class _Watched:
@@ -247,7 +239,7 @@ class Watch:
             return
         if code is not None and (known is None or known.state in ("COMPLETED", "FAILED")):
             known = (known or JobState("FAILED"))._replace(state="FAILED", exit_code=code, signal=signal_in(code))
-        self._end_or_begin_again(job_id, job, self._with_memory_told(job_id, known))
+        self._end_or_begin_again(job_id, job, jobs.with_memory_told(self._state.job(job_id), known))
 
     def _end_or_begin_again(self, job_id: str, job: _Watched, state: Optional[JobState]) -> None:
         spec = jobs.read_spec(self._state, job_id)
@@ -271,13 +263,6 @@ class Watch:
         except (OSError, ValueError):
             return None
 
-    def _with_memory_told(self, job_id: str, state: Optional[JobState]) -> Optional[JobState]:
-        """Without cgroups slurmstepd kills the job and says so in its log, and the state is just FAILED."""
-        if state is None or state.state != "FAILED":
-            return state
-        log = jobs.collect_output(self._state.job(job_id), "stderr", LOG_TAIL)
-        return state._replace(state="OUT_OF_MEMORY") if "xceeded memory limit" in log else state
-
     def _note_held(self, job_id: str, job: _Watched, held: str) -> None:
         """Tell why a job never starts, once, if that is still so at the second question."""
         if held and held == job.held and not job.is_held_told:
@@ -287,7 +272,7 @@ class Watch:
 
     def _end(self, job_id: str, result: Optional[bytes], state: Optional[JobState], again: str = "") -> None:
         stdout, stderr = (
-            jobs.collect_output(self._state.job(job_id), stream, LOG_TAIL) for stream in ("stdout", "stderr")
+            jobs.collect_output(self._state.job(job_id), stream, jobs.LOG_TAIL) for stream in ("stdout", "stderr")
         )
         with self._changed:
             job = self._jobs.pop(job_id, None)

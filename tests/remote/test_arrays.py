@@ -6,10 +6,11 @@ import os
 
 import pytest
 from clustrix_remote import arrays, jobs, pool
-from clustrix_remote.arrays import Array
+from clustrix_remote.arrays import Array, News, Notice
 from clustrix_remote.paths import open_state_dir, write_aside
+from clustrix_remote.runs import resources_of, script_of
 from clustrix_remote.schedulers import JobState, SchedulerError
-from clustrix_remote.tasks import BEGAN, CLAIMED, LEFT, RESULT, Log, entries
+from clustrix_remote.tasks import AGAIN, BEGAN, CLAIMED, LEFT, RESULT, Log, entries
 
 JOB = "cxaaaaaaaaaaaa"
 RUNNING, PENDING = JobState("RUNNING", "None", "node1"), JobState("PENDING", "Priority")
@@ -29,7 +30,7 @@ CANCEL = '#!/bin/sh\necho "$@" >> {0}/scancel.calls\n'
 class Site:
     """A map of a job directory, Slurm's commands as small programs, and what the agent told."""
 
-    def __init__(self, path, tasks, elements):
+    def __init__(self, path, tasks, elements, retries, policy):
         self.path, self.state = path, open_state_dir(str(path / "state"))
         self.job = self.state.job(JOB)
         for directory in (
@@ -38,10 +39,14 @@ class Site:
             self.job.file("log"),
             self.job.pool,
             self.job.file("rounds"),
+            self.job.file("marks"),
         ):
             os.mkdir(directory)
-        write_aside(self.job.script, b"#!/bin/bash\n")
-        self.spec = {"job_id": JOB, "scheduler": "slurm", "tasks": tasks, "elements": elements}
+        resources = {"memory_mb": 100, "time_seconds": 60, "retries": retries, "retry_policy": policy or {}}
+        self.spec = {"job_id": JOB, "scheduler": "slurm", "tasks": tasks, "elements": elements, "resources": resources}
+        for attempt in range(retries + 1):
+            asked = "#!/bin/bash\n#SBATCH --mem=%dM\n" % resources_of(self.spec, attempt)["memory_mb"]
+            write_aside(script_of(self.job, attempt), asked.encode())
         pool.offer(self.job.pool, "all", 0, tasks)
         self.told, self.marks, self._logs = [], set(), contextlib.ExitStack()
         self.allow(1000)
@@ -58,13 +63,14 @@ class Site:
         path = self.path / (command + ".calls")
         return path.read_text().splitlines() if path.exists() else []
 
-    def element(self, index, *begun, results=(), round_id=None):
+    def element(self, index, *begun, results=(), round_id=None, may_take=lambda _: True):
         """One that took tasks from the pool, and has results of some of them: its log."""
         name = "%s_%d" % (round_id or self.first, index)
         log = self._logs.enter_context(contextlib.closing(Log(self.job.tasks(name))))
         if begun:
-            start, end = pool.claim(self.job.pool, lambda left: begun[1] - begun[0])
-            assert (start, end) == begun[:2]
+            start, end, attempt = pool.claim(self.job.pool, lambda left: begun[1] - begun[0], may_take)
+            assert (start, end) == begun[:2], attempt
+            log.note(AGAIN, attempt)
             log.note(CLAIMED, start, end)
             log.note(BEGAN, start, begun[2] if len(begun) > 2 else start + 1)
         for task in results:
@@ -85,13 +91,20 @@ class Site:
         return self.array.judge(known)
 
     def results(self):
-        return sorted(each.first for news in self.told for each in entries(news.log) if each.kind == RESULT)
+        return sorted(each.first for news in self.news() for each in entries(news.log) if each.kind == RESULT)
 
     def dead(self):
-        return [dead for news in self.told for dead in news.dead]
+        return [dead for news in self.news() for dead in news.dead]
 
-    def offered(self):
-        return [task for each in pool.ranges(self.job.pool) for task in range(each.next, each.end)]
+    def news(self):
+        return [told for told in self.told if isinstance(told, News)]
+
+    def notices(self):
+        return [told.text for told in self.told if isinstance(told, Notice)]
+
+    def offered(self, attempt=None):
+        ranges = pool.ranges(self.job.pool)
+        return [t for each in ranges if attempt in (None, each.attempt) for t in range(each.next, each.end)]
 
     def close(self):
         self._logs.close()
@@ -99,7 +112,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """site(tasks, elements): a map whose array is queued. Nobody is waited for."""
+    """site(tasks, elements, retries, policy): a map whose array is queued. Nobody is waited for."""
     programs = tmp_path / "programs"
     programs.mkdir()
     texts = {"sbatch": SBATCH, "scontrol": NOBODY, "sacct": NOBODY, "scancel": CANCEL}
@@ -110,8 +123,8 @@ def site(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "GRACE_DEAD", 0.0)
     made = []
 
-    def make(tasks=10, elements=2):
-        made.append(Site(tmp_path, tasks, elements))
+    def make(tasks=10, elements=2, retries=0, policy=None):
+        made.append(Site(tmp_path, tasks, elements, retries, policy))
         return made[-1]
 
     yield make
@@ -246,7 +259,7 @@ def test_another_agent_finds_the_same_and_offers_nothing_again(site):
     mine.judge(_0=FAILED, _1=RUNNING)
     before, mine.told[:] = mine.offered(), []
     taken = pool.claim(mine.job.pool, lambda left: 2)
-    assert taken == (2, 4)
+    assert taken == (2, 4, 0)
     mine.array = mine.new_array()
     mine.look()
     mine.judge(_0=FAILED, _1=RUNNING)
@@ -290,7 +303,7 @@ def test_an_array_is_halved_until_the_site_takes_it_and_that_is_said_once(site):
     mine.allow(30)
     said = []
     jobs.queue_array(mine.job, "slurm", 100, said.append)
-    assert sorted(jobs.rounds_of(mine.job).values()) == [1, 25]
+    assert sorted(jobs.rounds_of(mine.job).values()) == [(1, 0), (25, 0)]
     assert len(said) == 1
     assert "no array of 100 elements" in said[0]
 
@@ -308,3 +321,90 @@ def test_what_is_kept_of_a_map_is_enough_to_find_it_again(site):
     write_aside(mine.job.scheduler_id, mine.first.encode())
     assert jobs.find(mine.state, JOB) == ("me", "slurm", mine.first)
     assert jobs.read_spec(mine.state, JOB)["tasks"] == 10
+
+
+OOM = JobState("OUT_OF_MEMORY", "OutOfMemory", "node1", 0, 125)
+ANEW = JobState("FAILED", "", "node1", 118)
+
+
+@pytest.mark.parametrize("died", [NODE_FAIL, JobState("PREEMPTED"), ANEW], ids=["node", "preempted", "begun anew"])
+def test_what_died_of_its_surroundings_is_offered_again_as_often_as_asked_for(site, died):
+    mine = site(tasks=4, elements=3, retries=1)
+    mine.element(0, 0, 2)
+    mine.judge(_0=died, _1=RUNNING, _2=RUNNING)
+    assert (mine.dead(), mine.offered(attempt=1)) == ([], [0])
+    assert JOB + ".0 " in mine.notices()[0]
+    assert "attempt 2 of 2" in mine.notices()[0]
+    mine.element(1, 0, 1)
+    mine.judge(_1=died, _2=RUNNING)
+    (dead,) = mine.dead()
+    assert (dead.tasks, dead.again) == ([0], "it was begun 2 times, as often as retries= allows")
+    assert sorted(mine.offered()) == [1, 2, 3]
+    assert len(mine.calls("sbatch")) == 1
+
+
+@pytest.mark.parametrize("died", [FAILED, CANCELLED, OOM, JobState("TIMEOUT")])
+def test_what_ended_of_itself_is_not_offered_again(site, died):
+    mine = site(tasks=4, elements=2, retries=3)
+    mine.element(0, 0, 2)
+    mine.judge(_0=died, _1=RUNNING)
+    assert [dead.tasks for dead in mine.dead()] == [[0]]
+    assert sorted(mine.offered()) == [1, 2, 3]
+
+
+def test_what_had_too_little_is_for_a_further_array_that_asks_for_more_and_for_no_other(site):
+    mine = site(tasks=6, elements=2, retries=2, policy={"memory": 2})
+    mine.element(0, 0, 2)
+    mine.judge(_0=OOM, _1=RUNNING)
+    assert len(mine.calls("sbatch")) == 2
+    assert "--mem=200M --array=0-0" in mine.calls("sbatch")[1]
+    assert (mine.offered(attempt=1), sorted(mine.offered(attempt=0))) == ([0], [1, 2, 3, 4, 5])
+    assert "had too little memory; attempt 2 of 3 comes with memory=200MB" in mine.notices()[0]
+    second = max(jobs.rounds_of(mine.job))
+    assert jobs.rounds_of(mine.job)[second] == (1, 1)
+    mine.element(0, 0, 1, round_id=second, may_take=lambda each: each.attempt == 1)
+    mine.array.judge({second + "_0": OOM, mine.first + "_1": RUNNING})
+    assert "--mem=400M --array=0-0" in mine.calls("sbatch")[2]
+
+
+def test_more_than_there_is_ends_what_needs_it_in_the_schedulers_words(site):
+    mine = site(tasks=3, elements=2, retries=2, policy={"memory": 2})
+    mine.element(0, 0, 1)
+    mine.allow(0)
+    mine.judge(_0=OOM, _1=RUNNING)
+    (dead,) = mine.dead()
+    assert dead.tasks == [0]
+    assert "submitting it again with memory=200MB failed" in dead.again
+    assert mine.offered() == [1, 2]
+
+
+def test_elements_that_are_lost_before_they_came_to_a_task_are_followed_by_others_as_often_as_asked_for(site):
+    mine = site(tasks=4, elements=2, retries=1)
+    mine.judge(_0=NODE_FAIL, _1=NODE_FAIL)
+    assert (mine.dead(), len(mine.calls("sbatch"))) == ([], 2)
+    second = max(jobs.rounds_of(mine.job))
+    mine.array.judge({second + "_0": NODE_FAIL, second + "_1": NODE_FAIL})
+    assert [dead.tasks for dead in mine.dead()] == [[0, 1, 2, 3]]
+
+
+def test_how_an_element_died_is_the_same_for_every_agent_also_when_the_scheduler_has_forgotten_it(site):
+    mine = site(tasks=4, elements=2, retries=1)
+    mine.element(0, 0, 1)
+    mine.judge(_0=FAILED, _1=RUNNING)
+    mine.told[:] = []
+    mine.array = mine.new_array()
+    mine.look()
+    mine.judge(_1=RUNNING)  # and of the first, nobody knows any more
+    assert [(dead.tasks, dead.state) for dead in mine.dead()] == [([0], FAILED)]
+    assert mine.offered() == [1, 2, 3]
+
+
+def test_another_agent_offers_and_tells_nothing_again_of_what_is_tried_again(site):
+    mine = site(tasks=4, elements=2, retries=1)
+    mine.element(0, 0, 1)
+    mine.judge(_0=NODE_FAIL, _1=RUNNING)
+    mine.element(1, 0, 1, results=[0])
+    mine.told[:] = []
+    mine.array = mine.new_array()
+    mine.judge(_0=NODE_FAIL, _1=RUNNING)
+    assert (mine.notices(), mine.dead(), mine.offered()) == ([], [], [1, 2, 3])

@@ -314,7 +314,7 @@ def test_an_element_of_openpbs_that_is_run_again_does_nothing(site):
     site(OPENPBS)
     lines = pbs.directives("cxa", JobPaths("/j"), "/w", SMALL, is_array=True)
     assert "#PBS -r y" in lines  # it takes no array otherwise
-    assert [line for line in lines if line.startswith("mkdir /j/marks/ran.") and line.endswith("|| exit 0")]
+    assert [line for line in lines if line.startswith("mkdir /j/marks/ran.") and line.endswith("|| exit 118")]
 
 
 def test_a_job_is_found_by_its_name(site):

@@ -25,7 +25,7 @@ def take_all(directory, wanted):
 
 
 def tasks_of(ranges):
-    return sorted(task for start, end in ranges for task in range(start, end))
+    return sorted(task for start, end, _ in ranges for task in range(start, end))
 
 
 @given(st.lists(st.integers(-3, 50), min_size=1, max_size=20), st.integers(1, 200))
@@ -35,7 +35,7 @@ def test_whatever_is_wanted_every_task_is_taken_once_and_in_order(tmp_path_facto
     pool.offer(directory, "all", 0, tasks)
     turns = iter(sizes * tasks)
     taken = take_all(directory, lambda left: next(turns))
-    assert [task for start, end in taken for task in range(start, end)] == list(range(tasks))
+    assert [task for start, end, _ in taken for task in range(start, end)] == list(range(tasks))
 
 
 def test_who_takes_tasks_is_told_how_many_are_left(directory):

@@ -40,6 +40,11 @@ def notes_and_waits(directory, value, seconds):
     return value
 
 
+def notes_and_waits_at_first(directory, value, seconds):
+    is_first = not (Path(directory) / str(value)).exists()
+    return notes_and_waits(directory, value, seconds if is_first else 0)
+
+
 def notes_and_waits_for(directory, value, path):
     notes_and_waits(directory, value, 0)
     while not Path(path).exists():

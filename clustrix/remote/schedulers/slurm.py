@@ -101,8 +101,8 @@ def directives(
     if resources.get("mail"):
         options += [("--mail-user", resources["mail"]), ("--mail-type", "END,FAIL")]
     lines = [directive("#SBATCH", name, value) for name, value in options if value]
-    # Nothing runs twice unasked: without this a node failure would run the function again.
-    lines.append("#SBATCH " + ("--requeue" if resources.get("retries") else "--no-requeue"))
+    # Nothing runs twice unasked: without this a node failure would run the function again. What an element did not do, others do.
+    lines.append("#SBATCH " + ("--requeue" if resources.get("retries") and not is_array else "--no-requeue"))
     return lines + ["#SBATCH " + extra for extra in resources.get("extra_directives") or ()]
 
 
