@@ -12,7 +12,8 @@ from multiprocessing.connection import Client
 def main() -> int:
     question = sys.argv[1] if len(sys.argv) > 1 else ""
     kind = os.environ.get("SSH_ASKPASS_PROMPT", "")
-    with Client(os.environ["CLUSTRIX_ASKPASS"], authkey=os.environ["CLUSTRIX_ASKPASS_KEY"].encode()) as client:
+    address = ("127.0.0.1", int(os.environ["CLUSTRIX_ASKPASS_PORT"]))
+    with Client(address, authkey=os.environ["CLUSTRIX_ASKPASS_KEY"].encode()) as client:
         client.send_bytes(f"{kind}\n{question}".encode())
         answer = client.recv_bytes()
     if kind == "none":

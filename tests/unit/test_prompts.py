@@ -2,10 +2,12 @@
 
 import os
 import pty
+import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
 
 import pytest
 from packed_script import ROOT
@@ -91,14 +93,40 @@ def test_it_can_be_closed_while_a_question_is_being_answered():
     assert not closing.is_alive()
 
 
-def test_nothing_is_left_when_the_questions_are_over():
+def test_who_has_not_the_key_is_told_nothing_and_keeps_nobody_waiting(callback):
+    asked = []
+    callback(lambda question: asked.append(question) or "code")
     askpass = Askpass(Prompts("me@hpc", "secret"))
-    directory = Path(askpass.environment["SSH_ASKPASS"]).parent
-    assert directory.stat().st_mode & 0o077 == 0
+    address = ("127.0.0.1", int(askpass.environment["CLUSTRIX_ASKPASS_PORT"]))
+    try:
+        with socket.create_connection(address), pytest.raises(AuthenticationError):
+            Client(address, authkey=b"another")
+        with socket.create_connection(address):
+            assert ask(askpass, QUESTION) == (0, "code\n")
+        assert asked == [QUESTION]
+    finally:
+        askpass.close()
+
+
+def test_the_launcher_is_the_users_own_and_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    Askpass(Prompts("me@hpc", "secret")).close()
+    (launcher,) = (tmp_path / "clustrix").iterdir()
+    assert (launcher.stat().st_mode & 0o777, launcher.parent.stat().st_mode & 0o777) == (0o700, 0o700)
+    text = launcher.read_text()
+    launcher.write_text("#!/bin/sh\nexec evil\n")
+    Askpass(Prompts("me@hpc", "secret")).close()
+    assert list(launcher.parent.iterdir()) == [launcher]
+    assert launcher.read_text() == text
+
+
+def test_nothing_listens_when_the_questions_are_over():
+    askpass = Askpass(Prompts("me@hpc", "secret"))
     askpass.close()
     askpass._thread.join(60)
     assert not askpass._thread.is_alive()
-    assert not directory.exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(askpass.environment["CLUSTRIX_ASKPASS_PORT"])))
 
 
 @pytest.mark.parametrize(

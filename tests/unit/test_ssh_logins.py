@@ -1,12 +1,14 @@
 """Logging in over either way of SSH: certificates, agents, jump hosts, and what hosts ask of people."""
 # ruff: noqa: F401, F811 - the fixtures of ssh_ways
 
+import contextlib
 import getpass
 import os
 import queue
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -302,3 +304,49 @@ def test_a_start_is_not_given_up_while_somebody_is_asked():
     pipe = Asking()
     _give_up(pipe, 0.01, threading.Event())
     assert (pipe.looks, pipe.is_aborted) == (4, True)
+
+
+ASKED = """
+import sys, threading, clustrix
+clustrix.answer_prompts(lambda question: print(question, flush=True) or threading.Event().wait())
+clustrix.ClusterExecutor(clustrix.ClusterConfig(**eval(sys.argv[1]))).connect()
+"""
+
+
+def children_of(pid):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if path.read_text().rpartition(")")[2].split()[1] == str(pid):
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("way", ["openssh"])
+def test_a_client_killed_while_ssh_asks_leaves_no_process_and_nothing_but_the_cached_launcher(
+    tmp_path, ssh_config, way
+):
+    ssh_config("IdentityFile none\n")
+    places = {
+        name: tmp_path / name.lower() for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+    }
+    for place in places.values():
+        place.mkdir(mode=0o700)
+    environment = {**os.environ, **{name: str(place) for name, place in places.items()}}
+    with AskingServer() as server:
+        config = config_of(server, tmp_path, connection=way).public_dict()
+        client = subprocess.Popen(
+            [sys.executable, "-c", ASKED, repr(config)], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        assert "Password" in client.stdout.readline()
+        processes = children_of(client.pid)
+        assert processes
+        client.kill()
+        client.communicate()
+        deadline = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() for pid in processes):
+            assert time.monotonic() < deadline, "an ssh that nobody answers goes on"
+            time.sleep(0.05)
+    left = [path for place in places.values() for path in place.rglob("*") if not path.is_dir()]
+    assert [path.name.partition("-")[0] for path in left if path.name != "client_id"] == ["askpass"]
