@@ -157,11 +157,13 @@ class StatePaths(NamedTuple):
 def open_state_dir(path: str) -> StatePaths:
     """Create the state directory, or refuse one that others could write to or read.
 
-    ``~`` is the home directory. Raises StateDirError for a directory of another owner, a link, or a mode above 0700.
+    ``~`` is the home directory. Raises StateDirError for a directory of another owner, a link, a mode above 0700, and one
+    that strangers could put another one in the place of.
     """
     root = os.path.abspath(os.path.expanduser(path))
     try:
         os.makedirs(os.path.dirname(root), exist_ok=True)
+        _refuse_what_strangers_can_move(root)
         with contextlib.suppress(FileExistsError):
             os.mkdir(root, 0o700)
         info = os.lstat(root)
@@ -181,6 +183,21 @@ def open_state_dir(path: str) -> StatePaths:
     for name in ("agents", "packages", "envs", "jobs", "done", "placed", "wheels", "decisions", "overlays"):
         os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
     return StatePaths(root)
+
+
+def _refuse_what_strangers_can_move(root: str) -> None:
+    """What a directory's owner and group may do in it is the user's choice; what everybody may, or by a link of theirs, is not."""
+    for start in {os.path.dirname(root), os.path.realpath(os.path.dirname(root))}:
+        parent, above = start, ""
+        while parent != above:
+            info, itself = os.stat(parent), os.lstat(parent)
+            is_theirs = stat.S_ISLNK(itself.st_mode) and itself.st_uid not in (0, os.getuid())
+            if is_theirs or (info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX):
+                raise StateDirError(
+                    "the state directory %s could be replaced by others: %s %s. Set remote_state_dir to a path below a directory of yours"
+                    % (root, parent, "is a link of theirs" if is_theirs else "is writable for everybody")
+                )
+            above, parent = parent, os.path.dirname(parent)
 
 
 @contextlib.contextmanager

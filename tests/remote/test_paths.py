@@ -47,6 +47,29 @@ def test_a_state_directory_of_another_user_is_refused(tmp_path):
         open_state_dir(str(path))
 
 
+@pytest.mark.parametrize("below", ["state", "mine/state", "link/state"])
+def test_a_state_directory_that_everybody_could_move_away_is_refused(tmp_path, below):
+    public = tmp_path / "public"
+    (public / "mine").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(public / "mine")
+    path = (tmp_path if below.startswith("link") else public) / below
+    public.chmod(0o777)
+    with pytest.raises(StateDirError, match="public is writable for everybody.*remote_state_dir"):
+        open_state_dir(str(path))
+    assert not path.exists()
+    public.chmod(0o1777)  # as /tmp is: who owns what is in it may move it alone
+    assert open_state_dir(str(path)).root == str(path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a link of another user")
+def test_a_state_directory_below_a_link_of_another_user_is_refused(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.chown(str(tmp_path / "link"), 12345, -1, follow_symlinks=False)
+    with pytest.raises(StateDirError, match="link is a link of theirs"):
+        open_state_dir(str(tmp_path / "link" / "state"))
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "a\0b", "-rf", ".hidden", "x" * 200, "a b", None])
 def test_a_name_that_could_leave_its_directory_is_refused(name):
     with pytest.raises(ValueError, match="not a valid name"):
