@@ -54,7 +54,7 @@ def test_a_state_directory_that_everybody_could_move_away_is_refused(tmp_path, b
     (tmp_path / "link").symlink_to(public / "mine")
     path = (tmp_path if below.startswith("link") else public) / below
     public.chmod(0o777)
-    with pytest.raises(StateDirError, match="public is writable for everybody.*remote_state_dir"):
+    with pytest.raises(StateDirError, match=r"public is writable for everybody.*remote_state_dir"):
         open_state_dir(str(path))
     assert not path.exists()
     public.chmod(0o1777)  # as /tmp is: who owns what is in it may move it alone
