@@ -19,6 +19,9 @@ _HOMES = {
     "attach": "executors",
     "answer_prompts": "connection.prompts",
     "ClusterFuture": "future",
+    "LocalExecutor": "local_executor",
+    "choose_executor_type": "local_executor",
+    "create_local_executor": "local_executor",
 }
 _ERRORS = (
     "AuthenticationError", "ClusterConnectionError", "ClustrixError", "ConfigurationError", "EnvironmentSetupError",

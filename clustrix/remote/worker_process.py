@@ -4,12 +4,13 @@ import contextlib
 import io
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
 import warnings
-from typing import Any, Callable, Optional, Sequence, Set
+from typing import Any, Callable, Iterator, Optional, Sequence, Set
 
 from .chunks import Chunk
 from .parallel_worker import Done, Progress, Start, work
@@ -58,8 +59,13 @@ class WorkerProcess:
                 native_threads,
             )
             self.process = context.Process(target=_begin, args=(start,), name="clustrix-worker")
+            # A class of pickler that takes the main module's things by value need not have them imported.
+            needs_main = self.is_forked or picklers[-1] is pickle.Pickler
             try:
-                _start(self.process, self.is_forked)
+                with contextlib.ExitStack() as surroundings:
+                    if not needs_main:
+                        surroundings.enter_context(_without_main_file())
+                    _start(self.process, self.is_forked)
             except BaseException:
                 self._close()
                 raise
@@ -69,7 +75,7 @@ class WorkerProcess:
         if not self.is_forked:
             stream = io.BytesIO()
             # The last of them takes what the others refuse, and functions of the main module by value.
-            picklers[-1](stream, min(5, _highest())).dump(function)
+            picklers[-1](stream, min(5, pickle.HIGHEST_PROTOCOL)).dump(function)
             self.function(stream.getvalue())
 
     def function(self, pickled: bytes) -> None:
@@ -172,7 +178,17 @@ def _start(process: Any, is_forked: bool) -> None:
         process.start()
 
 
-def _highest() -> int:
-    import pickle  # noqa: PLC0415
+@contextlib.contextmanager
+def _without_main_file() -> Iterator[None]:
+    """Keep a spawned process from running the script anew, which scripts without ``if __name__ == "__main__"`` do not expect.
 
-    return pickle.HIGHEST_PROTOCOL
+    multiprocessing finds the script by these two attributes.
+    """
+    names = vars(sys.modules["__main__"])
+    hidden = {name: names[name] for name in ("__file__", "__spec__") if names.get(name) is not None}
+    names.update(__spec__=None)
+    names.pop("__file__", None)
+    try:
+        yield
+    finally:
+        names.update(hidden)
