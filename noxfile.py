@@ -41,7 +41,9 @@ ON_CLUSTERS = [
 OF_OTHERS = [
     "test_*_calls.py",
     "test_attach.py",
+    "test_command_line.py",
     "test_cpython_futures.py",
+    "test_doctor.py",
     "test_ends_on_a_cluster.py",
     "test_hostile_settings.py",
     "test_environments.py",

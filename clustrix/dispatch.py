@@ -196,6 +196,12 @@ class Dispatch:
                 # Elsewhere: whoever cancels may be an event loop, or may just have pressed Ctrl-C.
                 self._receivers.submit(self._cancel_there, job)
 
+    def detach_job(self, job_id: str) -> None:
+        job = self._jobs.get(job_id)
+        if job is not None:
+            job.is_kept = True
+            job.wait_until_submitted()
+
     def job_status(self, job_id: str) -> str:
         job = self._jobs.get(job_id)
         if job is not None and not job.is_submitted:
@@ -351,7 +357,7 @@ class Dispatch:
         job.wait_until_submitted()
         if not head["has_result"]:
             self._finish_showing(job, {})
-            self._end(job, exception=death_of(entry, head, self.session.host))
+            self._end(job, exception=death_of(entry, head, self.session.host), is_over=not job.is_kept)
             return
         expected = {"job_id": entry.job_id, "task": 0, "package": entry.package}
         try:
@@ -361,7 +367,7 @@ class Dispatch:
             return
         job.note_facts(outcome)
         self._finish_showing(job, outcome.head.get("written", {}))
-        self._end(job, value=outcome.value, exception=outcome.exception)
+        self._end(job, value=outcome.value, exception=outcome.exception, is_over=not job.is_kept)
 
     def _deliver_tasks(self, job: AwaitedJob, future: MapFuture, head: dict[str, Any], log: bytes | bytearray) -> None:
         job.wait_until_submitted()

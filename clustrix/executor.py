@@ -156,14 +156,15 @@ class ClusterExecutor(concurrent.futures.Executor):
         """Close the connection. Jobs go on; the next submission connects again."""
         self._session.disconnect()
 
-    def attach(self, job_id: str | int) -> ClusterFuture:
+    def attach(self, job_id: str | int, *, keep: bool = False) -> ClusterFuture:
         """A future for a job whose result was not fetched, by its id or the scheduler's number, whichever process or machine submitted it.
 
-        That of a map has the list of its results; ``<job_id>.3`` is its task 3, which leaves the map to be attached to again.
+        That of a map has the list of its results; ``<job_id>.3`` is its task 3, which leaves the map to be attached to again, as
+        ``keep`` leaves any job.
         """
         map_id, number = split_task(str(job_id))
         if number is None:
-            return self._dispatch.attach(map_id)
+            return self._dispatch.attach(map_id, is_kept=keep)
         whole = self._dispatch.attach(map_id, is_kept=True)
         if not (isinstance(whole, MapFuture) and number.isdecimal() and int(number) < whole.tasks):
             words = f"has the tasks 0 to {whole.tasks - 1}" if isinstance(whole, MapFuture) else "is no map"

@@ -30,10 +30,11 @@ def executor_for(config: ClusterConfig) -> ClusterExecutor:
         return _executors[key]
 
 
-def attach(job_id: str | int) -> ClusterFuture:
+def attach(job_id: str | int, *, keep: bool = False) -> ClusterFuture:
     """A future for a job of an earlier process, by its id or the scheduler's number, wherever it was submitted to.
 
-    One that the journal of this machine does not have is looked for on the configured cluster.
+    One that the journal of this machine does not have is looked for on the configured cluster. ``keep`` leaves the result there, to be
+    fetched again.
     """
     journal, current = Journal(), get_config()
     name, number = split_task(str(job_id))
@@ -44,7 +45,7 @@ def attach(job_id: str | int) -> ClusterFuture:
                 f"{journal} knows no job {job_id}: it was fetched already, or submitted from another machine; configure(cluster_host=...) "
                 "says where to look for that"
             )
-        return executor_for(current).attach(job_id)
+        return executor_for(current).attach(job_id, keep=keep)
     same_host = current.cluster_host == entry.config.get("cluster_host")
     config = ClusterConfig(**entry.config, password=current.password if same_host else None)
-    return executor_for(config).attach(entry.job_id if number is None else f"{entry.job_id}.{number}")
+    return executor_for(config).attach(entry.job_id if number is None else f"{entry.job_id}.{number}", keep=keep)

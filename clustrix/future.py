@@ -43,6 +43,9 @@ class JobControl(Protocol):
     def cancel_job(self, job_id: str) -> None:
         """Cancel the scheduler's job."""
 
+    def detach_job(self, job_id: str) -> None:
+        """Leave the job's result on the cluster, and return when it is submitted or has failed to be."""
+
     def job_status(self, job_id: str) -> str:
         """The job's state in the scheduler's common words (PENDING, RUNNING, ...)."""
 
@@ -98,6 +101,17 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         if control is not None:
             control.cancel_job(self.job_id)
         return True
+
+    def detach(self) -> None:
+        """Have the job outlive this process: return when it is submitted, and leave its result to ``clustrix.attach(job_id)``.
+
+        Raises what kept it from being submitted.
+        """
+        control = self._control
+        if control is not None:
+            control.detach_job(self.job_id)
+        if self.scheduler_id is None:
+            self.result()
 
     def running(self) -> bool:
         """Whether the job has begun and not ended. Unlike the standard library's, such a future can be cancelled."""

@@ -23,6 +23,7 @@ from . import (
     packages,
     records,
     resubmission,
+    survey,
     watch,
 )
 from .error_answers import CancelledError, described
@@ -94,10 +95,11 @@ class Agent:
             "output": self._output,
             "follow": self._follow,
             "acknowledge": self._acknowledge,
-            "ping": lambda _request: {},
+            "ping": lambda _request: {"time": time.time()},
             "discover": self._discover,
             "job": self._job,
             "interpreters": self._interpreters,
+            "survey": lambda _request: survey.survey(self._state),
             "environments": self._environments,
             "environment": self._environment,
             "build": self._build,

@@ -11,12 +11,22 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from .interpreters import Interpreter
 from .script import with_modules
 
-__all__ = ["Installer", "bundled_pip", "complaint", "find_uv", "install_command", "runs_uv", "venv_command"]
+__all__ = [
+    "Installer",
+    "bundled_pip",
+    "complaint",
+    "find_uv",
+    "index_url",
+    "install_command",
+    "runs_uv",
+    "venv_command",
+]
 
 # 19.3 is the first that takes manylinux2014 wheels, 20.3 the first that finds versions that fit each other.
 PIP_NEW_ENOUGH = (20, 3)
 # Seconds. An index that can't be reached shall not use up the time that the client's wheels need.
 INDEX_TIMEOUT = 10
+PUBLIC_INDEX = "https://pypi.org/simple/"
 
 _BUNDLED = """
 import ensurepip, glob, os
@@ -144,6 +154,12 @@ def complaint(log: str, is_locked: bool) -> str:
     """
     kind = next((name for name, words in _COMPLAINTS if re.search(words, log)), "index")
     return "index" if is_locked and kind == "conflict" else kind
+
+
+def index_url() -> str:
+    """The index that uv or pip would ask on this host."""
+    named = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
+    return named or _pip_settings().get("index-url") or PUBLIC_INDEX
 
 
 def _index_of_pip() -> List[str]:

@@ -1,0 +1,129 @@
+"""The command that runs a function as a job."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from typing import Any
+
+import click
+
+from clustrix.commands.output import print_json
+from clustrix.commands.parameters import as_json, profile
+from clustrix.commands.results import print_outcome
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.argument("function", metavar="MODULE:FUNCTION")
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1)
+@profile
+@click.option("--cores", type=int, help="Of the job.")
+@click.option("--memory", metavar="SIZE", help="Such as 16GB.")
+@click.option("--time", metavar="TIME", help="Such as 02:00:00.")
+@click.option("--partition", help="Of Slurm.")
+@click.option("--queue", help="Of PBS and Grid Engine.")
+@click.option("--python", metavar="VERSION", help="Such as 3.6.  [default: the nearest to this one]")
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Any other keyword of @cluster, such as -o gpus=1; may be given again.",
+)
+@click.option("--stream", is_flag=True, default=None, help="Show what the job writes as it comes.")
+@click.option("--submit", "is_submitted", is_flag=True, help="Print the job's id, and do not wait for it.")
+@click.option("--explain", "is_explained", is_flag=True, help="Print what would be done, and send nothing.")
+@as_json
+def run(
+    *,
+    function: str,
+    arguments: tuple[str, ...],
+    options: tuple[str, ...],
+    is_submitted: bool,
+    is_explained: bool,
+    as_json: bool,
+    **resources: Any,
+) -> None:
+    """Run a function on the cluster and print its value.
+
+    MODULE is a module's name or a script's path (analysis.py:main). ARGS are Python literals, or else words: 3 '[1, 2]' data.csv
+    limit=10. What begins with a dash comes after `--`.
+    """
+    keywords = {name: value for name, value in resources.items() if value is not None}
+    keywords.update(_split(option, "-o") for option in options)
+    decorated = _find(function, keywords)
+    args = [_literal(word) for word in arguments if not _is_keyword(word)]
+    kwargs = dict(_split(word, "ARGS") for word in arguments if _is_keyword(word))
+    if is_explained:
+        click.echo(str(decorated.explain(*args, **kwargs)))
+        return
+    future = decorated.submit(*args, **kwargs)
+    if not is_submitted:
+        print_outcome(future, is_json=as_json)
+        return
+    if not hasattr(future, "job_id"):
+        raise click.UsageError("--submit: without a cluster the function runs here, and nothing outlives this command")
+    future.detach()
+    if as_json:
+        print_json({"job_id": future.job_id, "scheduler_id": future.scheduler_id})
+    else:
+        click.echo(future.job_id)
+
+
+def _find(name: str, keywords: dict[str, Any]) -> Any:
+    """The function of that name with ``@cluster`` in front of it, and the keywords over those that it has."""
+    import importlib
+    from pathlib import Path
+
+    from clustrix.decorator import ClusterFunction, cluster
+
+    module_name, colon, attributes = name.partition(":")
+    if not (module_name and colon and attributes):
+        raise click.UsageError(f"{name}: a function is named as module:function or script.py:function")
+    directory = Path()
+    if module_name.endswith(".py"):
+        script = Path(module_name)
+        if not script.is_file():
+            raise click.UsageError(f"{name}: there is no file {module_name} in {Path.cwd()}")
+        directory, module_name = script.parent, script.stem
+    sys.path.insert(0, str(directory.resolve()))
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise click.UsageError(
+            f"{name}: there is no module {error.name} in {Path.cwd()} or on Python's path"
+        ) from error
+    for attribute in attributes.split("."):
+        if not hasattr(found, attribute):
+            raise click.UsageError(f"{name}: {found!r} has no {attribute}")
+        found = getattr(found, attribute)
+    if isinstance(found, ClusterFunction):
+        return found.options(**keywords)
+    if not callable(found):
+        raise click.UsageError(f"{name} is no function, but {found!r}")
+    return cluster(**keywords)(found)
+
+
+def _is_keyword(word: str) -> bool:
+    name, sign, _ = word.partition("=")
+    return bool(sign) and name.isidentifier()
+
+
+def _split(word: str, where: str) -> tuple[str, Any]:
+    name, sign, value = word.partition("=")
+    if not sign:
+        raise click.UsageError(f"{where} {word}: expected is NAME=VALUE")
+    return name, _literal(value)
+
+
+def _literal(word: str) -> Any:
+    """What the word is as a Python literal, else the word."""
+    try:
+        return ast.literal_eval(word)
+    except (ValueError, SyntaxError):
+        return word

@@ -1,0 +1,124 @@
+"""What a site has: which schedulers, and their partitions or queues."""
+
+import re
+import shutil
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from ..login_shell import login_path
+from . import SchedulerError, run
+
+__all__ = ["Queue", "Site", "site_of", "sites"]
+
+
+class Queue(NamedTuple):
+    """A partition of Slurm or a queue. ``time_limit`` is in the scheduler's words; None and 0: not known, or without limit."""
+
+    name: str
+    is_default: bool
+    is_open: bool
+    time_limit: Optional[str] = None
+    nodes: int = 0
+    cores: int = 0  # of its largest node
+    memory_mb: int = 0  # likewise
+
+
+class Site(NamedTuple):
+    """A scheduler that answers, or why it does not. ``has_accounting`` is None where the question makes no sense."""
+
+    scheduler: str
+    version: str
+    queues: List[Queue]
+    has_accounting: Optional[bool] = None
+    error: str = ""
+
+
+def sites() -> List[Site]:
+    """The schedulers whose commands are on this host's PATH."""
+    path = login_path()
+
+    def has(command: str) -> bool:
+        return bool(shutil.which(command) or shutil.which(command, path=path))
+
+    names = ["slurm"] if has("sbatch") else []
+    if has("qconf"):
+        names.append("sge")
+    elif has("qsub") and "slurm" not in names:  # else it is Slurm's own wrapper around sbatch
+        names.append("pbs")
+    return [site_of(name) for name in names]
+
+
+def site_of(name: str) -> Site:
+    """What the scheduler ``name`` says of itself."""
+    version = ""
+    try:
+        version = _said(_VERSIONS[name]).split("\n")[0]
+        queues, has_accounting = _QUEUES[name]()
+    except SchedulerError as error:
+        return Site(name, version, [], error=str(error))
+    return Site(name, version, queues, has_accounting)
+
+
+_VERSIONS = {"slurm": ["sinfo", "--version"], "pbs": ["qstat", "--version"], "sge": ["qstat", "-help"]}
+
+
+def _said(command: List[str]) -> str:
+    answer = run(command)
+    return (answer.stdout or answer.stderr).strip()
+
+
+def _asked(command: List[str]) -> str:
+    answer = run(command)
+    if answer.returncode != 0:
+        words = " ".join((answer.stderr or answer.stdout).split())
+        raise SchedulerError("%s: %s" % (" ".join(command), words or "exit code %d" % answer.returncode))
+    return answer.stdout
+
+
+def _of_slurm() -> Tuple[List[Queue], Optional[bool]]:
+    """sinfo(1): %P has a star at the default, %a is up, down, drain or inact; a line for each kind of node."""
+    found: Dict[str, Queue] = {}
+    for line in _asked(["sinfo", "-h", "-a", "-o", "%P|%a|%l|%D|%c|%m"]).splitlines():
+        name, state, limit, nodes, cores, memory = line.split("|")
+        name, is_default = name.rstrip("*"), name.endswith("*")
+        before = found.get(name, Queue(name, is_default, state == "up"))
+        found[name] = before._replace(
+            time_limit=None if limit == "infinite" else limit,
+            nodes=before.nodes + _number(nodes),
+            cores=max(before.cores, _number(cores)),
+            memory_mb=max(before.memory_mb, _number(memory)),
+        )
+    return list(found.values()), run(["sacct", "-n", "-X", "-S", "now"]).returncode == 0
+
+
+def _of_pbs() -> Tuple[List[Queue], Optional[bool]]:
+    """qstat(1B): -Q -f are the queues in full, -B -f the server; execution queues alone run jobs."""
+    default = re.search(r"default_queue = (\S+)", _asked(["qstat", "-B", "-f"]))
+    found = []
+    for name, text in re.findall(
+        r"^Queue:? (\S+)\n(.*?)(?=^Queue|\Z)", _asked(["qstat", "-Q", "-f"]), re.MULTILINE | re.DOTALL
+    ):
+        facts = dict(re.findall(r"^\s+([\w.]+) = (.*)$", text, re.MULTILINE))
+        is_open = facts.get("enabled") == "True" and facts.get("started") == "True"
+        limit = facts.get("resources_max.walltime")
+        found.append(Queue(name, default is not None and default.group(1) == name, is_open, limit))
+    return found, None
+
+
+def _of_sge() -> Tuple[List[Queue], Optional[bool]]:
+    """qstat(1): -g c is a line for each queue below two of headings, whose third number from the end are its slots."""
+    rows = [line.split() for line in _asked(["qstat", "-g", "c"]).splitlines()[2:]]
+    # Without -q any queue may take the job, so none is the default.
+    return [Queue(row[0], is_default=False, is_open=True, cores=_number(row[-3])) for row in rows if len(row) > 3], None
+
+
+_QUEUES: Dict[str, Callable[[], Tuple[List[Queue], Optional[bool]]]] = {
+    "slurm": _of_slurm,
+    "pbs": _of_pbs,
+    "sge": _of_sge,
+}
+
+
+def _number(text: str) -> int:
+    """Slurm writes ``4+`` where nodes differ."""
+    digits = re.match(r"\d+", text)
+    return int(digits.group()) if digits else 0
