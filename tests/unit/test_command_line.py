@@ -75,7 +75,9 @@ def test_run_prints_the_value(home):
 
 
 def test_run_as_json_says_where_it_ran(home):
-    told = json.loads(said(home, "run", "--json", "--python", "3.6", "-o", "nodes=1", "counted_workload.py:counted", "~/runs", "word"))
+    told = json.loads(
+        said(home, "run", "--json", "--python", "3.6", "-o", "nodes=1", "counted_workload.py:counted", "~/runs", "word")
+    )
     assert (told["value"], told["node"], told["python"][:4]) == ("word", "node1", "3.6.")
 
 
@@ -132,7 +134,9 @@ def test_a_cancelled_job_is_gone(home):
 
 
 def test_files_are_those_of_the_cluster(home, site):
-    site.run("mkdir -p data/deep; printf 12345 > data/a.csv; printf 1 > data/deep/b.csv; touch 'data/new\nline'", check=True)
+    site.run(
+        "mkdir -p data/deep; printf 12345 > data/a.csv; printf 1 > data/deep/b.csv; touch 'data/new\nline'", check=True
+    )
     assert said(home, "ls", "data") == "a.csv\ndeep\nnew\nline\n"
     assert json.loads(said(home, "ls", "--json", "data")) == ["a.csv", "deep", "new\nline"]
     assert said(home, "find", "data", "--name", "*.csv") == "data/a.csv\ndata/deep/b.csv\n"
