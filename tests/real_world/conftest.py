@@ -13,6 +13,7 @@ LONGEST_FIRST = (
     "test_simcluster_docker.py",
     "test_simcluster_docker_sites.py",
     "test_faults_real_slurm.py",
+    "test_ends_on_real_slurm.py",
     "test_simcluster_native.py",
     "test_ssh_job_execution_real.py",
 )

@@ -34,6 +34,30 @@ def sleeps_at_first(path, seconds):
     return runs
 
 
+def notes_and_waits_at_first(directory, value, path):
+    """Leaves a line in a file of the directory; the first time, it waits until somebody makes the other file."""
+    directory = os.path.expanduser(directory)
+    if not os.path.isdir(directory):
+        os.makedirs(directory, exist_ok=True)
+    own = os.path.join(directory, str(value))
+    is_first = not os.path.exists(own)
+    note(own)
+    return gate(path, value) if is_first else value
+
+
+def grabs_at_first(path, megabytes):
+    """The first run takes that much memory and waits for its end, a later one says which it was."""
+    note(path)
+    with open(os.path.expanduser(path)) as stream:
+        runs = len(stream.readlines())
+    if runs == 1:
+        block = bytearray(megabytes << 20)
+        for position in range(0, len(block), 4096):
+            block[position] = 1
+        time.sleep(60)
+    return runs
+
+
 def fails(path):
     note(path)
     raise ValueError("mine")

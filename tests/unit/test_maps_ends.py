@@ -105,19 +105,6 @@ def test_a_lost_node_fails_the_tasks_that_were_running_there_and_the_others_go_o
     assert ran() == list(range(60))
 
 
-def test_with_retries_the_tasks_of_a_lost_node_are_run_again_and_all_have_values(site, ran):
-    go = f"{ran.directory}-go"
-    waiting = cluster(retries=1)(work.notes_and_waits_for)
-    results = waiting.map([ran.directory] * 60, range(60), [go] * 60, chunksize=1)
-    until(site, f"[ $(ls {ran.directory} | wc -l) = 60 ]")
-    site.nodes["node1"].kill()
-    site.run(f"touch {go}", check=True)
-    assert ends(results) == list(range(60))
-    again = [number for number in range(60) if ran().count(number) == 2]
-    assert again
-    assert ran() == sorted([*range(60), *again])
-
-
 def test_with_a_policy_a_task_that_had_too_little_memory_is_run_by_an_element_that_has_more(site, ran, capfd):
     options = {"max_parallel_jobs": 1, "retries": 1, "retry_policy": {"memory": 3}, "memory": "100MB"}
     grabbing = cluster(**options)(work.notes_and_waits_at_first)
