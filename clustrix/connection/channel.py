@@ -290,7 +290,7 @@ def _launcher(nonce: str) -> str:
     names = ["python3", "/usr/libexec/platform-python", *(f"python3.{minor}" for minor in range(14, 5, -1))]
     return (
         f"exec /bin/sh -c '{UTF8_IF_UNSET}; for p in {' '.join(names)}; do "
-        'if "$p" -I -c "import sys; sys.exit(sys.version_info < (3, 6))" </dev/null 2>/dev/null; then '
+        'if "$p" -I -S -c "import sys; sys.exit(sys.version_info < (3, 6))" </dev/null 2>/dev/null; then '
         f'exec "$p" -I -c "import sys; exec(sys.stdin.buffer.read({len(_bootstrap())}).decode()); start()"; fi; done; '
         f'echo; echo {nonce} "{{}}"\''
     )

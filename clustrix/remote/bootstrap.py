@@ -5,15 +5,10 @@ agent takes over: each answer is a line break, the client's nonce and a JSON obj
 before (banners, messages of the day) does no harm.
 """
 
-import compileall
-import hashlib
-import io
 import json
 import os
 import platform
 import sys
-import tempfile
-import zipfile
 from typing import Any, BinaryIO, Dict
 
 from .paths import StateDirError, open_state_dir, remove_tree
@@ -69,6 +64,13 @@ def _say(outgoing: BinaryIO, nonce: str, answer: Dict[str, Any]) -> None:
 
 
 def _unpack(archive: bytes, digest: str, root: str) -> None:
+    # Most starts find the agent there, and these take as long to import as half of it.
+    import compileall  # noqa: PLC0415
+    import hashlib  # noqa: PLC0415
+    import io  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
+
     if hashlib.sha256(archive).hexdigest()[: len(digest)] != digest:
         raise ValueError("the agent arrived damaged: try again")
     aside = tempfile.mkdtemp(prefix=".new-", dir=os.path.dirname(root))

@@ -15,7 +15,7 @@ from .paths import remove_tree
 
 __all__ = ["BuildFailedError", "ClientGoneError", "Waiting", "build"]
 
-LOOK_EVERY = 0.1  # seconds
+SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5  # seconds between looks: a fiftieth of what was waited
 BUILDS_BEGUN_AT_MOST = 3
 _UNTIDY = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x20-\x7e]")
 
@@ -138,7 +138,8 @@ class _Watch:
             if pulse.is_dead():
                 return False
             self._report()
-            if self._waiting.gone.wait(LOOK_EVERY):
+            passed = time.monotonic() - self._started
+            if self._waiting.gone.wait(min(LONGEST_LOOK, max(SHORTEST_LOOK, passed / 50))):
                 raise ClientGoneError("the client has gone; the environment %s is still being built" % self._key)
         return True
 

@@ -3,14 +3,11 @@
 An old Python also compiles annotations that it can't evaluate; these are looked for by a rule.
 """
 
-import ast
 import json
 import os
 import subprocess
 import sys
 from typing import List, NamedTuple, Sequence
-
-from .annotations import evaluated_annotations, first_python_for, has_future_annotations, imported_classes
 
 __all__ = ["CompileError", "Refusal", "refusals", "say_refusals"]
 
@@ -73,6 +70,15 @@ def _refused(text: bytes, path: str) -> List[Refusal]:
         return [Refusal(path, 0, str(error), "", True)]
     if sys.version_info >= (3, 10):
         return []
+    import ast  # noqa: PLC0415 - only the Python that is asked, if it is an old one
+
+    from .annotations import (  # noqa: PLC0415 - likewise
+        evaluated_annotations,
+        first_python_for,
+        has_future_annotations,
+        imported_classes,
+    )
+
     tree = ast.parse(text)
     if has_future_annotations(tree):
         return []

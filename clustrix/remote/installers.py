@@ -1,6 +1,5 @@
 """uv and pip: which of them there is on the login node, how each installs, and what its complaints mean."""
 
-import configparser
 import os
 import re
 import shlex
@@ -179,6 +178,8 @@ def _index_of_pip() -> List[str]:
 
 def _pip_settings() -> Dict[str, str]:
     """The settings of pip for installing, as pip itself orders them (``pip help config``): site, user, environment."""
+    import configparser  # noqa: PLC0415 - only a build needs it
+
     parser = configparser.RawConfigParser()
     named = os.environ.get("PIP_CONFIG_FILE")
     if named != os.devnull:

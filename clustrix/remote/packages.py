@@ -6,10 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
 from typing import Any, Dict, Optional
 
-from .archives import UNREADABLE, check_member
 from .paths import StatePaths, remove_tree, write_aside
 
 __all__ = ["PackageError", "has_package", "place_data_files", "store_package"]
@@ -27,6 +25,10 @@ def has_package(state: StatePaths, package_id: str) -> bool:
 
 def store_package(state: StatePaths, package_id: str, archive: bytes) -> None:
     """Unpack ``archive`` as ``packages/<package_id>``; another one who did it meanwhile is no error."""
+    import zipfile  # noqa: PLC0415 - most agents find all packages there
+
+    from .archives import UNREADABLE, check_member  # noqa: PLC0415 - likewise
+
     target = state.package(package_id)
     aside = tempfile.mkdtemp(prefix=".new-", dir=os.path.dirname(target))
     try:

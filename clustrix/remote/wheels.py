@@ -7,12 +7,13 @@ import os
 import re
 import tempfile
 import time
-import zipfile
-from typing import Callable, List, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, List, NamedTuple, Sequence
 
-from .archives import UNREADABLE, check_member
 from .passing import Passing
 from .paths import StatePaths, remove_tree
+
+if TYPE_CHECKING:
+    import zipfile
 
 __all__ = ["Fetch", "Wheel", "WheelError", "fetch_wheels", "offered_wheels", "prune_wheels", "unpack_wheel"]
 
@@ -95,6 +96,10 @@ def unpack_wheel(path: str, libraries: str, programs: str) -> None:
 
     Enough for wheels without generated entry points; raises WheelError for one that holds headers or data, too.
     """
+    import zipfile  # noqa: PLC0415 - most agents unpack none
+
+    from .archives import UNREADABLE, check_member  # noqa: PLC0415 - likewise
+
     name = os.path.basename(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -145,7 +150,7 @@ def _place(member: str, libraries: str, programs: str, wheel: str) -> str:
     raise WheelError("the wheel %s needs an installer: it holds %s" % (wheel, member))
 
 
-def _write(archive: zipfile.ZipFile, item: zipfile.ZipInfo, target: str) -> None:
+def _write(archive: "zipfile.ZipFile", item: "zipfile.ZipInfo", target: str) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     mode = 0o755 if ".data/scripts/" in item.filename else 0o644
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
