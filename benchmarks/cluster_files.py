@@ -120,7 +120,8 @@ def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
         medians = in_turns(lambda: milliseconds(ours), lambda: milliseconds(theirs), times)
         rows.append(Row(what, medians[0], peer, medians[1], goal))
 
-    with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.6", "3.12"]) as cluster:
+    # Under a Python whose hashes are OpenSSL's, as those of distributions are: the 3.6 of these images has none of them.
+    with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.12"]) as cluster:
         site = Site(cluster)
         site.make(MAKE_TREE)
         find, usage = lambda: site.files.find("*.csv", "many"), lambda: site.files.du("many")
