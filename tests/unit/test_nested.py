@@ -1,20 +1,13 @@
 """Decorated functions that are called inside a job: they run there, or are jobs of their own where that was asked for."""
 
-import base64
-import importlib
-import io
-import tarfile
-from pathlib import Path
-
 import nested_workload
 import pytest
+from installed_clustrix import install_clustrix
 from pointed_at import pointed_at
 
 import clustrix
 import simcluster
 from clustrix.connection.local import LocalConnection
-
-NEEDED = ("clustrix", "packaging", "platformdirs", "yaml", "cloudpickle", "vermin")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,19 +23,7 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def with_clustrix(site):
     """A virtual environment on the cluster, with clustrix and what it takes to submit from there."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name in NEEDED:
-            root = Path(importlib.import_module(name).__file__).parent
-            for path in sorted(root.rglob("*.py")):
-                archive.add(path, f"{name}/{path.relative_to(root)}")
-    site.run("python3.12 -m venv --without-pip ~/venv", check=True)
-    site.run(
-        "base64 -d | tar xzf - -C ~/venv/lib/python3.12/site-packages",
-        input=base64.b64encode(packed.getvalue()).decode(),
-        check=True,
-    )
-    return f"{site.home}/venv"
+    return install_clustrix(site)
 
 
 def test_a_function_called_in_a_job_runs_in_it():
