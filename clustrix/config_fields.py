@@ -24,7 +24,6 @@ SECRET_FIELDS = ("password",)
 # What this release can do of what the contract allows. A row goes when its feature comes.
 _SUPPORTED: dict[str, tuple[Any, ...]] = {
     "build_on": ("login",),
-    "local_parallel_threshold": (1000,),
 }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import opcode
 import os
 from typing import TYPE_CHECKING, Any, overload
 
 from clustrix.config import ClusterConfig, effective_config
 from clustrix.interrupts import cancel_unless_again
-from clustrix.resources import split_keywords
+from clustrix.resources import loop_wish, split_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +35,7 @@ class ClusterFunction:
         """Run the function on the cluster and return its value (with ``async_submit``, a future at once)."""
         config = self._config()
         if _runs_here(config):
-            return self.undecorated(*args, **kwargs)
+            return self._with_loops(config)(*args, **kwargs)
         wants_future = config.async_submit if self.job_options.async_submit is None else self.job_options.async_submit
         future = _executor_for(config).submit_job(
             self.undecorated, args, kwargs, self.job_options, config, is_awaited=not wants_future
@@ -82,6 +83,15 @@ class ClusterFunction:
     def __repr__(self) -> str:
         return f"<cluster function {self.undecorated.__module__}.{self.undecorated.__qualname__}>"
 
+    def _with_loops(self, config: ClusterConfig) -> Callable[..., Any]:
+        """The function as it runs here: its loops by all cores where that is wanted and worth it."""
+        wish = loop_wish(self.job_options, config)
+        if wish is None or not (wish.is_asked or _has_loop(self.undecorated)):
+            return self.undecorated
+        from clustrix.loop_transform import running_here  # noqa: PLC0415 - most functions have no loop
+
+        return running_here(self.undecorated, wish)
+
     def _config(self) -> ClusterConfig:
         return effective_config(self.config_overrides)
 
@@ -119,6 +129,11 @@ def _runs_here(config: ClusterConfig) -> bool:
     if "CLUSTRIX_JOB_ID" in os.environ and config.nested == "local":
         return True
     return not config.cluster_host and config.connection != "local"
+
+
+def _has_loop(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and opcode.opmap["FOR_ITER"] in code.co_code[::2]
 
 
 def _wait(future: ClusterFuture) -> Any:

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from clustrix.errors import ClustrixError, SubmissionError
 from clustrix.local_modules import is_standard_library
+from clustrix.loop_transform import loops_in
 from clustrix.remote.environments import environment_python
 from clustrix.remote.interpreters import Interpreter
 from clustrix.remote.job_python import JobPython
 from clustrix.remote.jobs import JobRequest, render_script
 from clustrix.remote.paths import StatePaths
 from clustrix.remote.schedulers import SchedulerError
-from clustrix.resources import resources_for
+from clustrix.resources import loop_wish, resources_for
 from clustrix.submission import PreparedCall, encode_call, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from clustrix.config import ClusterConfig
+    from clustrix.remote.loop_plan import Wish
     from clustrix.resources import JobOptions
 
 __all__ = ["Report", "Section", "explain", "render_job_script"]
@@ -103,6 +105,7 @@ def explain(
     report.add("Arguments", _arguments(args, kwargs))
     report.add("Python and environment", _environment(call))
     report.add("Resources", _resources(call))
+    report.add("Loops", _loops(call))
     try:
         report.job_script = render_job_script(call)
     except SubmissionError as error:
@@ -128,6 +131,32 @@ def render_job_script(call: PreparedCall) -> str:
     except (SchedulerError, ValueError) as error:
         raise SubmissionError(str(error)) from error
     return f"{first}\n{_LEGEND}\n{rest}"
+
+
+def _loops(call: PreparedCall) -> list[str]:
+    wish = loop_wish(call.options, call.config)
+    if wish is None:
+        return ["they run as they are: parallel=False, or auto_parallel=False and parallel=None"]
+    found = loops_in(call.function)
+    told = [(line, f"line {line}: {_how(wish)}") for line in found.plans]
+    told += [(item.line, f"line {item.line}: runs as it is: {item.reason}") for item in found.refusals]
+    lines = [words for _, words in sorted(told)]
+    if found.plans and call.config.default_cores == 1:
+        lines.append("the job has one core, so all of them run as they are")
+    if not lines:
+        return ["it has no for loop of its own"] if wish.is_asked else []
+    return [*lines, "loops of functions that it calls run as they are"]
+
+
+def _how(wish: Wish) -> str:
+    if wish.threshold == 0:
+        return "runs in parallel over the job's cores"
+    if wish.is_asked:
+        return "runs in parallel over the job's cores if its first iterations take long enough"
+    return (
+        f"runs in parallel over the job's cores if it has {wish.threshold} iterations (local_parallel_threshold) or more, and the first "
+        "take long enough; parallel=True leaves out the former"
+    )
 
 
 def _there(path: str) -> str:

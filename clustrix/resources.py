@@ -11,9 +11,10 @@ from typing import Any
 
 from clustrix.config import ClusterConfig, parse_memory_mb, parse_time_seconds
 from clustrix.errors import ConfigurationError
+from clustrix.remote.loop_plan import Wish
 from clustrix.remote.schedulers import lacking
 
-__all__ = ["JobOptions", "resources_for", "split_keywords"]
+__all__ = ["JobOptions", "loop_wish", "resources_for", "split_keywords"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ class JobOptions:
                 f'include={self.include!r}: allowed is a list of modules and files, such as ["plugins", "data/a.csv"]'
             )
         _check_retries(self.retries, self.retry_policy)
-        if self.parallel:
-            raise ConfigurationError("parallel=True is not supported by this version yet: leave it out")
+        if self.parallel is not None and not isinstance(self.parallel, bool):
+            raise ConfigurationError(
+                f"parallel={self.parallel!r}: allowed is True, False, or None: as auto_parallel says"
+            )
         for name in ("constraint", "reservation"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and _WORD.fullmatch(value)):
@@ -160,6 +163,13 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[JobOptions, dict[str, A
     if overrides:
         ClusterConfig(**overrides)
     return options, overrides
+
+
+def loop_wish(options: JobOptions, config: ClusterConfig) -> Wish | None:
+    """How much a function's loops may do in parallel; None: nothing."""
+    if options.parallel or (options.parallel is None and config.auto_parallel):
+        return Wish(bool(options.parallel), config.local_parallel_threshold)
+    return None
 
 
 def resources_for(options: JobOptions, config: ClusterConfig) -> dict[str, Any]:

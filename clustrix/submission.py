@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import inspect
 import secrets
 import sys
@@ -16,8 +17,9 @@ from clustrix.argument_classes import functions_in, made_in, package_with_classe
 from clustrix.downlevel import rewriter_id
 from clustrix.file_packaging import PackageInfo, package_function_for_execution
 from clustrix.journal import Entry
+from clustrix.loop_transform import function_plan
 from clustrix.requirements import explicit_constraints, explicit_requirements
-from clustrix.resources import JobOptions, resources_for
+from clustrix.resources import JobOptions, loop_wish, resources_for
 from clustrix.serialization import Met, dump_arguments, dump_bindings
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from clustrix.config import ClusterConfig
     from clustrix.dependency_analysis import DependencyGraph
+    from clustrix.remote.loop_plan import FunctionPlan
     from clustrix.remote.wire import Bytes
     from clustrix.session import PythonWish
 
@@ -62,6 +65,7 @@ class PreparedCall:
     config: ClusterConfig
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]
+    loops: FunctionPlan | None = None
 
     @property
     def python_wish(self) -> PythonWish:
@@ -95,7 +99,8 @@ class PreparedCall:
         package = package_with_classes(self.function, self.config, self.package, classes, self.options.include or ())
         if package is self.package:
             return self
-        return PreparedCall(self.function, package, self.options, self.config, *_requirements(self.options, package))
+        requirements, constraints = _requirements(self.options, package)
+        return dataclasses.replace(self, package=package, requirements=requirements, constraints=constraints)
 
     def new_entry(self) -> Entry:
         """The journal's entry of a new job, with its id and its key."""
@@ -140,6 +145,7 @@ class PreparedCall:
             "package_manager": config.package_manager,
             "setup_timeout": config.venv_setup_timeout,
             "use_two_venv": config.use_two_venv,
+            "loops": self.loops,
             "config": _without_variables(config),
         }
 
@@ -156,7 +162,8 @@ def prepare(function: Callable[..., Any], options: JobOptions, config: ClusterCo
     _refuse_two_environments(options, config)
     package = package_function_for_execution(function, config, include=options.include or ())
     _refuse_other_bytecode(options, package)
-    return PreparedCall(function, package, options, config, *_requirements(options, package))
+    loops = _loops(function, options, config)
+    return PreparedCall(function, package, options, config, *_requirements(options, package), loops)
 
 
 def encode_call(
@@ -190,6 +197,11 @@ def with_classes_of_values(
     whole = call.with_classes(values.classes | made | functions_in(given, values.arguments, values.classes))
     # What is required decides which Python reads, and that how it is written.
     return whole, values if whole is call else encode(whole)
+
+
+def _loops(function: Callable[..., Any], options: JobOptions, config: ClusterConfig) -> FunctionPlan | None:
+    wish = loop_wish(options, config)
+    return function_plan(function, wish) if wish is not None and config.default_cores > 1 else None
 
 
 def _imports_needed(graph: DependencyGraph) -> set[str]:

@@ -19,6 +19,10 @@ class _Hint:
     def __getitem__(self, _parts):  # type: ignore[no-untyped-def]
         return self
 
+    def __call__(self):  # type: ignore[no-untyped-def]
+        """Typing takes what can be called for a type, so modules that are imported later may name an alias of this in theirs."""
+        raise TypeError("this is an annotation")
+
 
 class _NamedTupleMeta(type):
     def __new__(cls, name, bases, namespace):  # type: ignore[no-untyped-def]

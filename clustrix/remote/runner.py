@@ -293,7 +293,12 @@ def load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> C
         found = getattr(found, name)
     found = getattr(found, "clustrix_undecorated", found)
     # A class method came with its class as first argument, as the client's decorator got it.
-    return getattr(found, "__func__", found)  # type: ignore[no-any-return]
+    found = getattr(found, "__func__", found)
+    if not spec.get("loops"):
+        return found  # type: ignore[no-any-return]
+    from .loops import as_planned  # noqa: PLC0415 - most functions have none
+
+    return as_planned(found, spec["loops"])  # type: ignore[no-any-return]
 
 
 def _run_main_file(path: str, text: bytes) -> types.ModuleType:

@@ -136,7 +136,7 @@ class TestAValueIsCheckedWhenItIsSet:
     @pytest.mark.parametrize(
         ("name", "value"),
         pairs({
-            "build_on": ["compute"], "local_parallel_threshold": [0],
+            "build_on": ["compute"],
         }),
     )  # fmt: skip
     def test_what_this_release_cannot_do_yet_is_refused_and_says_what_it_can(self, name, value):

@@ -89,7 +89,7 @@ def test_an_unknown_keyword_is_a_type_error_that_names_the_nearest():
         ({"retries": 3, "retry_policy": {"memory": 1}}, "retry_policy=.*above 1 and at most 10"),
         ({"retries": 3, "retry_policy": {}}, "retry_policy={}: allowed"),
         ({"retry_policy": {"time": 2}}, "retries=None that this is never done: set retries="),
-        ({"parallel": True}, "parallel=True is not supported"),
+        ({"parallel": "yes"}, "parallel='yes': allowed is True, False, or None"),
     ],
 )
 def test_a_wrong_value_is_named_when_it_is_set(keywords, message):
