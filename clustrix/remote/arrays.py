@@ -92,6 +92,7 @@ class Array:
         self._has_died_since = False
         self._last_death: Optional[JobState] = None
         self._is_stopped = False
+        self._held, self._is_held_told = "", False
         self._find_rounds()
         for name in os.listdir(self._job.file("out")):
             # Of an array whose number nobody noted, and which the scheduler has forgotten.
@@ -163,9 +164,20 @@ class Array:
             self._read(name, element)
             self._bury(name, element, state)
         self._finish_if_all_ended()
+        self._note_held(
+            [states[name] for name, element in self._elements.items() if not element.is_over and name in states]
+        )
         if self._open and not self._is_stopped and (not self.living or self._waiting()):
             self._queue_further()
         return again
+
+    def _note_held(self, living: List[JobState]) -> None:
+        """Tell why no element ever starts, once, if that is still so at the second question."""
+        held = living[0].held if living and all(state.held for state in living) else ""
+        if held and held == self._held and not self._is_held_told:
+            self._is_held_told = True
+            self._tell(Notice(self.job_id, "map %s will not start by itself: %s" % (self.job_id, held)))
+        self._held = held
 
     def _names(self, scheduler_id: str, count: int) -> List[str]:
         return list(scheduler(self._scheduler_name).element_names(scheduler_id, count))

@@ -408,3 +408,13 @@ def test_another_agent_offers_and_tells_nothing_again_of_what_is_tried_again(sit
     mine.array = mine.new_array()
     mine.judge(_0=NODE_FAIL, _1=RUNNING)
     assert (mine.notices(), mine.dead(), mine.offered()) == ([], [], [1, 2, 3])
+
+
+def test_why_no_element_ever_starts_is_told_once(site):
+    mine, held = site(tasks=4, elements=2), PENDING._replace(held="it is held")
+    mine.judge(_0=held, _1=PENDING)
+    mine.judge(_0=held, _1=PENDING)
+    assert mine.notices() == []
+    for _ in range(3):
+        mine.judge(_0=held, _1=held)
+    assert mine.notices() == ["map %s will not start by itself: it is held" % JOB]

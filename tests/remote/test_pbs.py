@@ -323,3 +323,22 @@ def test_a_job_is_found_by_its_name(site):
     assert calls.read_text() == "-x -N cxaaaaaaaaaaaa\n"
     site(OPENPBS)("qselect")
     assert pbs.find("cxbbbbbbbbbbbb") is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("job_state = H\n    Hold_Types = u", "held by its user: 'qrls'"),
+        ("job_state = H\n    Hold_Types = o", "an administrator or the system holds it"),
+        ("job_state = H\n    Hold_Types = s\n    depend = afterok:15.pbs", ""),
+        ("job_state = Q\n    comment = Can Never Run: Insufficient amount of resource: ncpus", "ask for less"),
+        ("job_state = Q\n    comment = Not Running: Queue not started.", "name another queue"),
+        ("job_state = Q\n    comment = Not Running: Insufficient amount of resource: ncpus", ""),
+    ],
+)
+def test_why_a_job_never_starts_is_told_in_words_and_why_one_only_waits_is_not(site, answers, lines, words):
+    site(OPENPBS)
+    answers("qstat", "Job Id: 17.pbs\n    %s\n" % lines)
+    held = pbs.states(["17.pbs"])["17.pbs"].held
+    assert words in held
+    assert bool(words) == bool(held)

@@ -60,6 +60,7 @@ ru_wallclock {seconds}s
 maxvmem      {memory}
 category     -l h_rt=3,h_vmem=100M
 """
+HELD = "it is held (hqw): 'qrls' on the cluster lets it go, unless an administrator holds it"
 LIMIT = "37  : qmaster enforced h_rt, h_cpu, or h_vmem limit"
 AFTER = "100 : assumedly after job"
 
@@ -69,6 +70,7 @@ def site(tmp_path, monkeypatch):
     monkeypatch.setattr(schedulers, "_place", schedulers.Place(StatePaths(str(tmp_path)), Notes()))
     monkeypatch.setattr(sge, "_known_environments", [])
     monkeypatch.setattr(sge, "_known_surroundings", {})
+    monkeypatch.setattr(sge, "_known_holds", {})
 
 
 def record(failed="0    ", status="0                   ", *, seconds=1, memory="4.383MB", host="sgehost", slots=1):
@@ -164,10 +166,11 @@ def test_all_jobs_are_asked_for_by_one_call(answers):
     assert sge.states(["3", "4", "7", "8", "9"]) == {
         "3": JobState("RUNNING", "", "sgehost"),
         "4": JobState("NODE_FAIL", "its host does not answer (au)", "other"),
-        "7": JobState("PENDING", "hqw"),
+        "7": JobState("PENDING", "hqw", held=HELD),
         "8": JobState("FAILED", "Eqw"),
     }
-    assert calls.read_text() == "-f -xml\n"
+    sge.states(["7"])
+    assert calls.read_text() == "-f -xml\n-j 7\n-f -xml\n"  # why it is held is asked once
 
 
 @pytest.mark.parametrize(

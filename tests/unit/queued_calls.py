@@ -1,7 +1,8 @@
 """As scheduler_calls, where there is ``qdel``."""
 
+import ends_workload
 import pytest
-from scheduler_calls import running
+from scheduler_calls import running, until
 
 import clustrix
 
@@ -11,3 +12,27 @@ def test_a_job_that_somebody_deletes_is_cancelled(site, submit):
     site.run(f"qdel {future.scheduler_id}", check=True)
     with pytest.raises(clustrix.JobCancelledError):
         future.result(60)
+
+
+def test_a_held_job_tells_why_it_waits_and_runs_when_it_is_let_go(site, submit):
+    future = submit(ends_workload.doubled, 1, extra_directives=["-h"])
+    assert "will not start by itself: it is held" in until(lambda: future.notice)
+    assert "'qrls'" in future.notice
+    assert future.status() == "PENDING"
+    site.run(f"qrls {future.scheduler_id}", check=True)
+    assert future.result(60) == 2
+
+
+def test_a_job_that_waits_for_another_is_not_told_as_held(site, submit):
+    first = running(submit)
+    number = first.scheduler_id.partition(".")[0]
+    order = f"-W depend=afterany:{first.scheduler_id}" if site.spec.scheduler == "pbs" else f"-hold_jid {number}"
+    second, held = (
+        submit(ends_workload.doubled, 1, extra_directives=[order]),
+        submit(ends_workload.doubled, 2, extra_directives=["-h"]),
+    )
+    until(lambda: held.notice)
+    assert second.notice is None
+    first.cancel()
+    assert second.result(60) == 2
+    held.cancel()

@@ -33,10 +33,11 @@ def test_a_queue_is_asked_for_by_name_and_one_that_is_not_there_leaves_nothing(s
     assert site.run(f"find ~/.clustrix -name '*{refused.job_id}*'").stdout == ""
 
 
-def test_a_held_job_waits(submit):
-    future = submit(ends_workload.doubled, 1, extra_directives=["-h"])
-    until(lambda: future.scheduler_id)
-    assert future.status() == "PENDING"
+def test_a_job_that_asks_for_more_than_there_is_tells_that_it_never_runs(submit):
+    future = submit(ends_workload.doubled, 1, cores=99)
+    notice = until(lambda: future.notice)
+    assert "will not start by itself: Can Never Run: Insufficient amount of resource: ncpus" in notice
+    assert notice.endswith("ask for less, or for another queue with queue=")
     assert future.cancel()
 
 

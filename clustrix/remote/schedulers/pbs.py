@@ -54,6 +54,11 @@ _KILLED = {
     TORQUE: {-4: "NODE_FAIL", -10: "OUT_OF_MEMORY", -11: "TIMEOUT", -12: "TIMEOUT"},
 }
 _UNKNOWN, _FINISHED = 153, 35
+# What OpenPBS remarks of a job that waits for ever unless somebody does something.
+_NEVER = {
+    "Can Never Run": "ask for less, or for another queue with queue=",
+    "Not Running: Queue not started": "name another queue with queue=, or ask the administrators",
+}
 # How qstat, qdel and qselect say that a job is not there, or not any more.
 _GONE = re.compile(r"Unknown Job|has finished|[Ii]nvalid (for )?state|maintain job history")
 _NO_HISTORY = "not configured to maintain job history"
@@ -248,7 +253,7 @@ def _state(record: Dict[str, str]) -> JobState:
     host = record.get("exec_host", "")
     node = "" if host.startswith("-") else re.split(r"[/+]", host)[0]
     if state in _LIVING:
-        return JobState(_LIVING[state], reason, node)
+        return JobState(_LIVING[state], reason, node, held=_held(record))
     # OpenPBS writes it large, Torque small.
     dialect = OPENPBS if state in ("F", "X") else TORQUE
     text = record.get("Exit_status", record.get("exit_status", ""))
@@ -267,6 +272,19 @@ def _state(record: Dict[str, str]) -> JobState:
         return JobState("COMPLETED", reason, node, 0)
     # From 256 on the job's shell itself was killed; below, it says so of the runner.
     return JobState("FAILED", reason, node, status, signal_in(status - 128 if status >= 256 else status))
+
+
+def _held(record: Dict[str, str]) -> str:
+    """Why a job waits for ever unless somebody does something; empty where it only waits, for another job, too."""
+    state, comment, holds = record["job_state"], record.get("comment", ""), record.get("Hold_Types", "")
+    if state == "H":
+        if "u" in holds:
+            return "it is held by its user: 'qrls' on the cluster lets it go"
+        is_waiting = "s" in holds and "depend" in record
+        return "" if is_waiting else "an administrator or the system holds it (Hold_Types %s): ask them why" % holds
+    if state != "Q":
+        return ""
+    return next(("%s: %s" % (comment, words) for start, words in _NEVER.items() if comment.startswith(start)), "")
 
 
 def _is_only_about_the_gone(answer: Any) -> bool:

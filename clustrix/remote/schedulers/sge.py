@@ -53,6 +53,7 @@ _SURROUNDINGS = ("SGE_ROOT", "SGE_CELL", "SGE_CLUSTER_NAME", "SGE_QMASTER_PORT",
 _PLAIN_EXITS = "trap 'case $? in 99 | 100) exit 1 ;; esac' EXIT"
 _known_surroundings: Dict[str, str] = {}
 _known_environments: List[str] = []
+_known_holds: Dict[str, str] = {}
 
 
 def directives(
@@ -136,7 +137,7 @@ def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
             found.update(dict.fromkeys(_names(job, wanted), running))
     for job in tree.iter("job_list"):
         for element in _names(job, wanted):
-            found.setdefault(element, _pending(job.findtext("state") or ""))
+            found.setdefault(element, _pending(str(job.findtext("JB_job_number")), job.findtext("state") or ""))
     return found
 
 
@@ -188,9 +189,23 @@ def _running(host: str, condition: str, state: str) -> JobState:
     return JobState("RUNNING", "" if state == "r" else state, host)
 
 
-def _pending(state: str) -> JobState:
+def _pending(number: str, state: str) -> JobState:
     # E: it could not be started, and waits until an administrator has looked at it.
-    return JobState("FAILED" if "E" in state else "PENDING", "" if state == "qw" else state)
+    if "E" in state:
+        return JobState("FAILED", state)
+    return JobState("PENDING", "" if state == "qw" else state, held=_held(number) if "h" in state else "")
+
+
+def _held(number: str) -> str:
+    """Why a job stays held unless somebody does something; empty where it waits for another job. Asked once for each."""
+    if number not in _known_holds:
+        detail = _run(["qstat", "-j", number]).stdout
+        info = re.search(r"^scheduling info: +(.*)", detail, re.MULTILINE)
+        words = "it is held (%s): 'qrls' on the cluster lets it go, unless an administrator holds it" % (
+            info.group(1) if info else "hqw"
+        )
+        _known_holds[number] = "" if re.search(r"^jid_predecessor_list:", detail, re.MULTILINE) else words
+    return _known_holds[number]
 
 
 def _ended(record: Dict[str, str]) -> JobState:
