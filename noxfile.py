@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -121,17 +122,55 @@ def remote(session: nox.Session) -> None:
         session.run("python", "-m", "pytest", "-n", "auto", *chosen, *session.posargs, env={"UV": nox.virtualenv.UV})
 
 
-@nox.session(python=[CLIENT_PYTHONS[0], RECORDED, CLIENT_PYTHONS[-1]])
-def realworld(session: nox.Session) -> None:
-    """Everything on real sites, in containers; the calls also from the oldest and the newest client. Needs Docker. A part: -- --sites sge,ssh --cluster-pythons 3.6,3.9"""
+SITES = ["slurm-accounting", "slurm", "sge", "pbs", "ssh"]
+SITES_PYTHONS = [CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1]] if IS_SHORT else CLUSTER_PYTHONS + CLIENT_PYTHONS
+CELLS = [nox.param(site, python, id=f"{site}, {python}") for site in SITES for python in SITES_PYTHONS]
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize(("scheduler", "python"), CELLS)
+def realworld(session: nox.Session, scheduler: str, python: str) -> None:
+    """Calls on a site in containers, under one of its Pythons; with all of these, everything else on real sites."""
+    if not _realworld:
+        # The first of the chosen ones runs them all, for they share clusters, workers and one table.
+        queue = session._runner.manifest.list_all_sessions()  # noqa: SLF001 - nothing public tells what else was chosen
+        waiting = [runner.friendly_name for runner, is_waiting in queue if is_waiting and runner.name == "realworld"]
+        _run_realworld(session, [name[len("realworld(") : -1].split(", ") for name in (session.name, *waiting)])
+    if not _realworld.get(f"{scheduler} {python}"):
+        session.error(f"{scheduler} under Python {python}: the table above says what failed")
+
+
+_realworld: dict[str, bool] = {}  # what became of each, once they have run
+
+
+def _run_realworld(session: nox.Session, cells: list[list[str]]) -> None:
     if shutil.which("docker") is None and not Path("/var/run/docker.sock").exists():
         session.error("the real-world tests need a Docker engine: install one (Debian: docker.io) and start it")
+    venv, uv = Path(".nox", "realworld").absolute(), nox.virtualenv.UV
+    session.run(uv, "venv", "-q", "--clear", "--python", RECORDED, str(venv), external=True)
+    project = ["-e", ".[simcluster]", "--group", "test", "numpy"]
+    session.run(uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), *project, external=True)
+    sites, pythons = (",".join(dict.fromkeys(each)) for each in zip(*cells, strict=True))
+    what = "tests/real_world" + ("" if len(cells) == len(CELLS) else "/test_ssh_job_execution_real.py")
+    outcomes = Path(session.create_tmp(), "outcomes.json").absolute()
+    outcomes.unlink(missing_ok=True)
+    chosen = ["--sites", sites, "--cluster-pythons", pythons, "--outcomes", str(outcomes)]
+    # tests/real_world/conftest.py says which tests stay together: those of a site, and else those of a file.
+    options = [*WORKERS, "--dist", "loadgroup", "--no-loadscope-reorder", *chosen]
+    _realworld["have run"] = True
+    try:
+        session.run(str(venv / "bin" / "pytest"), what, *options, *session.posargs, external=True)
+    finally:
+        if outcomes.exists():
+            _realworld.update(json.loads(outcomes.read_text(encoding="utf-8")))
+
+
+@nox.session(python=[CLIENT_PYTHONS[0], CLIENT_PYTHONS[-1]])
+def realworld_clients(session: nox.Session) -> None:
+    """Calls on a real Slurm in containers, from the oldest and the newest client."""
     _install_project(session, "test")
     session.install("numpy")
-    what = "tests/real_world" if session.python == RECORDED else "tests/real_world/test_calls.py"
-    pythons = ["--cluster-pythons", "all"] if os.environ.get("CI_FULL") else []
-    # tests/real_world/conftest.py says which tests stay together: those of a site, and else those of a file.
-    session.run("pytest", *WORKERS, "--dist", "loadgroup", "--no-loadscope-reorder", what, *pythons, *session.posargs)
+    session.run("pytest", "tests/real_world/test_calls.py", *session.posargs)
 
 
 @nox.session(python=RECORDED)

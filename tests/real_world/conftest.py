@@ -24,9 +24,10 @@ def pytest_addoption(parser):
 
 
 def pytest_generate_tests(metafunc):
-    if "site" in metafunc.fixturenames and "python" in metafunc.fixturenames:
+    if "site" in metafunc.fixturenames and metafunc.module.__name__.endswith("test_ssh_job_execution_real"):
         metafunc.parametrize("site", real_world_sites.wanted_sites(metafunc.config), indirect=True, scope="module")
-        metafunc.parametrize("python", real_world_sites.wanted_pythons(metafunc.config))
+        if "python" in metafunc.fixturenames:
+            metafunc.parametrize("python", real_world_sites.wanted_pythons(metafunc.config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,7 +43,11 @@ def pytest_collection_modifyitems(items):
         if site:
             name = real_world_sites.shown_name(site)
             what = item.originalname.removeprefix("test_").replace("_", " ")
-            item.user_properties += [("site", name), ("python", parameters["python"]), ("what", what)]
+            item.user_properties += [
+                ("site", name),
+                ("python", parameters.get("python", real_world_sites.ANY)),
+                ("what", what),
+            ]
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -51,9 +56,12 @@ def pytest_terminal_summary(terminalreporter):
         for outcome in ("passed", "failed", "error", "skipped")
         for report in terminalreporter.getreports(outcome)
     ]
-    if lines := real_world_sites.table(reports):
+    cells = real_world_sites.outcomes(reports)
+    if cells:
         terminalreporter.section("what works where")
-        terminalreporter.write_line("\n".join(lines))
+        terminalreporter.write_line("\n".join(real_world_sites.table(cells)))
+    if path := terminalreporter.config.getoption("--outcomes"):
+        real_world_sites.write_outcomes(path, cells)
 
 
 @pytest.fixture(scope="session")

@@ -31,13 +31,6 @@ def test_too_much_memory_is_its_own_error(configured):
     assert "grabbing" in caught.value.log_tail
 
 
-def test_a_job_over_its_time_is_its_own_error_and_a_timeout_error(configured):
-    with pytest.raises(TimeoutError, match="time=") as caught:
-        cluster(**SMALL)(workload.sleeps)(300)
-    assert isinstance(caught.value, clustrix.JobTimeoutError)
-    assert caught.value.state == "TIMEOUT"
-
-
 def test_a_job_that_an_administrator_cancels_is_cancelled(configured, slurm):
     future = cluster(**SMALL)(workload.sleeps).submit(60)
     slurm.run(

@@ -1,6 +1,7 @@
 """The same calls on every kind of site: Slurm with accounting and without, PBS, Grid Engine, and a host without a scheduler.
 
 Which sites and which of the cluster's Pythons, ``--sites`` and ``--cluster-pythons`` say; what worked where is a table at the end.
+What is the scheduler's own is tried once for each site.
 """
 
 import os
@@ -10,6 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
+import file_cases
 import numpy as np
 import pytest
 import workload
@@ -21,9 +23,10 @@ from clustrix import ClusterConfig, ClusterExecutor, cluster
 pytestmark = pytest.mark.real_world
 
 DEADLINE = 180.0
+ARRAY = np.arange(6.0).reshape(2, 3)
 SUBMIT = """
 import sys, clustrix, workload
-decorated = clustrix.cluster(cores=1, python=sys.argv[1])(workload.doubled)
+decorated = clustrix.cluster(cores=1)(workload.doubled)
 print(clustrix.ClusterExecutor().submit(decorated, 21).job_id)
 """
 ATTACH = "import sys, clustrix; print(clustrix.attach(sys.argv[1]).result(150))"
@@ -78,28 +81,39 @@ def submit(executor):
 
 
 @pytest.fixture(scope="module")
-def early(submit, request):
-    """Of each Python the jobs that take long, all at once: an environment with numpy, and one that is over its time."""
-    return {
-        python: {
-            "late": submit(python, workload.sleeps, 600, time="00:01:00"),
-            "numpy": submit(python, workload.doubled, np.arange(6.0).reshape(2, 3), requirements=["numpy"]),
-        }
-        for python in wanted_pythons(request.config)
-    }
+def late(submit):
+    """A job that is over its time, a minute from now: other tests go on meanwhile."""
+    return submit(None, workload.sleeps, 600, time="00:01:00")
 
 
-@pytest.mark.usefixtures("early")
-def test_value(site, submit, python):
+@pytest.fixture(scope="module")
+def arrays(submit, request):
+    """Of each Python a job in both stages whose environment has numpy, all submitted at once: these take long to build."""
+    options = {"use_two_venv": True, "requirements": ["numpy"]}
+    return {python: submit(python, workload.doubled, ARRAY, **options) for python in wanted_pythons(request.config)}
+
+
+@pytest.fixture(scope="module")
+def tree(submit, tmp_path_factory):
+    """(the path of a directory on the cluster, what its files are answered to be)."""
+    here = tmp_path_factory.mktemp("files") / "tree"
+    file_cases.make_tree(str(here))
+    path = submit(None, file_cases.made_tree, "~/tree").result(DEADLINE)
+    return path, file_cases.answers(ClusterConfig(cluster_type="local", local_work_dir=here))
+
+
+@pytest.mark.usefixtures("late", "arrays")
+def test_packaging(site, submit, python):
     future = submit(python, workload.where)
     seen = future.result(DEADLINE)
     assert seen["python"] == tuple(map(int, python.split(".")))
     assert seen["node"] in (set(site.nodes) or {"login"})
     assert future.python.startswith(f"{python}.")
+    assert submit(python, workload.areas, "square", "strip").result(DEADLINE) == [4, 9]
 
 
 @pytest.mark.usefixtures("site")
-def test_exception_with_remote_traceback(submit, python):
+def test_remote_traceback(submit, python):
     with pytest.raises(workload.UnluckyError, match="unlucky number 13") as caught:
         submit(python, workload.unlucky, 13).result(DEADLINE)
     assert (caught.value.code, caught.value.hint) == (13, "try 12")
@@ -107,21 +121,41 @@ def test_exception_with_remote_traceback(submit, python):
 
 
 @pytest.mark.usefixtures("site")
-def test_output(submit, python):
-    future = submit(python, workload.sleeps, 0)
+def test_files(submit, tree, python):
+    path, expected = tree
+    assert submit(python, file_cases.answers, remote_work_dir=path).result(DEADLINE) == expected
+
+
+@pytest.mark.usefixtures("site")
+def test_local_parallelism(submit, python):
+    future = submit(python, workload.squares_by_processes, list(range(9)))
+    assert future.result(DEADLINE) == [number**2 for number in range(9)]
+
+
+@pytest.mark.usefixtures("site")
+def test_two_environments(arrays, python):
+    future = arrays[python]
+    np.testing.assert_array_equal(future.result(DEADLINE), ARRAY * 2)
+    assert future.python.startswith(f"{python}.")
+
+
+@pytest.mark.usefixtures("site")
+def test_output(submit):
+    future = submit(None, workload.sleeps, 0)
     future.result(DEADLINE)
     assert future.stdout() == "sleeping\n"
 
 
-def test_cancel(site, submit, python):
-    future = submit(python, workload.sleeps, 600)
+def test_cancel(site, submit):
+    future = submit(None, workload.sleeps, 600)
     until(lambda: future.status() == "RUNNING" and future.stdout(), "it runs")
     assert future.cancel()
     assert future.cancelled()
     until(lambda: not [job for job in site.jobs() if job.name == future.job_id and not job.end], "it has left")
 
 
-def test_attach_from_another_process(settings, python):
+@pytest.mark.usefixtures("site")
+def test_attach_from_another_process(settings):
     environment = {f"CLUSTRIX_{name.upper()}": value for name, value in settings.items()}
     environment["PYTHONPATH"] = str(Path(__file__).parent)
 
@@ -136,16 +170,12 @@ def test_attach_from_another_process(settings, python):
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    assert said(ATTACH, said(SUBMIT, python)) == "42"
+    assert said(ATTACH, said(SUBMIT)) == "42"
 
 
 @pytest.mark.usefixtures("site")
-def test_numpy_environment(early, python):
-    array = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(early[python]["numpy"].result(DEADLINE), array * 2)
-
-
-@pytest.mark.usefixtures("site")
-def test_time_limit(early, python):
-    with pytest.raises(clustrix.JobTimeoutError, match="time="):
-        early[python]["late"].result(DEADLINE)
+def test_time_limit(late):
+    with pytest.raises(TimeoutError, match="time=") as caught:
+        late.result(DEADLINE)
+    assert isinstance(caught.value, clustrix.JobTimeoutError)
+    assert caught.value.state == "TIMEOUT"

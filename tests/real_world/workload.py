@@ -1,5 +1,6 @@
 """What the jobs of these tests run, on the cluster's oldest Python: 3.6 grammar, nothing but the standard library."""
 
+import multiprocessing
 import os
 import platform
 import sys
@@ -82,6 +83,16 @@ def returns_a_lock():
     import threading
 
     return {"ok": 1, "locks": [threading.Lock()]}
+
+
+def squares_by_processes(numbers):
+    """Processes that begin anew find the function by its module."""
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        return pool.map(_square, numbers)
+
+
+def _square(number):
+    return number * number
 
 
 def size(data):

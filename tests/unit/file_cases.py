@@ -68,6 +68,14 @@ def make_tree(top):
                 os.chmod(path, 0o640)
 
 
+def made_tree(top):
+    """The directory, made there unless it is there; its path."""
+    path = os.path.expanduser(top)
+    if not os.path.isdir(path):
+        make_tree(path)
+    return path
+
+
 def answers(config=None):
     """What every question is answered where the work directory is such a tree: a value or the class of an error, as text."""
     return {name: _answer(question, config) for name, question in QUESTIONS}
