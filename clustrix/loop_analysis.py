@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LoopInfo",
     "SafeRangeEvaluator",
+    "are_current",
     "detect_loops_in_function",
     "estimate_work_size",
     "find_parallelizable_loops",
@@ -154,6 +155,12 @@ def proofs_of(function: FunctionType) -> dict[ast.For, LoopProof | Refusal]:
     if len(_remembered) > _MOST_REMEMBERED:
         _remembered.popitem(last=False)
     return verdicts
+
+
+def are_current(verdicts: dict[ast.For, LoopProof | Refusal], function: FunctionType) -> bool:
+    """Whether ``verdicts``, which ``proofs_of(function)`` gave, are what it would give now; this looks at no file."""
+    remembered = _remembered.get(function.__code__)
+    return remembered is not None and remembered.verdicts is verdicts and remembered.still_holds(function)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from clustrix.errors import PackagingError
-from clustrix.loop_analysis import proofs_of
+from clustrix.loop_analysis import are_current, proofs_of
 from clustrix.loop_proof import LoopProof, Refusal
+from clustrix.native_calls import native_call
 from clustrix.remote.loop_plan import EffectPlan, FunctionPlan, LoopPlan
 from clustrix.remote.loop_runs import Processes
 from clustrix.remote.loops import loops_of, statements_of, with_parallel_loops
 from clustrix.source import own_source, plain_function, submitted
+from clustrix.surroundings import namespace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +62,7 @@ def running_here(function: Callable[..., Any], wish: Wish, processes: Processes 
     known = _known[plain]
     how = (wish, processes)
     if how not in known.made:
-        definition = copy.deepcopy(own_source(plain).node)
+        definition = copy.deepcopy(known.node)
         known.made[how] = with_parallel_loops(plain, definition, plan, processes or _processes())
     return known.made[how]
 
@@ -70,18 +72,19 @@ def loops_in(function: Callable[..., Any]) -> FunctionLoops:
     plain = submitted(function)
     if not isinstance(plain, FunctionType):
         return FunctionLoops({}, (Refusal(0, "", "it is an object around a function"),))
-    try:
-        verdicts = proofs_of(plain)
-    except PackagingError as error:
-        return FunctionLoops({}, (Refusal(0, "", str(error)),))
     known = _known.get(plain)
-    if known is None or known.verdicts is not verdicts:
-        known = _known[plain] = _Known(verdicts, _planned(plain, verdicts))
+    if known is None or not are_current(known.verdicts, plain):
+        try:
+            verdicts, node = proofs_of(plain), own_source(plain).node
+        except PackagingError as error:
+            return FunctionLoops({}, (Refusal(0, "", str(error)),))
+        known = _known[plain] = _Known(node, verdicts, _planned(plain, node, verdicts))
     return known.loops
 
 
 @dataclass(frozen=True)
 class _Known:
+    node: Any
     verdicts: dict[ast.For, LoopProof | Refusal]
     loops: FunctionLoops
     made: dict[Any, FunctionType] = field(default_factory=dict)
@@ -91,9 +94,8 @@ _known: weakref.WeakKeyDictionary[FunctionType, _Known] = weakref.WeakKeyDiction
 _explained: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 
 
-def _planned(function: FunctionType, verdicts: dict[ast.For, LoopProof | Refusal]) -> FunctionLoops:
+def _planned(function: FunctionType, node: Any, verdicts: dict[ast.For, LoopProof | Refusal]) -> FunctionLoops:
     """The outermost loops that can be are planned; of those within one that can't, each runs many times, but may be worth it."""
-    node = own_source(function).node
     reason = _kept_whole(function, node)
     if reason is not None:
         return FunctionLoops({}, tuple(Refusal(loop.lineno, "", reason) for loop in verdicts))
@@ -103,7 +105,7 @@ def _planned(function: FunctionType, verdicts: dict[ast.For, LoopProof | Refusal
     for loop, verdict in verdicts.items():
         if loop in taken:
             continue
-        found = _plan(node, verdict) if isinstance(verdict, LoopProof) else verdict
+        found = _plan(function, node, verdict) if isinstance(verdict, LoopProof) else verdict
         if isinstance(found, LoopPlan):
             plans[loop.lineno] = found
             taken |= set(ast.walk(loop))
@@ -123,8 +125,12 @@ def _kept_whole(function: FunctionType, node: Any) -> str | None:
     return "it has type parameters" if getattr(node, "type_params", None) else None
 
 
-def _plan(node: Any, proof: LoopProof) -> LoopPlan | Refusal:
+def _plan(function: FunctionType, node: Any, proof: LoopProof) -> LoopPlan | Refusal:
     loop = proof.node
+    native = native_call(loop, node, namespace_of(function))
+    if native:
+        words = f"{native!r} uses all cores by itself, and with fewer what it gives may differ in the last bit"
+        return Refusal(loop.lineno, native, words)
     later = _read_later(node, loop) - proof.targets
     if later:
         around = _may_go_on_after_an_error(node, loop)

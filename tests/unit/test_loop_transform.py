@@ -151,6 +151,23 @@ def planned(text):
             """,
             "f is a generator",
         ),
+        (
+            """
+            import numpy
+
+
+            def length(row):
+                return numpy.linalg.norm(row)
+
+
+            def f(rows):
+                out = []
+                for row in rows:
+                    out.append(length(row))
+                return out
+            """,
+            "'numpy.linalg.norm' uses all cores by itself",
+        ),
     ],
 )
 def test_a_proven_loop_is_left_alone_where_its_variables_could_be_seen_to_differ(text, reason):
