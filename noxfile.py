@@ -42,6 +42,7 @@ ON_CLUSTERS = [
 OF_OTHERS = [
     "test_*_calls.py",
     "test_attach.py",
+    "test_built_in_jobs.py",
     "test_command_line.py",
     "test_cpython_futures.py",
     "test_doctor.py",

@@ -21,11 +21,6 @@ __all__ = ["KINDS", "SECRET_FIELDS", "check_field", "kind_of", "parse_memory_mb"
 
 SECRET_FIELDS = ("password",)
 
-# What this release can do of what the contract allows. A row goes when its feature comes.
-_SUPPORTED: dict[str, tuple[Any, ...]] = {
-    "build_on": ("login",),
-}
-
 
 class _Kind(NamedTuple):
     """``check`` gives the value as it is kept, or raises ValueError or TypeError; ``parse`` reads text for it."""
@@ -59,12 +54,6 @@ def check_field(name: str, value: Any, origin: str = "") -> Any:
         shown = "..." if name in SECRET_FIELDS else _brief.repr(value)[:500]
         words = f"{name}={shown}: allowed is {kind.allowed}{'; or None' if kind.takes_none else ''}"
         raise ConfigurationError(_said(origin, words)) from (None if name in SECRET_FIELDS else error)
-    if name in _SUPPORTED and kept not in _SUPPORTED[name]:
-        from clustrix import __version__  # noqa: PLC0415 - the front door stands above this room
-
-        choices = ", ".join(map(repr, _SUPPORTED[name]))
-        words = f"{name}={kept!r} is not supported by clustrix {__version__} yet; supported: {choices}"
-        raise ConfigurationError(_said(origin, words))
     return kept
 
 

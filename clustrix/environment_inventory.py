@@ -11,6 +11,7 @@ from clustrix.errors import ConfigurationError
 from clustrix.journal import Journal
 from clustrix.progress import show_progress
 from clustrix.requirements import explicit_constraints, explicit_requirements
+from clustrix.resources import JobOptions, resources_for
 from clustrix.session import Session
 from clustrix.supplies import Supplies
 
@@ -133,6 +134,9 @@ class EnvironmentInventory:
             "constraints": limits,
             "package_manager": config.package_manager,
             "setup_timeout": config.venv_setup_timeout,
+            "build_on": config.build_on,
+            "scheduler": config.cluster_type,
+            "resources": resources_for(JobOptions(), config),
             "use_two_venv": config.use_two_venv,
         }
         supplies = Supplies("", wanted, limits, config.local_cache_dir, tell)

@@ -144,6 +144,7 @@ class PreparedCall:
             "constraints": self.constraints,
             "package_manager": config.package_manager,
             "setup_timeout": config.venv_setup_timeout,
+            "build_on": config.build_on,
             "use_two_venv": config.use_two_venv,
             "loops": self.loops,
             "config": _without_variables(config),

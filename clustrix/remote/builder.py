@@ -23,14 +23,17 @@ from .paths import remove_tree, write_aside
 from .script import with_modules
 from .wheels import WheelError, unpack_wheel
 
-__all__ = ["Plan", "main", "start", "tail"]
+__all__ = ["Plan", "command_in_a_job", "has_begun", "main", "start", "tail", "write_plan"]
 
 Plan = Dict[str, Any]
 """What a builder is told, as JSON: ``about`` (key, interpreter, python, platform, modules), ``lock`` and ``requirements``, ``tools``
 (paths of wheels to unpack), ``installer`` (kind and path, or None), ``wheels`` (paths that take the place of the index, or
 None), ``seconds`` that it may take, and ``token``."""
 
-_START = "import os, sys; os.fork() and os._exit(0); os.setsid(); sys.path.insert(0, sys.argv[1]); {package} = __import__('{package}.builder', fromlist=['main']); {package}.main(sys.argv[2])"
+_RUN = "import os, sys; sys.path.insert(0, sys.argv[1]); {package} = __import__('{package}.builder', fromlist=['main']); {package}.main(sys.argv[2])"
+_LEAVE = "import os; os.fork() and os._exit(0); os.setsid(); "
+
+_BEGUN = "begun"
 
 # Ends with the builder even when that is killed; a Python without ctypes has the next builder tidy up after it.
 _LEASH = """
@@ -55,12 +58,10 @@ class _BuildError(Exception):
 
 def start(claim: Claim, plan: Plan) -> None:
     """Start the builder and hand it the claim; returns when it is on its own."""
-    write_aside(claim.file("plan.json"), json.dumps(plan).encode("utf-8"))
-    here = os.path.dirname(os.path.abspath(__file__))
-    code = _START.format(package=os.path.basename(here))
+    write_plan(claim, plan)
     with open(claim.file("log"), "wb") as log:
         subprocess.run(
-            [sys.executable, "-I", "-c", code, os.path.dirname(here), claim.path],
+            _command(sys.executable, _LEAVE + _RUN, claim),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -69,12 +70,36 @@ def start(claim: Claim, plan: Plan) -> None:
         )
 
 
+def write_plan(claim: Claim, plan: Plan) -> None:
+    """Leave the plan where the builder looks for it."""
+    write_aside(claim.file("plan.json"), json.dumps(plan).encode("utf-8"))
+
+
+def command_in_a_job(python: str, claim: Claim) -> List[str]:
+    """The argument vector of a builder that is all of its job."""
+    return _command(python, _RUN, claim)
+
+
+def has_begun(claim: Claim) -> bool:
+    """Whether a builder has taken the claim over; it may also have given it up since."""
+    try:
+        return _BEGUN in os.listdir(claim.path)
+    except FileNotFoundError:
+        return True
+
+
+def _command(python: str, code: str, claim: Claim) -> List[str]:
+    here = os.path.dirname(os.path.abspath(__file__))
+    return [python, "-I", "-c", code.format(package=os.path.basename(here)), os.path.dirname(here), claim.path]
+
+
 def main(path: str) -> None:
     """Build what the plan in the claim's directory ``path`` says."""
     claim = Claim(path)
     with open(claim.file("plan.json"), encoding="utf-8") as stream:
         plan = json.load(stream)
     note_holder(claim, plan["token"])
+    write_aside(claim.file(_BEGUN), b"")
     # Beyond its time plus a grace it is dead to the others, even if a hanging file system keeps it from ending.
     with Heartbeat(claim, plan["seconds"] + 10, _die):
         _Build(claim, plan).run()

@@ -6,14 +6,14 @@ import os
 import re
 import threading
 import time
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from . import builder
 from .claims import DEAD_AFTER, Claim, Heartbeat, Pulse, current_claim, make_claim, release
 from .passing import Passing
-from .paths import remove_tree
+from .paths import look_again, remove_tree
 
-__all__ = ["BuildFailedError", "ClientGoneError", "Waiting", "build"]
+__all__ = ["BuildFailedError", "Builders", "ClientGoneError", "Waiting", "build"]
 
 SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5  # seconds between looks: a fiftieth of what was waited
 BUILDS_BEGUN_AT_MOST = 3
@@ -41,7 +41,29 @@ class Waiting(NamedTuple):
     dead_after: float = DEAD_AFTER  # seconds
 
 
-def build(directory: str, is_there: Callable[[], bool], prepare: Callable[[], builder.Plan], waiting: Waiting) -> None:
+def _start_here(claim: Claim, plan: builder.Plan, _waiting: Waiting) -> str:
+    builder.start(claim, plan)
+    return ""
+
+
+class Builders(NamedTuple):
+    """How a builder is begun, on this host as it stands.
+
+    ``start`` returns when it has begun, with the name by which ``death`` tells what ended one that lives no more: None where another
+    may have more luck.
+    """
+
+    start: Callable[[Claim, builder.Plan, Waiting], str] = _start_here
+    death: Callable[[Claim, str], Optional[BuildFailedError]] = lambda _claim, _name: None
+
+
+def build(
+    directory: str,
+    is_there: Callable[[], bool],
+    prepare: Callable[[], builder.Plan],
+    waiting: Waiting,
+    builders: Builders,
+) -> None:
     """Return when ``is_there``: built by a builder of this call's or of anybody else's.
 
     ``prepare`` makes the plan, under the claim and only when a builder must be begun. Raises BuildFailedError when the
@@ -50,27 +72,40 @@ def build(directory: str, is_there: Callable[[], bool], prepare: Callable[[], bu
     begun, dead, holder = 0, None, ""
     while not is_there():
         claim = dead or current_claim(directory)
-        mine = ""
+        mine = name = ""
         if claim is None or claim is dead:
             claim = make_claim(directory, dead, holder)
             dead = None
             if claim is None:
                 continue
             begun += 1
-            mine = _begin(claim, is_there, prepare, begun)
+            mine, name = _begin(claim, is_there, prepare, begun, waiting=waiting, builders=builders)
         watch = _Watch(claim, waiting, os.path.basename(directory), mine)
         is_over, holder = watch.wait(), watch.token
+        look_again(directory)  # it may have been built on another host
         if not is_over:
             dead = claim
+            death = builders.death(claim, name) if name and not is_there() else None
             with contextlib.suppress(OSError):
                 os.rename(claim.file("log"), os.path.join(directory, "build.log"))
+            if death is not None:
+                release(claim)
+                raise death
         failure = _failure(directory, holder)
         if failure and not is_there():
             raise BuildFailedError(failure["kind"], failure["message"], failure["log"])
 
 
-def _begin(claim: Claim, is_there: Callable[[], bool], prepare: Callable[[], builder.Plan], begun: int) -> str:
-    """Start the builder and leave the claim to it; returns the build's token, or "" when another has the claim now."""
+def _begin(
+    claim: Claim,
+    is_there: Callable[[], bool],
+    prepare: Callable[[], builder.Plan],
+    begun: int,
+    *,
+    waiting: Waiting,
+    builders: Builders,
+) -> Tuple[str, str]:
+    """Start the builder and leave the claim to it; returns the build's token, or "" when another has the claim now, and the builder's name."""
     directory = os.path.dirname(claim.path)
     token = claim.token()
     try:
@@ -78,18 +113,18 @@ def _begin(claim: Claim, is_there: Callable[[], bool], prepare: Callable[[], bui
         with Heartbeat(claim, float("inf"), lambda: None):
             if is_there():
                 release(claim)
-                return token
+                return token, ""
             if begun > BUILDS_BEGUN_AT_MOST:
                 log = builder.tail(os.path.join(directory, "build.log"), 3000)
                 raise BuildFailedError("other", "%d builders were killed, or ended without a word" % (begun - 1), log)
             _tidy(directory, claim)
-            builder.start(claim, dict(prepare(), token=token))
+            name = builders.start(claim, dict(prepare(), token=token), waiting)
     except BaseException as error:
         if isinstance(error, FileNotFoundError) and not os.path.isdir(claim.path):
-            return ""  # this process stood still for so long that another took the claim over
+            return "", ""  # this process stood still for so long that another took the claim over
         release(claim)
         raise
-    return token
+    return token, name
 
 
 def _tidy(directory: str, claim: Claim) -> None:

@@ -19,8 +19,9 @@ import time
 from typing import Callable, NamedTuple, Optional, Tuple
 
 from . import installers
+from .build_jobs import BuildJob
 from .builder import Plan
-from .builds import BuildFailedError, Waiting, build
+from .builds import Builders, BuildFailedError, Waiting, build
 from .claims import DEAD_AFTER
 from .installers import Installer
 from .interpreters import Interpreter
@@ -69,6 +70,7 @@ class BuildSettings(NamedTuple):
 
     ``tools`` is the interpreter of a tools environment whose uv may be used, ``pip`` the wheel that the client sends where
     the interpreter's own pip is too old or missing, ``has_wheels`` whether the client sends wheels where no index is reached.
+    ``job`` is the job in which packages are installed, if that shall not be done here.
     """
 
     seconds: float
@@ -76,6 +78,11 @@ class BuildSettings(NamedTuple):
     tools: Optional[str] = None
     pip: Optional[Wheel] = None
     has_wheels: bool = False
+    job: Optional[BuildJob] = None
+
+    @property
+    def place(self) -> str:
+        return "a compute node" if self.job else "the login node"
 
 
 def environment_key(interpreter: Interpreter, recipe: Recipe) -> str:
@@ -128,26 +135,29 @@ def ensure_environment(
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         notes = Notes(state.notes)
-        failed = notes.get("index", "failed") or 0.0
+        # An empty environment, and what is only unpacked, is made in a second and downloads nothing: that needs no job.
+        job = settings.job if recipe.lock or recipe.requirements else None
+        builders = Builders(job.start, job.death) if job else Builders()
+        failed = notes.get("index", settings.place) or 0.0
         from_client = settings.has_wheels and 0 <= time.time() - failed < INDEX_TRIED_AGAIN_AFTER
         while not os.path.exists(python):
             plan = functools.partial(
                 _plan, state, interpreter, recipe, settings, report=report, fetch=fetch, from_client=from_client
             )
             try:
-                build(directory, lambda: os.path.exists(python), plan, waiting)
+                build(directory, lambda: os.path.exists(python), plan, waiting, builders)
             except BuildFailedError as error:
                 if error.kind != "index" or not settings.has_wheels:
                     raise
                 # A build from the client's wheels never fails so, but one of another's that this one waits for may.
                 from_client = True
-                notes.put("index", {"failed": time.time()})
+                notes.put("index", {settings.place: time.time()})
     except BuildFailedError as error:
-        raise EnvironmentBuildError(_in_words(state, directory, interpreter, error)) from None
+        raise EnvironmentBuildError(_in_words(state, directory, interpreter, settings, error)) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise EnvironmentBuildError("%s. %s" % (error, _advice(state, "disk", interpreter))) from error
+        raise EnvironmentBuildError("%s. %s" % (error, _advice(state, "disk", interpreter, settings))) from error
     report("built the environment %s in %.1f s" % (key, time.monotonic() - started))
     return python
 
@@ -170,7 +180,7 @@ def _plan(
         words = "building the environment %s: Python %s with %s"
         report(Passing(words % (key, interpreter.version_text, recipe.in_words())))
     else:
-        report("the package index does not serve the login node: the client sends the wheels")
+        report("the package index does not serve %s: the client sends the wheels" % settings.place)
         hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})", recipe.lock)
         wheels = fetch_wheels(state, offered_wheels(get, hashes), get, report)
     return {
@@ -213,13 +223,15 @@ def _nobody_sends(piece: str) -> bytes:
     raise EnvironmentBuildError("the environment needs %r, which this client does not send" % piece)
 
 
-def _in_words(state: StatePaths, directory: str, interpreter: Interpreter, error: BuildFailedError) -> str:
+def _in_words(
+    state: StatePaths, directory: str, interpreter: Interpreter, settings: BuildSettings, error: BuildFailedError
+) -> str:
     log = os.path.join(directory, "build.log")
-    parts = "%s. %s" % (error, _advice(state, error.kind, interpreter)), log, error.log
-    return "%s\nThe log is %s on the cluster; it ends:\n%s" % parts
+    parts = "%s. %s" % (error, _advice(state, error.kind, interpreter, settings)), log, error.log
+    return "%s\nThe log is %s on the cluster; it ends:\n%s" % parts if error.log else parts[0]
 
 
-def _advice(state: StatePaths, kind: str, interpreter: Interpreter) -> str:
+def _advice(state: StatePaths, kind: str, interpreter: Interpreter, settings: BuildSettings) -> str:
     if kind == "conflict":
         return (
             "There are no versions that fit the requirements, each other and Python %s: loosen requirements=, or choose "
@@ -227,8 +239,8 @@ def _advice(state: StatePaths, kind: str, interpreter: Interpreter) -> str:
         )
     if kind == "index":
         return (
-            "The package index that the login node is set up for can't be reached, or hasn't got what is required: correct "
-            "the names in requirements=, or compare with what 'pip config list' says on the login node."
+            "The package index that %s is set up for can't be reached, or hasn't got what is required: correct "
+            "the names in requirements=, or compare with what 'pip config list' says there." % settings.place
         )
     if kind == "hash":
         return (
@@ -241,6 +253,11 @@ def _advice(state: StatePaths, kind: str, interpreter: Interpreter) -> str:
             "The disk of %s is full, or your quota is used up (%d MB are free): remove files there, or set remote_state_dir "
             "to another file system. Nothing of the build is left."
             % (state.root, there.f_bavail * there.f_frsize >> 20)
+        )
+    if kind == "job":
+        return (
+            "With build_on='compute' environments are built in a job with the function's partition, queue, account and "
+            "directives, one core, 2 GB and venv_setup_timeout: correct those, or set build_on='login' if the site allows that."
         )
     if kind == "wheels":
         return (

@@ -13,6 +13,7 @@ import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from . import inventory
+from .build_jobs import BuildJob
 from .environments import BuildSettings, Recipe, ensure_environment, environment_key, environment_python
 from .interpreters import Interpreter, choose_interpreter
 from .paths import StatePaths, write_aside
@@ -70,6 +71,7 @@ def job_environment(
         package_manager=spec["package_manager"],
         pip=Wheel(*answer["pip"]) if answer.get("pip") else None,
         has_wheels=answer.get("has_wheels", False),
+        job=_build_job(spec),
     )
     tools_key = None
     if answer.get("tools") or has_two_stages:
@@ -85,6 +87,13 @@ def job_environment(
     decided = {"candidate": answer["candidate"], "key": environment_key(interpreter, recipe), "tools": tools_key}
     write_aside(decision, json.dumps(decided).encode("utf-8"))
     return _used(state, spec, interpreter, decided)
+
+
+def _build_job(spec: Dict[str, Any]) -> Optional[BuildJob]:
+    """Where there is no scheduler, there is no other node than the login node."""
+    if spec["build_on"] != "compute" or spec["scheduler"] in ("ssh", "local"):
+        return None
+    return BuildJob(spec["scheduler"], spec["resources"])
 
 
 def _that_apply(requirements: Sequence[str], interpreter: Interpreter) -> Tuple[str, ...]:

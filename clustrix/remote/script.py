@@ -11,6 +11,7 @@ __all__ = [
     "UTF8_IF_UNSET",
     "ScriptParts",
     "activation_file",
+    "build_script",
     "directive",
     "element_output",
     "environment_file",
@@ -100,6 +101,12 @@ def with_modules(modules: Sequence[str], command: Sequence[str]) -> List[str]:
         return list(command)
     load = " && ".join(_load(module) + " >/dev/null 2>&1" for module in modules)
     return ["/bin/bash", "-l", "-c", load + ' && exec "$0" "$@"', *command]
+
+
+def build_script(directives: List[str], log: str, command: Sequence[str]) -> str:
+    """The script of a job that builds an environment. It does nothing where the directory of ``log`` is not there any more."""
+    lines = ["#!/bin/bash", *directives, "umask 077", "unset PYTHONPATH PYTHONHOME", UTF8_IF_UNSET]
+    return "\n".join([*lines, "exec >> %s 2>&1" % shlex.quote(log), "exec " + _words(command)]) + "\n"
 
 
 def job_script(job: JobPaths, job_id: str, parts: ScriptParts) -> str:

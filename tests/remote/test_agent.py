@@ -131,6 +131,7 @@ def spec(interpreter, tmp_path):
         "constraints": [],
         "package_manager": "auto",
         "setup_timeout": 60,
+        "build_on": "login",
         "work_dir": str(tmp_path),
         "resources": {"cores": 1, "memory_mb": 100, "time_seconds": 60},
         "modules": [],

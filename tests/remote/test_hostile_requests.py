@@ -229,7 +229,7 @@ def requests(work_dir):
         "job_id": "cxaaaaaaaaaaaa", "client": "me", "package": "p1", "entry": {"kind": "main", "name": "x"},
         "rewriter": "r1", "scheduler": "slurm", "python": None, "python_executable": base_python(),
         "client_python": [3, 12], "provision_python": False, "environment": None, "imports": [], "use_two_venv": "auto",
-        "refusals": [], "requirements": [], "constraints": [], "package_manager": "auto", "setup_timeout": 60,
+        "refusals": [], "requirements": [], "constraints": [], "package_manager": "auto", "setup_timeout": 60, "build_on": "login",
         "work_dir": work_dir, "modules": [], "pre_execution_commands": [], "environment_variables": {},
         "resources": {"cores": 1, "memory_mb": 100, "time_seconds": 60, "retries": 1, "retry_policy": {}},
     }  # fmt: skip

@@ -82,7 +82,7 @@ REFUSED = {
     **dict.fromkeys(("remote_work_dir", "remote_state_dir", "local_work_dir", "local_cache_dir"), NO_PATHS),
     **dict.fromkeys(("key_file", "known_hosts_file", "python_executable"), NO_PATHS),
     **dict.fromkeys(("connect_timeout", "venv_setup_timeout", "job_poll_interval"), NO_SECONDS),
-    **dict.fromkeys(("auto_parallel", "async_submit", "cleanup_on_success", "provision_python"), NO_TRUTHS),
+    **dict.fromkeys(("auto_parallel", "async_submit", "cleanup_on_success", "provision_python", "show_progress"), NO_TRUTHS),
     "cluster_host": ["", "-oProxyCommand=x", "two words", "h;ls", "h\n", "$(id)", "me@host", b"h"],
     "username": ["", "-l", "a b", "a;b", "a\n", "`id`", "$x"], "password": [5], "host_key_policy": ["off", "Strict", "strict\n", None],
     "cluster_port": [0, 65536, -1, "22", 22.0, True, None], "default_cores": [0, -1, 2.0, "4", True, None],
@@ -132,17 +132,6 @@ class TestAValueIsCheckedWhenItIsSet:
         for way in (lambda: ClusterConfig(**values), lambda: setattr(config, wrong, 1), lambda: configure(**values)):
             with pytest.raises(ConfigurationError, match=f"no field '{wrong}'; did you mean '{right}'"):
                 way()
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        pairs({
-            "build_on": ["compute"],
-        }),
-    )  # fmt: skip
-    def test_what_this_release_cannot_do_yet_is_refused_and_says_what_it_can(self, name, value):
-        message = rf"{name}={value!r} is not supported by clustrix \S+ yet; supported: "
-        with pytest.raises(ConfigurationError, match=message):
-            ClusterConfig(**{name: value})
 
     def test_a_large_value_is_not_printed_whole(self):
         with pytest.raises(ConfigurationError) as caught:
