@@ -186,7 +186,7 @@ def _meant_by(
 ) -> dict[tuple[int, str], tuple[FunctionType, str, Any]]:
     """What names outside mean to a function and to those that it calls."""
     meant: dict[tuple[int, str], tuple[FunctionType, str, Any]] = {}
-    for of in [function, *helpers.known]:
+    for of in [function, *helpers.judged]:
         names = namespace_of(of)
         text = tree if of is function else own_source(of).node
         for load in free_loads(text):

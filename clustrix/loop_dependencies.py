@@ -9,7 +9,7 @@ from clustrix.known_calls import FUNCTION, HANDLE, ITERATOR
 from clustrix.loop_effects import Found, accumulated_names, find_effects
 from clustrix.loop_flow import Flow, names_bound
 from clustrix.loop_proof import Effect, LoopProof, Ownership, Refusal
-from clustrix.loop_targets import Place, check_target
+from clustrix.loop_targets import Place, can_fail, check_target
 from clustrix.loop_values import Frame, Refused, value_of
 from clustrix.purity import Helpers, bind_elements, settle
 from clustrix.surroundings import Surroundings
@@ -53,22 +53,22 @@ def _proof(
     frame = Frame(around, helpers)
     bind_elements(loop.target, loop.iter, frame)
     frame.reads, frame.globals_read = set(), set()
+    ownership: dict[int, Ownership] = {}
 
     def replayed(statement: ast.stmt) -> bool:
         effect = effects_by_node.get(id(statement))
         if effect is None:
             return False
         for value in effect.values:
-            if value_of(value, frame).kind == FUNCTION:
-                raise Refused(
-                    value,
-                    ast.unparse(value),
-                    f"{ast.unparse(value)!r} is a function that is kept: who calls it is not seen",
-                )
+            known = value_of(value, frame)
+            if known.kind == FUNCTION:
+                text = ast.unparse(value)
+                raise Refused(value, text, f"{text!r} is a function that is kept: who calls it is not seen")
+            ownership[id(value)] = min(known.ownership, ownership.get(id(value), known.ownership))
         return True
 
     settle(loop.body, frame, replayed)
-    effects = tuple(_effect(item, frame) for item in found)
+    effects = tuple(_effect(item, ownership) for item in found)
     _check_held(found, effects)
     assigned = {name for statement in [loop.target, *loop.body] for name in _bound_within(statement)} - {
         name for item in found for name in item.targets
@@ -80,6 +80,9 @@ def _proof(
     }
     scratch = frozenset(assigned - always)
     _check_later_reads(tree, loop, scratch)
+    _check_caught(loop, found, place)
+    if _is_guarded(place) and any(can_fail(item, place) for item in found):
+        _check_reads_after_failure(tree, loop, frozenset(assigned))
     reads = frozenset(frame.reads - assigned)
     _check_iterators(tree, loop, reads | frozenset(header.reads), around, helpers)
     return LoopProof(
@@ -134,7 +137,7 @@ def _check_header(loop: ast.For, frame: Frame) -> None:
             raise Refused(
                 loop, ast.unparse(node), f"the loop's variable is {ast.unparse(node)!r}, which others may know"
             )
-    if value_of(loop.iter, frame).kind == ITERATOR:
+    if value_of(loop.iter, frame).kind in (ITERATOR, HANDLE):
         raise Refused(
             loop,
             ast.unparse(loop.iter),
@@ -174,13 +177,13 @@ def _check_flow(loop: ast.For, assigned: set[str], effects: Mapping[int, Effect]
     return set.intersection(*states) & assigned if states else set(names_bound(loop.target))
 
 
-def _effect(found: Found, frame: Frame) -> Effect:
+def _effect(found: Found, ownership: Mapping[int, Ownership]) -> Effect:
     return Effect(
         found.kind,
         found.targets,
         found.node,
         tuple(found.values),
-        tuple(value_of(value, frame).ownership for value in found.values),
+        tuple(ownership[id(value)] for value in found.values),
         found.operator,
     )
 
@@ -204,6 +207,49 @@ def _check_later_reads(tree: ast.AST, loop: ast.For, scratch: frozenset[str]) ->
     flow.block(tree.body, set(scratch))  # type: ignore[attr-defined]
     for name, node in sorted(flow.exposed.items(), key=lambda item: item[1].lineno):
         raise Refused(node, name, f"{name!r} is read after the loop, and not every iteration assigns it")
+
+
+def _check_caught(loop: ast.For, found: list[Found], place: Place) -> None:
+    """An effect that fails when it is replayed fails outside of the ``try`` that it stands in."""
+    caught: set[ast.AST] = set()
+    for node in ast.walk(loop):
+        if isinstance(node, ast.Try):
+            parts = node.body if not node.finalbody else [node]
+            caught |= {item for part in parts for item in ast.walk(part)}
+        elif isinstance(node, ast.With):
+            caught |= {item for part in node.body for item in ast.walk(part) if not _only_opens(node)}
+    for item in found:
+        if item.node in caught and can_fail(item, place):
+            name, text = item.targets[0], ast.unparse(item.node)
+            raise Refused(
+                item.node,
+                name,
+                f"{text!r} may fail within the 'try', and changes {name!r}: put it behind, into an 'else'",
+            )
+
+
+def _only_opens(node: ast.With) -> bool:
+    """Files let every exception through."""
+    return all(ast.unparse(item.context_expr).startswith("open(") for item in node.items)
+
+
+def _is_guarded(place: Place) -> bool:
+    """Whether the function goes on when the loop fails."""
+    return any(
+        isinstance(owner, ast.Try | ast.With) or type(owner).__name__ == "TryStar" for _, _, owner in place.enclosing()
+    )
+
+
+def _check_reads_after_failure(tree: ast.AST, loop: ast.For, names: frozenset[str]) -> None:
+    """An effect that fails when it is replayed can't leave the variables as its iteration had them then."""
+    flow = Flow(set(names), forgets=loop, forgotten=names)
+    flow.block(tree.body, set(names))  # type: ignore[attr-defined]
+    for name, node in sorted(flow.exposed.items(), key=lambda item: item[1].lineno):
+        raise Refused(
+            node,
+            name,
+            f"{name!r} is read here, also if the loop fails: then it is known only by running the loop as it is",
+        )
 
 
 def _check_iterators(

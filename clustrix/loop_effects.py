@@ -117,18 +117,30 @@ def _call(node: ast.stmt, names: frozenset[str]) -> Found | None:
 
 def _store(node: ast.stmt, names: frozenset[str]) -> Found | None:
     """``t[k] = v``, ``t[j][k] = v``, and ``t[k] = t.get(k, 0) + v``."""
-    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Subscript):
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
         return None
     target = node.targets[0]
     root, keys = _keys(target)
     if root is None or root not in names:
         return None
+    if len(node.targets) > 1:
+        return _store_twice(node, root)
     grown = _grown(node.value, target, root)
     if grown is not None:
         earlier, added, operator = grown
         return Found("update", (root,), node, [*earlier, added, *keys], [(added, 2)], operator, level=1)
     level = 1 if isinstance(target.value, ast.Subscript) else 0
     return Found("store", (root,), node, [node.value, *keys], [(node.value, level + 1)], level=level)
+
+
+def _store_twice(node: ast.Assign, root: str) -> Found | None:
+    """``t[i, j] = t[j, i] = v``."""
+    keys: list[ast.expr] = []
+    for target in node.targets:
+        if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name) or target.value.id != root:
+            return None
+        keys += _key_parts(target.slice)
+    return Found("store", (root,), node, [node.value, *keys], [(node.value, 1)])
 
 
 def _grown(value: ast.expr, target: ast.Subscript, root: str) -> tuple[list[ast.expr], ast.expr, str] | None:

@@ -140,7 +140,9 @@ class Flow:
 
     def _match(self, node: ast.Match, have: set[str]) -> set[str] | None:
         self.expression(node.subject, have)
-        merged: set[str] | None = set(have)
+        last = node.cases[-1]
+        takes_all = last.guard is None and isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
+        merged: set[str] | None = None if takes_all else set(have)
         for case in node.cases:
             inside = have | names_bound(case.pattern)
             if case.guard is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from clustrix.loop_effects import Found
 
-__all__ = ["Place", "check_target"]
+__all__ = ["Place", "can_fail", "check_target"]
 
 # What these are given, they look at and do not keep.
 _READERS = frozenset(
@@ -111,6 +111,29 @@ def check_target(found: list[Found], name: str, place: Place) -> bool:
     return False
 
 
+def can_fail(item: Found, place: Place) -> bool:
+    """Whether an effect may raise when it is replayed: not an append to a list, nor a count, nor a number as a dictionary's key."""
+    name = item.targets[0]
+    start, _ = _start(name, place, item.node)
+    given = _given(start, name) if start is not None else None
+    if item.level or given is None:
+        return True
+    if item.kind == "append":
+        return not isinstance(given, ast.List | ast.ListComp)
+    if item.kind == "store" and isinstance(given, ast.Dict):
+        return not all(_is_number(value, place) for value in item.values[1:])
+    if item.kind == "reduce" and item.operator in ("+", "-"):
+        return not all(isinstance(node, ast.Constant) and type(node.value) is int for node in [given, *item.values])
+    return True
+
+
+def _is_number(node: ast.expr, place: Place) -> bool:
+    if isinstance(node, ast.Name) and isinstance(place.loop.iter, ast.Call):
+        counts = isinstance(place.loop.iter.func, ast.Name) and place.loop.iter.func.id == "range"
+        return counts and isinstance(place.loop.target, ast.Name) and place.loop.target.id == node.id
+    return isinstance(node, ast.Constant)
+
+
 def _check_rebound(effects: list[Found], name: str, place: Place) -> bool:
     """``t = max(t, v)`` makes no object different: whatever it begins with, only its being plain data matters."""
     for load in _loads(name, place.tree):
@@ -191,20 +214,28 @@ def _ancestors(node: ast.AST, place: Place) -> Iterator[ast.AST]:
 
 
 def _value_given(node: ast.stmt, name: str, place: Place) -> Value | None:
-    """What a statement assigns to ``name``; None if that can't be seen."""
+    """What a statement assigns to ``name``, as far as it is known; None if that can't be seen."""
     if isinstance(node, ast.AugAssign):
         return Value(Ownership.SHELL)
-    if isinstance(node, ast.Assign) and len(node.targets) > 1:
-        value = _judged(node.value, place)
+    given = _given(node, name)
+    value = _judged(given, place) if given is not None else None
+    if isinstance(node, ast.Assign) and len(node.targets) > 1:  # two names of one object, but for numbers
         return value if value is not None and value.kind == NUMBER else None
-    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-    value_node = getattr(node, "value", None)
-    if isinstance(target, ast.Tuple) and isinstance(value_node, ast.Tuple) and len(target.elts) == len(value_node.elts):
-        for part, of in zip(target.elts, value_node.elts, strict=True):
-            if isinstance(part, ast.Name) and part.id == name:
-                return _judged(of, place)
-        return None
-    return _judged(value_node, place) if isinstance(target, ast.Name) and value_node is not None else None
+    return value
+
+
+def _given(node: ast.stmt, name: str) -> ast.expr | None:
+    """The expression whose value a statement assigns to ``name``; None if it is none of its own."""
+    value: ast.expr | None = getattr(node, "value", None)
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    for target in targets:
+        if isinstance(target, ast.Name) and target.id == name:
+            return value
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            for part, of in zip(target.elts, value.elts, strict=True):
+                if isinstance(part, ast.Name) and part.id == name:
+                    return of
+    return None
 
 
 def _judged(node: ast.expr, place: Place) -> Value | None:

@@ -58,8 +58,9 @@ class Refused(Exception):  # noqa: N818 - it is how the analysis says no, not an
 class Frame:
     """What is known while the statements of one body are gone through.
 
-    ``made`` has the names that the body binds; ``helper`` judges a Python function that is called. Names are judged by all their
-    assignments at once, not by the last one; so the body is gone through until nothing new comes (``is_settled``).
+    ``made`` has the names that the body binds, as they are at this point; ``helper`` judges a Python function that is called.
+    In a branch or a loop of the body (``nesting``) an assignment adds to what a name may be. ``is_mixed`` is for the whole body,
+    so that is gone through until nothing new comes (``is_settled``).
     """
 
     around: Surroundings
@@ -73,6 +74,7 @@ class Frame:
     orders_by_hash: bool = False
     is_mixed: bool = False  # something of the body's own was given something from before to hold
     is_settled: bool = True
+    nesting: int = 0
 
 
 def value_of(node: ast.expr, frame: Frame) -> Value:
@@ -86,11 +88,8 @@ def value_of(node: ast.expr, frame: Frame) -> Value:
 def bind(target: ast.expr, value: Value, frame: Frame) -> None:
     """Assign a value that is known as ``value`` to a target."""
     if isinstance(target, ast.Name):
-        known = frame.made.get(target.id, value)
-        joined = _join(known, value)
-        if frame.made.get(target.id) != joined:
-            frame.made[target.id] = joined
-            frame.is_settled = False
+        is_certain = frame.nesting == 0 and target.id != "return"
+        frame.made[target.id] = value if is_certain else _join(frame.made.get(target.id, value), value)
     elif isinstance(target, ast.Tuple | ast.List):
         for item in target.elts:
             bind(item, _inside(value), frame)
@@ -161,6 +160,8 @@ def _name(node: ast.Name, frame: Frame) -> Value:
         frame.reads.add(name)
         return SHARED_VALUE
     live = frame.around.namespace.get(name, MISSING)
+    if live is MISSING:
+        raise Refused(node, name, f"{name!r} is defined nowhere")
     if isinstance(live, ModuleType | type):
         return SHARED_VALUE
     if callable(live):
@@ -314,7 +315,9 @@ def _lambda(node: ast.Lambda, frame: Frame) -> Value:
 
 def _walrus(node: ast.NamedExpr, frame: Frame) -> Value:
     value = value_of(node.value, frame)
+    frame.nesting += 1
     bind(node.target, value, frame)
+    frame.nesting -= 1
     return value
 
 
@@ -335,7 +338,7 @@ def _call(node: ast.Call, frame: Frame) -> Value:
             return value
     if isinstance(node.func, ast.Attribute) and not _is_module(node.func.value, frame):
         return _method(node, node.func, values, frame)
-    raise _unknown(node, origin)
+    raise _unknown(node, origin, frame)
 
 
 def _is_hidden(node: ast.expr, frame: Frame) -> bool:
@@ -350,7 +353,7 @@ def _is_module(node: ast.expr, frame: Frame) -> bool:
     return origin is not None and (bool(origin.path) or isinstance(origin.live, ModuleType | type))
 
 
-def _unknown(node: ast.Call, origin: Origin | None) -> Refused:
+def _unknown(node: ast.Call, origin: Origin | None, frame: Frame) -> Refused:
     name = ast.unparse(node.func)
     path = origin.path if origin is not None else ""
     if path.startswith(("random.", "numpy.random.")):
@@ -372,6 +375,10 @@ def _unknown(node: ast.Call, origin: Origin | None) -> Refused:
         "builtins.id",
     ):
         return Refused(node, name, f"{name!r} sees or does what can't be known")
+    if name in frame.around.own and name not in frame.around.parameters:
+        return Refused(
+            node, name, f"{name!r} is defined within the function: define it outside, so that others can call it, too"
+        )
     return Refused(node, name, f"nothing is known of what {name!r} does")
 
 
@@ -385,6 +392,16 @@ def _arguments(node: ast.Call, frame: Frame) -> list[Value]:
 
 def _judge_functions(node: ast.Call, values: list[Value], frame: Frame) -> None:
     """What calls its arguments does what these do."""
+    called = [keyword.value for keyword in node.keywords if keyword.arg == "key"]
+    if isinstance(node.func, ast.Name) and node.func.id in ("map", "filter", "reduce"):
+        called += node.args[:1]
+    for item in called:
+        if (
+            not isinstance(item, ast.Constant)
+            and value_of(item, frame).kind != FUNCTION
+            and frame.around.origin(item) is None
+        ):
+            raise Refused(item, ast.unparse(item), f"nothing is known of what {ast.unparse(item)!r} does")
     for item, value in zip([*node.args, *(keyword.value for keyword in node.keywords)], values, strict=True):
         if value.kind != FUNCTION or isinstance(item, ast.Lambda):
             continue

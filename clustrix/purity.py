@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clustrix.errors import PackagingError
 from clustrix.known_calls import ITERATOR, NUMBER, PURE_CONTEXTS, ROOTS, Value
+from clustrix.local_modules import is_local_path
 from clustrix.loop_proof import Ownership
 from clustrix.loop_values import NUMBER_VALUE, SHARED_VALUE, Frame, Refused, bind, change, element_of, value_of
 from clustrix.remote.plain_values import is_plain
@@ -31,8 +32,9 @@ _ROUNDS = 10
 def settle(statements: list[ast.stmt], frame: Frame, replayed: Callable[[ast.stmt], bool] = lambda _: False) -> None:
     """Go through ``statements`` until nothing new is learnt of their names. ``replayed`` takes over those it answers True for."""
     frame.functions |= _only_defined(statements)
+    given = dict(frame.made)
     for _ in range(_ROUNDS):
-        frame.is_settled = True
+        frame.is_settled, frame.made = True, dict(given)
         run_statements(statements, frame, replayed)
         if frame.is_settled:
             return
@@ -46,7 +48,7 @@ def run_statements(statements: Iterable[ast.stmt], frame: Frame, replayed: Calla
 
 
 def _run(node: ast.stmt, frame: Frame, replayed: Callable[[ast.stmt], bool]) -> None:
-    run = partial(run_statements, frame=frame, replayed=replayed)
+    run = partial(_run_within, frame=frame, replayed=replayed)
     if isinstance(node, ast.Expr):
         value_of(node.value, frame)
     elif isinstance(node, ast.Assign):
@@ -59,9 +61,11 @@ def _run(node: ast.stmt, frame: Frame, replayed: Callable[[ast.stmt], bool]) -> 
     elif isinstance(node, ast.AugAssign):
         _change_in_place(node, frame)
     elif isinstance(node, ast.For):
-        bind_elements(node.target, node.iter, frame)
-        run([*node.body, *node.orelse])
-    elif isinstance(node, ast.While | ast.If):
+        _run_loop(node, frame, replayed)
+    elif isinstance(node, ast.While):
+        value_of(node.test, frame)
+        _run_loop(node, frame, replayed)
+    elif isinstance(node, ast.If):
         value_of(node.test, frame)
         run([*node.body, *node.orelse])
     elif isinstance(node, ast.With):
@@ -74,7 +78,7 @@ def _run(node: ast.stmt, frame: Frame, replayed: Callable[[ast.stmt], bool]) -> 
             if handler.type is not None:
                 value_of(handler.type, frame)
             if handler.name is not None:
-                frame.made[handler.name] = Value(Ownership.OWNED)
+                bind(ast.Name(handler.name, ast.Store()), SHARED_VALUE, frame)
             run(handler.body)
         run([*node.orelse, *node.finalbody])
     elif isinstance(node, ast.Raise):
@@ -100,7 +104,29 @@ def _run(node: ast.stmt, frame: Frame, replayed: Callable[[ast.stmt], bool]) -> 
         words = {ast.Global: "global", ast.Nonlocal: "nonlocal", ast.ClassDef: "class"}
         word = words.get(type(node), type(node).__name__.lower())
         name = getattr(node, "names", [getattr(node, "name", "")])[0]
-        raise Refused(node, name, f"there is a '{word}' statement in it")
+        raise Refused(node, name, f"there is a statement '{word} {name}' in it")
+
+
+def _run_within(statements: Iterable[ast.stmt], frame: Frame, replayed: Callable[[ast.stmt], bool]) -> None:
+    """Statements that may be executed or not."""
+    frame.nesting += 1
+    run_statements(statements, frame, replayed)
+    frame.nesting -= 1
+
+
+def _run_loop(node: ast.For | ast.While, frame: Frame, replayed: Callable[[ast.stmt], bool]) -> None:
+    for _ in range(_ROUNDS):
+        before = dict(frame.made)
+        frame.nesting += 1
+        if isinstance(node, ast.For):
+            bind_elements(node.target, node.iter, frame)
+        else:
+            value_of(node.test, frame)
+        run_statements([*node.body, *node.orelse], frame, replayed)
+        frame.nesting -= 1
+        if frame.made == before:
+            return
+    raise Refused(node, "", "it is too involved")
 
 
 def _bind_parts(target: ast.expr, node: ast.expr, value: Value, frame: Frame) -> None:
@@ -230,10 +256,11 @@ def _define(node: ast.FunctionDef, frame: Frame) -> None:
     around = Surroundings(node, frame.around.namespace)
     inner = Frame(around, frame.helper)
     inner.hidden = [dict.fromkeys(frame.around.own - around.own, SHARED_VALUE)]
+    inner.made = dict.fromkeys(around.parameters, SHARED_VALUE)
     settle(node.body, inner)
     outer = _names_read(node) - around.own
     frame.reads |= (outer & frame.around.own) - set(frame.made)
-    frame.reads |= inner.reads
+    frame.reads |= inner.reads - around.own
     frame.globals_read |= inner.globals_read
     frame.helpers_read |= inner.helpers_read
     frame.orders_by_hash |= inner.orders_by_hash
@@ -275,6 +302,7 @@ class Helpers:
     """The Python functions that a loop calls, each judged once: calling it gives a ``Value``, or raises ``Refused``."""
 
     known: dict[Any, Value | Refused] = field(default_factory=dict)
+    judged: set[FunctionType] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     orders_by_hash: bool = False
 
@@ -291,16 +319,23 @@ class Helpers:
             except RecursionError:
                 self.known[function] = Refused(node, function.__name__, f"{function.__name__!r} is too involved")
         found = self.known[function]
+        if isinstance(found, Refused) and not found.line:
+            what = f"{function.__module__}.{function.__qualname__}"
+            raise Refused(node, function.__name__, f"{what!r} is called: {found.reason}")
         if isinstance(found, Refused):
-            place = f" (line {found.line})" if found.line else ""
+            place = f" (line {found.line})"
             raise Refused(node, function.__name__, f"{function.__name__!r} is called, and in it{place}: {found.reason}")
         return found
 
     def _judged(self, function: FunctionType) -> Value:
+        path = function.__code__.co_filename
+        if path.startswith("<frozen") or not is_local_path(path):
+            raise Refused(ast.Pass(), function.__name__, "nothing is known of what it does")
         try:
             tree = own_source(function).node
         except PackagingError as error:
             raise Refused(ast.Pass(), function.__name__, "its source is not found") from error
+        self.judged.add(function)
         if isinstance(tree, ast.ClassDef | ast.AsyncFunctionDef):
             raise Refused(tree, function.__name__, "it has to be awaited")
         frame = Frame(Surroundings(tree, namespace_of(function)), self)
