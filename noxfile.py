@@ -56,6 +56,7 @@ OF_OTHERS = [
     "test_maps_ends.py",
     "test_nested.py",
     "test_pandas_pairs.py",
+    "test_secrets.py",
     "test_progress.py",
     "test_silent_index.py",
     "test_ssh_*.py",
