@@ -1,7 +1,7 @@
 """Measures clustrix side by side with what people would use otherwise, in one run, and prints ratios.
 
     nox -s benchmarks              all tables (the first two need a Docker engine)
-    nox -s benchmarks -- imports   one of them: calls, maps, environments, imports, packaging, runner, values
+    nox -s benchmarks -- imports   one of them: calls, maps, environments, imports, packaging, runner, values, files, cores
 
 Each figure is a median; each ratio is of two medians that were measured in turns, so that what disturbs one disturbs
 the other.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from identity import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import simcluster
     from clustrix.future import ClusterFuture
@@ -340,6 +340,15 @@ def files() -> list[Row]:
     return cluster_files.files()
 
 
+def cores(rounds: int = 7) -> Iterator[Row]:
+    """The cores of this machine, beside what else shares work out among them."""
+    import cores as by_cores
+
+    for what, ours, peer, theirs, goal in by_cores.comparisons():
+        medians = in_turns(lambda a=ours: milliseconds(a), lambda a=theirs: milliseconds(a), rounds)  # type: ignore[misc]
+        yield Row(what, medians[0], peer, medians[1], goal)
+
+
 TABLES = {
     "imports": imports,
     "packaging": packaging,
@@ -349,6 +358,7 @@ TABLES = {
     "maps": maps,
     "environments": environments,
     "files": files,
+    "cores": cores,
 }
 
 
