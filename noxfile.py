@@ -70,6 +70,7 @@ LONG = [
     "test_environments.py",
     "test_hostile_requests.py",
     "test_inventory.py",
+    "test_parallel.py",
     "test_stages.py",
 ]
 # A file's tests stay together, for they share a cluster.

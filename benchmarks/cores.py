@@ -89,7 +89,7 @@ def by_process_pool_with_array(array: Any, parts: int) -> list[Any]:
 
 def comparisons() -> Iterator[tuple[str, Callable[[], object], str, Callable[[], object], float]]:
     """What is measured, by us, the other's name, by the other, and the ratio that is aimed at (0: none)."""
-    for count, seconds in ((2000, 0.001), (20, 0.1)):
+    for count, seconds in ((1000, 0.001), (20, 0.1)):
         what, items = f"{count} tasks of {seconds * 1000:g} ms", [seconds] * count
         ours = functools.partial(by_us, compute, "seconds", items)
         yield what, ours, "two bare processes", functools.partial(bare, seconds, count), 1.03

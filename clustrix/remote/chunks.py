@@ -82,12 +82,16 @@ class Chunks:
             return self._size
         if self.cost is None:
             return 1
-        wanted = WANTED / self.cost
+        wanted: float = self.longest()
         if self.total is not None:
             # So that the last ones are done at the same time.
             left = self.total - self.read
             wanted = min(wanted, max(LEAST / self.cost, left / (2 * self._workers)))
         return max(1, int(wanted))
+
+    def longest(self) -> int:
+        """How many items are a chunk as long as any."""
+        return self._size or (1 if self.cost is None else max(1, int(WANTED / self.cost)))
 
     def measured(self, count: int, seconds: float) -> None:
         """Learn from items that are done."""

@@ -21,6 +21,7 @@ from .chunks import Chunk, Chunks
 from .cores import cores
 from .outcomes import Outcome, WorkerDiedError, read_error, timed_out
 from .parallel_threads import run_in_threads
+from .parallel_worker import SLOTS
 from .worker_process import WorkerProcess
 
 __all__ = ["Outcome", "Pool", "WorkerDiedError", "cores"]
@@ -137,31 +138,37 @@ class _Run:
             self._end(at_once=not is_complete)
 
     def _hand_out(self) -> None:
-        idle = [worker for worker in self._workers if worker.chunk is None]
-        while idle or len(self._workers) < self._pool.workers:
-            chunk = self._chunks.next(self._position) or self._taken()
-            if chunk is None:
-                return
-            if not idle:
-                idle.append(self._pool.start(self._function, self._chunks.inherited))
-                self._workers.append(idle[0])
-            idle.pop().give(chunk, self._chunks.values(chunk))
+        """Give those something that have nothing, and, when it is known what items cost, something to go on with to the others.
+
+        Messages with items may be long: while one is sent, the worker has to read.
+        """
+        has_short_messages = self._chunks.inherited is not None
+        for load in range(SLOTS if has_short_messages and self._chunks.cost is not None else 1):
+            idle = [worker for worker in self._workers if worker.load == load]
+            while idle or (load == 0 and len(self._workers) < self._pool.workers):
+                chunk = self._chunks.next(self._position) or (self._taken() if load == 0 else None)
+                if chunk is None:
+                    return
+                if not idle:
+                    idle.append(self._pool.start(self._function, self._chunks.inherited))
+                    self._workers.append(idle[0])
+                idle.pop().give(chunk, self._chunks.values(chunk))
 
     def _taken(self) -> Optional[Chunk]:
         """Items of the worker that has the most; None if it will have done them by the time that another could."""
-        busy = [worker for worker in self._workers if worker.chunk is not None]
+        busy = [worker for worker in self._workers if worker.load]
         if self._chunks.has_more() or not busy:
             return None
         owner = max(busy, key=WorkerProcess.left)
         is_late = time.monotonic() - owner.since > LOOK_AGAIN
         if not owner.left() or not (is_late or self._chunks.is_worth_taking(owner.left())):
             return None
-        chunk = owner.take(owner.left() if is_late and self._chunks.cost is None else max(1, self._chunks.size()))
+        chunk = owner.take(self._chunks.longest())
         return chunk if chunk.first < chunk.stop else None
 
     def _collect(self, deadline: Optional[float]) -> None:
         """Wait until a worker is done or dead, or until it is time to look at something."""
-        longest = LOOK_EVERY if all(worker.chunk for worker in self._workers) else LOOK_AGAIN
+        longest = LOOK_EVERY if all(worker.load for worker in self._workers) else LOOK_AGAIN
         if deadline is not None:
             longest = max(0.0, min(longest, deadline - time.monotonic()))
         by_signal: Dict[Any, WorkerProcess] = {}
@@ -183,33 +190,29 @@ class _Run:
                 self._bury(worker)
 
     def _receive(self, worker: WorkerProcess) -> None:
-        chunk = worker.chunk
         try:
             done = worker.done()
         except (EOFError, ConnectionError):
             self._bury(worker)
             return
         except Exception as error:  # noqa: BLE001 - whatever a pickle raises
-            assert chunk is not None  # noqa: S101
-            done_of = Chunk(chunk.first, worker.begun())
+            chunk, begun = worker.finish()
+            done_of = Chunk(chunk.first, begun)
             text = "the results of items %d to %d can't be read from their worker: %s: %s"
             reason = TypeError(text % (done_of.first, done_of.stop - 1, type(error).__name__, error))
             reason.__cause__ = error
-            self._settle(worker, [Outcome(index, None, reason) for index in range(*done_of)])
+            self._settle(chunk, [Outcome(index, None, reason) for index in range(*done_of)])
             return
-        assert chunk is not None  # noqa: S101
+        chunk, _ = worker.finish()
         outcomes = list(map(Outcome, range(chunk.first, chunk.first + done.size), done.values))
         for offset, record in done.errors.items():
             raised = read_error(record, self._pool.is_forked)
             outcomes[offset] = Outcome(chunk.first + offset, None, raised)
         self._chunks.measured(done.size, done.seconds)
-        self._settle(worker, outcomes)
+        self._settle(chunk, outcomes)
 
-    def _settle(self, worker: WorkerProcess, outcomes: List[Outcome]) -> None:
+    def _settle(self, chunk: Chunk, outcomes: List[Outcome]) -> None:
         """Keep the outcomes of a chunk's first items, and give back the others."""
-        chunk, worker.chunk = worker.chunk, None
-        if chunk is None:
-            return
         end = chunk.first + len(outcomes)
         if outcomes:
             self._pieces[chunk.first] = outcomes
@@ -218,19 +221,20 @@ class _Run:
 
     def _bury(self, worker: WorkerProcess) -> None:
         self._workers.remove(worker)
-        how, begun, chunk = worker.how_it_ended(), worker.begun(), worker.chunk
+        how = worker.how_it_ended()
         worker.end(at_once=True)
-        if chunk is None:
-            return
-        if begun <= chunk.first:
-            raise WorkerDiedError("a worker process %s before it began its first item, %d" % (how, chunk.first))
-        outcomes = []
-        for index in range(chunk.first, begun):
-            text = "the worker process %s at item %d" % (how, begun - 1)
-            if index < begun - 1:
-                text += "; item %d was done, but its result not handed over yet" % index
-            outcomes.append(Outcome(index, None, WorkerDiedError(text)))
-        self._settle(worker, outcomes)
+        while worker.load:
+            chunk, begun = worker.finish()
+            worker.has_begun = worker.has_begun or begun > chunk.first
+            if not worker.has_begun:
+                raise WorkerDiedError("a worker process %s before it began its first item, %d" % (how, chunk.first))
+            outcomes = []
+            for index in range(chunk.first, begun):
+                text = "the worker process %s at item %d" % (how, begun - 1)
+                if index < begun - 1:
+                    text += "; item %d was done, but its result not handed over yet" % index
+                outcomes.append(Outcome(index, None, WorkerDiedError(text)))
+            self._settle(chunk, outcomes)
 
     def _end(self, at_once: bool) -> None:
         for worker in self._workers:

@@ -5,6 +5,7 @@ Both may change the latter: the parent takes from the end what an idle worker ca
 
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import signal
@@ -18,52 +19,54 @@ from .native_threads import limit_native_threads
 from .shared_values import dump, receive, send, send_dumped
 from .wire import describe_exception
 
-__all__ = ["Done", "Progress", "Start", "work"]
+__all__ = ["SLOTS", "Done", "Progress", "Start", "work"]
 
 # Seconds. What is done is handed over by then, so that whoever waits for it need not wait for the rest of the chunk.
 LONGEST_CHUNK = 0.2
+# Chunks that a worker has at most: while its parent hears of one, and on a busy machine that takes long, it does the other.
+SLOTS = 2
 
 
 class Progress:
-    """The items from ``first`` that a worker is to do: claimed one by one by the worker, cut short by its parent."""
+    """Up to SLOTS chunks that a worker has, each from a first item on: claimed one by one by it, cut short by its parent."""
 
     def __init__(self, context: Any) -> None:
-        self._numbers = context.RawArray(ctypes.c_longlong, 2)
+        self._numbers = context.RawArray(ctypes.c_longlong, 2 * SLOTS)
         self._lock = context.Lock()
 
-    def set(self, first: int, stop: int) -> None:
-        """Give an idle worker other items."""
+    def set(self, slot: int, first: int, stop: int) -> None:
+        """Put other items into a slot that is done with."""
         with self._lock:
-            self._numbers[:] = [first, stop]
+            self._numbers[2 * slot : 2 * slot + 2] = [first, stop]
 
-    def claim(self) -> Optional[int]:
+    def claim(self, slot: int) -> Optional[int]:
         """The next item; None if there is none."""
-        numbers = self._numbers
+        numbers, at = self._numbers, 2 * slot
         with self._lock:
-            item: int = numbers[0]
-            if item >= numbers[1]:
+            item: int = numbers[at]
+            if item >= numbers[at + 1]:
                 return None
-            numbers[0] = item + 1
+            numbers[at] = item + 1
         return item
 
-    def left(self) -> int:
+    def left(self, slot: int) -> int:
         """How many have not been claimed, at least for now."""
-        return int(max(0, self._numbers[1] - self._numbers[0]))
+        return int(max(0, self._numbers[2 * slot + 1] - self._numbers[2 * slot]))
 
-    def claimed(self) -> int:
+    def claimed(self, slot: int) -> int:
         """One after the last item that was claimed."""
-        return int(self._numbers[0])
+        return int(self._numbers[2 * slot])
 
-    def cut(self, most: int) -> Tuple[int, int]:
-        """Take up to ``most`` items from the end, but at most half of what is left, rounded up: from where up to where."""
+    def cut(self, slot: int, most: int) -> Tuple[int, int]:
+        """Take up to ``most`` items from the end: from where up to where."""
         # A worker that was killed as it held the lock never gives it back.
         if not self._lock.acquire(timeout=1):
             return 0, 0
         try:
-            stop: int = self._numbers[1]
-            taken = min(most, (stop - self._numbers[0] + 1) // 2)
-            self._numbers[1] = stop - max(0, taken)
-            return stop - max(0, taken), stop
+            stop: int = self._numbers[2 * slot + 1]
+            taken = max(0, min(most, stop - self._numbers[2 * slot]))
+            self._numbers[2 * slot + 1] = stop - taken
+            return stop - taken, stop
         finally:
             self._lock.release()
 
@@ -100,13 +103,14 @@ def work(start: Start) -> None:
             return
         if message is None:
             return
-        kind, first, sent = message
+        kind, slot, first, sent = message
         if kind == "function":
             function = _read_function(sent)
             # What the function's modules loaded takes all cores otherwise.
             limit_native_threads(start.native_threads)
         else:
-            done = _run(function, first, items if sent is None else sent, 0 if sent is None else first, start.progress)
+            claim = functools.partial(start.progress.claim, slot)
+            done = _run(function, first, items if sent is None else sent, 0 if sent is None else first, claim)
             try:
                 _flush()
                 _hand_over(start.connection, done, first, start.picklers)
@@ -146,10 +150,10 @@ def _read_function(pickled: bytes) -> Callable[[Any], Any]:
     return function
 
 
-def _run(function: Any, first: int, items: Any, offset: int, progress: Progress) -> Done:
+def _run(function: Any, first: int, items: Any, offset: int, claim: Callable[[], Optional[int]]) -> Done:
     values: List[Any] = []
     errors: Dict[int, Any] = {}
-    claim, clock = progress.claim, time.perf_counter
+    clock = time.perf_counter
     began = now = clock()
     while now - began < LONGEST_CHUNK:
         item = claim()

@@ -1,5 +1,6 @@
 """A process of a pool, as its parent knows it."""
 
+import collections
 import contextlib
 import io
 import multiprocessing
@@ -10,10 +11,10 @@ import sys
 import threading
 import time
 import warnings
-from typing import Any, Callable, Iterator, Optional, Sequence, Set
+from typing import Any, Callable, Deque, Iterator, Optional, Sequence, Set, Tuple
 
 from .chunks import Chunk
-from .parallel_worker import Done, Progress, Start, work
+from .parallel_worker import SLOTS, Done, Progress, Start, work
 from .shared_values import receive, send
 
 __all__ = ["WorkerProcess"]
@@ -39,8 +40,11 @@ class WorkerProcess:
     ) -> None:
         context: Any = multiprocessing.get_context(method)
         self.is_forked = method == "fork"
-        self.chunk: Optional[Chunk] = None
+        # What it has to do, in order, with the slot of each.
+        self._chunks: Deque[Tuple[int, Chunk]] = collections.deque()
+        self._next_slot = 0
         self.since = 0.0
+        self.has_begun = False
         self._picklers = picklers
         self._progress = Progress(context)
         # One at a time: a worker that has a copy of another's pipe hides its end.
@@ -80,39 +84,51 @@ class WorkerProcess:
 
     def function(self, pickled: bytes) -> None:
         """Have it call another function."""
-        send(self.connection, ("function", 0, pickled), self._picklers)
+        send(self.connection, ("function", 0, 0, pickled), self._picklers)
+
+    @property
+    def load(self) -> int:
+        """How many chunks it has."""
+        return len(self._chunks)
 
     def give(self, chunk: Chunk, values: Any) -> None:
-        """Have it do a chunk."""
-        self.chunk, self.since = chunk, time.monotonic()
-        self._progress.set(*chunk)
+        """Have it do a chunk, after the one that it may have."""
+        slot, self._next_slot = self._next_slot, (self._next_slot + 1) % SLOTS
+        if not self._chunks:
+            self.since = time.monotonic()
+        self._chunks.append((slot, chunk))
+        self._progress.set(slot, *chunk)
         # A worker that is dead is found by its end.
         with contextlib.suppress(ConnectionError):
             # Items of a spawned process's main module can't be read by their names.
-            send(
-                self.connection,
-                ("items", chunk.first, values),
-                self._picklers if self.is_forked else self._picklers[-1:],
-            )
+            picklers = self._picklers if self.is_forked else self._picklers[-1:]
+            send(self.connection, ("items", slot, chunk.first, values), picklers)
 
     def done(self) -> Done:
-        """What came of its chunk, or of a part; the worker is idle now. Raises EOFError or OSError if it died."""
-        return Done(*receive(self.connection))
+        """What came of its first chunk, or of a part. Raises EOFError or OSError if it died."""
+        done = Done(*receive(self.connection))
+        self.since, self.has_begun = time.monotonic(), True
+        return done
+
+    def finish(self) -> Tuple[Chunk, int]:
+        """It has no more to do with its first chunk: which that was, and one after the last item that was begun."""
+        slot, chunk = self._chunks.popleft()
+        return chunk, self._progress.claimed(slot)
 
     def left(self) -> int:
-        """How many items of its chunk it has not begun."""
-        return self._progress.left()
+        """How many items it has not begun."""
+        return sum(self._progress.left(slot) for slot, _ in self._chunks)
 
     def take(self, most: int) -> Chunk:
-        """Take items from the end of its chunk."""
-        taken = Chunk(*self._progress.cut(most))
-        if taken.first < taken.stop and self.chunk is not None:
-            self.chunk = Chunk(self.chunk.first, taken.first)
-        return taken
-
-    def begun(self) -> int:
-        """One after the last item that it began."""
-        return self._progress.claimed()
+        """Take up to ``most`` items, from the end, and no more than half of what is left, rounded up."""
+        most = min(most, (self.left() + 1) // 2)
+        for index in reversed(range(len(self._chunks))):
+            slot, chunk = self._chunks[index]
+            taken = Chunk(*self._progress.cut(slot, most))
+            if taken.first < taken.stop:
+                self._chunks[index] = slot, Chunk(chunk.first, taken.first)
+                return taken
+        return Chunk(0, 0)
 
     def how_it_ended(self) -> str:
         """In words, once it is dead."""

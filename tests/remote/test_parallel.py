@@ -13,6 +13,8 @@ from clustrix_remote.parallel import Pool, WorkerDiedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parallel_workload import OwnError, ends_at_three, fails_at_three, kills_itself_at_three, square
+
 METHODS = ["fork", "spawn"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -34,34 +36,6 @@ def is_alive(pid):
             return stream.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-def square(number):
-    return number * number
-
-
-class OwnError(Exception):
-    def __init__(self, code, text):
-        super().__init__(text)
-        self.code = code
-
-
-def fails_at_three(number):
-    if number == 3:
-        raise OwnError(17, "three")
-    return number
-
-
-def ends_at_three(number):
-    if number == 3:
-        os._exit(7)
-    return number
-
-
-def kills_itself_at_three(number):
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -117,9 +91,13 @@ def test_an_exception_of_a_class_without_a_name_is_of_that_class_in_the_parent_o
     assert outcome.error.args == (4,)
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    ("function", "words"), [(ends_at_three, "exit status 7"), (kills_itself_at_three, "died of SIGKILL")]
+    ("method", "function", "words"),
+    [
+        ("fork", ends_at_three, "exit status 7"),
+        ("fork", kills_itself_at_three, "died of SIGKILL"),
+        ("spawn", kills_itself_at_three, "died of SIGKILL"),
+    ],
 )
 def test_a_worker_that_dies_is_an_error_that_names_the_item_and_others_go_on(method, function, words):
     with Pool(2, method) as pool:
@@ -203,18 +181,11 @@ PARENT = """
 import sys, threading, time
 sys.path[:0] = {paths!r}
 from clustrix_remote.parallel import Pool
-from test_parallel import stays
+from parallel_workload import stays
 if __name__ == "__main__":
     with Pool(2, {method!r}) as pool:
         list(pool.run(stays, [{directory!r}] * 2))
 """
-
-
-def stays(directory):
-    with open(os.path.join(directory, "%d" % os.getpid()), "w") as stream:
-        stream.write("%d" % os.getpid())
-    while True:
-        pass
 
 
 @pytest.fixture
