@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from clustrix.deaths import death_of
 from clustrix.errors import ClustrixError
-from clustrix.future import ClusterFuture, JobControl
+from clustrix.future import ClusterFuture, JobControl, ResourcesUsed
 from clustrix.interrupts import cancel_unless_again
 from clustrix.progress import watching
 from clustrix.remote.tasks import RESULT, entries, pack_arguments
-from clustrix.serialization import Met, dump_task, open_result
+from clustrix.serialization import Met, Outcome, dump_task, open_result
 from clustrix.submission import EncodedValues, PreparedCall, with_classes_of_values
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class MapFuture(ClusterFuture):
         self.tasks = tasks
         self._slots: list[Any] = [_PENDING] * tasks
         self._unfinished = tasks
+        self._first, self._last = float("inf"), 0.0  # Unix seconds of the first beginning and the last end of a task
         self._came = threading.Condition()
         self._wanted: dict[int, list[ClusterFuture]] = {}
         self.add_done_callback(lambda _: self._wake())
@@ -71,11 +72,11 @@ class MapFuture(ClusterFuture):
         for each in entries(view):
             if each.kind == RESULT:
                 # A copy of its own: a small array that stays in it shall not keep all the others.
-                is_last |= self._fill(each.first, *_opened(bytearray(each.result_in(view)), entry, each.first, made))
+                is_last |= self._fill(each.first, _opened(bytearray(each.result_in(view)), entry, each.first, made))
         for dead in head["dead"]:
             for number in dead["tasks"]:
                 task = dataclasses.replace(entry, job_id=f"{entry.job_id}.{number}")
-                is_last |= self._fill(number, None, death_of(task, dead, host))
+                is_last |= self._fill(number, Outcome({}, None, death_of(task, dead, host)))
         if self.track is not None:
             done = self.tasks - self._unfinished
             self.track.go_on(f"{done} of {self.tasks}", done, self.tasks)
@@ -105,8 +106,9 @@ class MapFuture(ClusterFuture):
                 del slot  # no circle of exception and frame
         return slot
 
-    def _fill(self, number: int, value: Any, exception: BaseException | None) -> bool:
+    def _fill(self, number: int, outcome: Outcome) -> bool:
         """Note how a task ended, unless that is known already; whether all have now."""
+        head, value, exception = outcome.head, outcome.value, outcome.exception
         with self._came:
             if self._slots[number] is not _PENDING:
                 return False
@@ -115,11 +117,24 @@ class MapFuture(ClusterFuture):
             if exception is not None and self.track is not None:
                 self.track.failed += 1
             wanted = self._wanted.pop(number, [])
+            self._count(head)
             self._came.notify_all()
             is_last = self._unfinished == 0
         for future in wanted:
+            if head:
+                future.note_facts(head)
             self._settle(number, future)
         return is_last
+
+    def _count(self, head: dict[str, Any]) -> None:
+        """Add what a task took."""
+        used = head.get("used")
+        if used is None:
+            return
+        before = self.resources_used or ResourcesUsed(0, 0.0, 0.0)
+        self._first, self._last = min(self._first, head["started"]), max(self._last, head["ended"])
+        memory, cpu = max(before.max_memory, used["memory"]), before.cpu_time + used["cpu"]
+        self.resources_used = ResourcesUsed(memory, cpu, self._last - self._first)
 
     def _wake(self) -> None:
         with self._came:
@@ -141,13 +156,12 @@ class MapFuture(ClusterFuture):
             future.set_exception(concurrent.futures.CancelledError() if self.cancelled() else self.exception())
 
 
-def _opened(sealed: bytearray, entry: Entry, number: int, made: Mapping[Any, str]) -> tuple[Any, BaseException | None]:
+def _opened(sealed: bytearray, entry: Entry, number: int, made: Mapping[Any, str]) -> Outcome:
     expected = {"job_id": entry.job_id, "task": number, "package": entry.package}
     try:
-        outcome = open_result(sealed, bytes.fromhex(entry.key), expected, made, entry.retries)
+        return open_result(sealed, bytes.fromhex(entry.key), expected, made, entry.retries)
     except ClustrixError as error:
-        return None, error
-    return outcome.value, outcome.exception
+        return Outcome({}, None, error)
 
 
 class Results:

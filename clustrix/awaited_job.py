@@ -7,8 +7,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from clustrix.future import ResourcesUsed, StageReport
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -94,11 +92,7 @@ class AwaitedJob:
         """Have the future tell what the result's head says of the job."""
         future, head = self.future, outcome.head
         stages = head["stages"]
-        future.node, future.python = head["node"], head["python"]
-        future.stage_report = [StageReport(*stage) for stage in head["where"]]
-        used = head.get("used")  # not in what an agent of an earlier version had written
-        if used is not None:
-            future.resources_used = ResourcesUsed(used["memory"], used["cpu"], head["ended"] - head["started"])
+        future.note_facts(head)
         known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
         future.timings["queue and notice"] = max(0.0, time.perf_counter() - self.started - known)
         future.timings.update({f"{name} in the job": seconds for name, seconds in stages})

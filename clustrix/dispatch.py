@@ -283,6 +283,9 @@ class Dispatch:
             job = self._jobs.get(job_id)
             if job and job.is_submitted:
                 text = missing_words(job_id, job.future.scheduler_id, self.session.host)
+                # Without a number its submission may still be under way.
+                if job.future.scheduler_id is not None:
+                    self._drop_entry(job_id)
                 self._end(job, exception=errors.ResultLostError(text), is_over=False)
 
     def _leave(self) -> None:
@@ -386,10 +389,7 @@ class Dispatch:
             job.is_ending = True
         job.track.is_over = True
         if is_over:
-            try:
-                self._journal.remove(job.entry.job_id)
-            except (OSError, errors.ClustrixError) as error:
-                _log.warning("the journal's entry of job %s can't be removed: %s", job.entry.job_id, error)
+            self._drop_entry(job.entry.job_id)
         if job.written is None:
             job.written = {}
         # Whoever leaves waits for this, and then the process ends.
@@ -404,6 +404,12 @@ class Dispatch:
         if is_over and job.is_submitted and self._config.cleanup_on_success and job.drop_files():
             self._receivers.submit(self._acknowledge, job.entry.job_id)
         job.note_over()
+
+    def _drop_entry(self, job_id: str) -> None:
+        try:
+            self._journal.remove(job_id)
+        except (OSError, errors.ClustrixError) as error:
+            _log.warning("the journal's entry of job %s can't be removed: %s", job_id, error)
 
     def _acknowledge(self, job_id: str) -> None:
         try:

@@ -14,7 +14,7 @@ from clustrix.builtin_calls import callable_without_source
 from clustrix.config import ClusterConfig, get_config
 from clustrix.dispatch import Dispatch
 from clustrix.journal import JobRecord, Journal
-from clustrix.known_jobs import cluster_records, journal_records, split_task
+from clustrix.known_jobs import cluster_records, drop_expired, journal_records, split_task
 from clustrix.resources import JobOptions
 from clustrix.session import HOST_FIELDS, Session
 from clustrix.submission import EncodedValues, PreparedCall, encode_call, prepare
@@ -177,7 +177,9 @@ class ClusterExecutor(concurrent.futures.Executor):
 
     def discover(self) -> list[JobRecord]:
         """The jobs that this account has on the cluster and nobody fetched yet, from whichever machine; ``attach`` fetches them."""
-        return cluster_records(self._session, self._config)
+        found = cluster_records(self._session, self._config)
+        drop_expired(self._journal, self._config, found)
+        return found
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more jobs, and close the connection when all have ended; with ``wait``, return then.

@@ -30,6 +30,8 @@ class StageReport(NamedTuple):
 class ResourcesUsed(NamedTuple):
     """What a job used: ``max_memory`` in bytes is the largest resident size of its process or one of its children, ``cpu_time`` the seconds
     of CPU of them all, ``wall_time`` the seconds from its Python's start to its result. A process that was still running is not in it.
+    Of a map, they are of all tasks that have a result, from the first one's beginning to the last one's end; of one task, the memory is
+    that of its element up to then.
     """
 
     max_memory: int
@@ -116,6 +118,14 @@ class ClusterFuture(concurrent.futures.Future[Any]):
     def running(self) -> bool:
         """Whether the job has begun and not ended. Unlike the standard library's, such a future can be cancelled."""
         return self.began and not self.done()
+
+    def note_facts(self, head: dict[str, Any]) -> None:
+        """Tell from now on what the head of its result says: where it ran, under which Python, and what it took."""
+        self.node, self.python = head["node"], head["python"]
+        self.stage_report = [StageReport(*stage) for stage in head["where"]]
+        used = head.get("used")  # not in what an agent of an earlier version had written
+        if used is not None:
+            self.resources_used = ResourcesUsed(used["memory"], used["cpu"], head["ended"] - head["started"])
 
     def let_go(self) -> None:
         """It is done, and so needs no executor any more."""

@@ -8,18 +8,22 @@ nobody who can write them changed it, only the key in the journal of the machine
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 from clustrix.errors import ClustrixError
 from clustrix.journal import Entry, JobRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clustrix.config import ClusterConfig
     from clustrix.journal import Journal
     from clustrix.session import Session
 
-__all__ = ["cluster_records", "entry_of", "journal_records", "missing_words", "split_task"]
+__all__ = ["cluster_records", "drop_expired", "entry_of", "journal_records", "missing_words", "split_task"]
 
+KEPT = 14 * 86400.0  # seconds that a result waits on the cluster; see remote/expiry.py
 # Whose they are and where they lie; how the host is reached may change.
 _SAME_PLACE = ("cluster_type", "cluster_host", "cluster_port", "username", "connection", "remote_state_dir")
 
@@ -40,6 +44,14 @@ def cluster_records(session: Session, config: ClusterConfig) -> list[JobRecord]:
         JobRecord(job["job_id"], job["scheduler_id"], job["function"], _host(config), job["created"], job["state"])
         for job in session.request("discover")["jobs"]
     ]
+
+
+def drop_expired(journal: Journal, config: ClusterConfig, found: Iterable[JobRecord]) -> None:
+    """Drop the journal's jobs on the cluster that are older than results are kept, and none of all that was ``found`` there."""
+    known, now = {record.job_id for record in found}, time.time()
+    for record in journal_records(journal, config):
+        if record.job_id not in known and now - record.created > KEPT:
+            journal.remove(record.job_id)
 
 
 def entry_of(name: str, journal: Journal, session: Session, config: ClusterConfig) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import inspect
+import os
 import secrets
 import sys
 import time
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from clustrix.session import PythonWish
 
 __all__ = ["EncodedValues", "PreparedCall", "encode_call", "prepare", "with_classes_of_values"]
+
+
+MOST_DEPTH = 5
+"""How many jobs may have submitted each other, one out of another."""
 
 
 class EncodedValues(NamedTuple):
@@ -124,6 +129,7 @@ class PreparedCall:
             "function": entry.function,
             "created": entry.created,
             "task": 0,
+            "depth": _depth(),
             "package": self.package.package_id,
             "rewriter": rewriter_id(),
             "entry": self.package.metadata["entry"],
@@ -158,6 +164,7 @@ def prepare(function: Callable[..., Any], options: JobOptions, config: ClusterCo
     :raises ConfigurationError: two settings exclude each other
     """
     _refuse_what_never_returns(function)
+    _refuse_what_submits_itself(function)
     config = options.applied_to(config)
     resources_for(options, config)
     _refuse_two_environments(options, config)
@@ -225,6 +232,20 @@ def _requirements(options: JobOptions, package: PackageInfo) -> tuple[tuple[str,
 def _without_variables(config: ClusterConfig) -> dict[str, Any]:
     """The configuration as it is kept in files: variables may be tokens, and go where the job needs them only."""
     return {name: value for name, value in config.public_dict().items() if name != "environment_variables"}
+
+
+def _depth() -> int:
+    """1 for a job, 2 for one that a job submits, and so on."""
+    return int(os.environ.get("CLUSTRIX_JOB_DEPTH", "0")) + 1
+
+
+def _refuse_what_submits_itself(function: Callable[..., Any]) -> None:
+    if _depth() > MOST_DEPTH:
+        name = getattr(function, "__qualname__", repr(function))
+        raise errors.SubmissionError(
+            f"{name} is called in a job that is {_depth() - 1} jobs deep, each submitted by the one before, and no more than {MOST_DEPTH} may be: functions "
+            'that submit each other would go on for ever. Leave out nested="submit" where they do'
+        )
 
 
 def _refuse_two_environments(options: JobOptions, config: ClusterConfig) -> None:

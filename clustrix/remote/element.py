@@ -39,6 +39,8 @@ def main(job_root: str, element: str, attempt: str = "0") -> int:
         sys.stderr.write("element %s ran before, and nothing runs twice\n" % element)
         return runner.NOT_BEGUN
     with contextlib.closing(log), contextlib.closing(Arguments(job.arguments)) as arguments:
+        with contextlib.suppress(OSError):  # that of another element, or none: who looks on would like to know
+            runner.mark(job, spec, "began")
         work = _Work(job, dict(spec, array_attempt=int(attempt)), element, log, arguments)
         with contextlib.suppress(_ForgottenError):
             try:
@@ -59,7 +61,7 @@ class _Work:
         self._time_limit = resources_of(spec, spec["array_attempt"])["time_seconds"]
         # What had too little is left to those that have more.
         self._most = spec["array_attempt"] if policy_of(spec) else None
-        self._attempt = 0
+        self._attempt, self._cpu = 0, 0.0
         self._started = time.time()
         self._mark: Optional[str] = None
         self._function: Any = None
@@ -159,6 +161,8 @@ class _Work:
                 output.flush()
         spec = dict(self._spec, task=self._task, attempt=self._attempt)
         head = runner.head_of(spec, ended.outcome, stages, started, where)
+        # Its own; memory can't be told apart.
+        head["used"]["cpu"], self._cpu = head["used"]["cpu"] - self._cpu, head["used"]["cpu"]
         self._log.result(self._task, lambda stream: wire.seal(stream, self._key, head, ended.body))
         self._has_news = True
 

@@ -26,6 +26,7 @@ __all__ = [
     "head_of",
     "load",
     "main",
+    "mark",
     "read_spec",
     "run",
     "show_lines_at_once",
@@ -72,7 +73,7 @@ def main(job_root: str) -> int:
         return NOT_BEGUN
     spec["attempt"] = number
     with contextlib.suppress(OSError):  # who looks on would like to know; the job does not depend on it
-        _mark(job, spec, "began")
+        mark(job, spec, "began")
     stages, where = Stages(), []
     try:
         with serialization_stage(spec) as serialization:
@@ -97,7 +98,7 @@ def main(job_root: str) -> int:
         return NOT_BEGUN
     try:
         is_stored = _store(job, key, head, ended.body)
-        _mark(job, spec, "done")
+        mark(job, spec, "done")
     except OSError as error:
         return _not_stored(error)
     return STORED_VALUE if is_stored and ended.outcome == "value" else STORED_EXCEPTION
@@ -121,11 +122,11 @@ def _not_stored(error: OSError) -> int:
     return NOT_STORED
 
 
-def _mark(job: JobPaths, spec: Dict[str, Any], name: str) -> None:
+def mark(job: JobPaths, spec: Dict[str, Any], name: str) -> None:
     """Show the agent that the job ``began`` or is ``done``; the move fails, and leaves nothing, where it was cleaned up."""
-    mark = job.file("marks", name)
-    open(mark, "wb").close()
-    os.rename(mark, os.path.join(spec["done_dir"], "%s.%s" % (spec["job_id"], name)))
+    path = job.file("marks", name)
+    open(path, "wb").close()
+    os.rename(path, os.path.join(spec["done_dir"], "%s.%s" % (spec["job_id"], name)))
 
 
 def read_spec(job: JobPaths) -> Dict[str, Any]:
@@ -278,6 +279,7 @@ def load(job: JobPaths, spec: Dict[str, Any], serialization: Serialization) -> C
         show_original_lines(package, spec["original_dir"])
     os.environ["CLUSTRIX_JOB_DIR"] = job.root
     os.environ["CLUSTRIX_JOB_ID"] = spec["job_id"]
+    os.environ["CLUSTRIX_JOB_DEPTH"] = str(spec.get("depth", 1))
     # The agent's own directory comes last of ours: a module of the user's may be called run_job, too.
     sys.path[:1] = [os.path.join(package, "modules"), os.path.join(here, "front"), sys.path[0]]
     sys.argv = [spec["entry"]["name"]]

@@ -90,6 +90,10 @@ class Map:
         """Exit statuses of elements that run at once."""
         return [process.wait(120) for process in [self.start(element) for element in elements]]
 
+    def marks(self):
+        """Those of its elements, beside the one that says that it began."""
+        return [name for name in os.listdir(self.done) if name != "cxmap.began"]
+
     def log(self, element):
         with open(self.job.tasks(element), "rb") as stream:
             data = memoryview(stream.read())
@@ -177,16 +181,17 @@ def test_the_name_of_its_mark_tells_how_much_of_the_log_there_is(tmp_path):
     mapped = Map(tmp_path, "waiting", [(0, str(tmp_path)), (1, path)], chunksize=1)
     process = mapped.start("17_0")
     deadline = time.time() + 60
-    while not os.listdir(mapped.done):
+    while not mapped.marks():
         assert time.time() < deadline
         time.sleep(0.01)
-    (name,) = os.listdir(mapped.done)
+    (name,) = mapped.marks()
     assert name.startswith("cxmap.17_0.")
     assert sorted(mapped.values("17_0")) == [0]
     open(path, "w").close()
     process.wait(60)
     size = os.path.getsize(mapped.job.tasks("17_0"))
-    assert os.listdir(mapped.done) == ["cxmap.17_0.%d.end" % size]
+    assert mapped.marks() == ["cxmap.17_0.%d.end" % size]
+    assert os.path.exists(os.path.join(mapped.done, "cxmap.began"))
 
 
 def test_an_element_whose_job_was_forgotten_meanwhile_ends_and_leaves_nothing(tmp_path):
@@ -194,11 +199,12 @@ def test_an_element_whose_job_was_forgotten_meanwhile_ends_and_leaves_nothing(tm
     mapped = Map(tmp_path, "waiting", [(0, str(tmp_path)), (1, path)], chunksize=1)
     process = mapped.start("1")
     deadline = time.time() + 60
-    while not os.listdir(mapped.done):
+    while not mapped.marks():
         assert time.time() < deadline
         time.sleep(0.01)
     shutil.rmtree(mapped.job.root)
-    os.unlink(os.path.join(mapped.done, os.listdir(mapped.done)[0]))
+    for name in os.listdir(mapped.done):
+        os.unlink(os.path.join(mapped.done, name))
     open(path, "w").close()
     assert process.wait(60) == 0
     assert (os.listdir(mapped.done), os.path.exists(mapped.job.root)) == ([], False)

@@ -33,6 +33,16 @@ def waits(value):
     return value
 
 
+def burns_and_waits_for(seconds, path):
+    """Takes that much time of a CPU."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+    while not Path(path).exists():
+        time.sleep(0.05)
+    return seconds
+
+
 def notes_and_waits(directory, value, seconds):
     with (Path(directory) / str(value)).open("a") as stream:
         stream.write(f"{value}\n")

@@ -12,6 +12,7 @@ def where(name):
         os.environ["CLUSTRIX_JOB_ID"],
         os.environ.get("SLURM_JOB_ID"),
         os.environ.get("SLURM_NTASKS_OF_THE_OUTER"),
+        os.environ["CLUSTRIX_JOB_DEPTH"],
     )
 
 

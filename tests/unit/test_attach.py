@@ -10,7 +10,7 @@ from pointed_at import pointed_at
 import clustrix
 import simcluster
 from clustrix import cluster
-from clustrix.journal import Journal
+from clustrix.journal import Entry, Journal
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,16 @@ def test_another_machine_fetches_and_leaves_nothing(site, other_machine, by_numb
     error = clustrix.attach(job_id).exception(90)
     assert isinstance(error, clustrix.ResultLostError)
     assert f"which was submitted there as {number}: its result was fetched from another machine" in str(error)
+    assert Journal().entries() == []
+
+
+def test_what_has_expired_on_the_cluster_is_not_listed_here_for_ever(site):
+    config = clustrix.get_config().public_dict()
+    for job_id, days in (("cxoldoldoldold", 15), ("cxyoungyoungyo", 13)):
+        Journal().write(Entry(job_id, "00" * 32, "p", "f", config, time.time() - days * 86400, scheduler_id="1"))
+    with clustrix.ClusterExecutor(clustrix.get_config()) as executor:
+        assert executor.discover() == []
+        assert [record.job_id for record in executor.jobs()] == ["cxyoungyoungyo"]
 
 
 def test_what_nobody_knows_is_an_error_that_names_where_was_looked(site):

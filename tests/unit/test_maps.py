@@ -3,6 +3,8 @@
 import concurrent.futures
 import itertools
 import threading
+import time
+import uuid
 
 import map_workload as work
 import pytest
@@ -26,6 +28,13 @@ def configured(site, tmp_path, monkeypatch):
     """``@cluster`` runs on ``site``, with cache and journal of the test's own."""
     with pointed_at(site, tmp_path, monkeypatch):
         yield
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def submissions(site):
@@ -107,6 +116,21 @@ def test_attaching_to_a_map_gives_the_list_and_to_a_task_its_own():
     task = clustrix.attach(f"{mapped.job_id}.3")
     assert task.result(60) == 6
     assert list(mapped) == list(range(0, 20, 2))
+
+
+def test_a_map_and_its_tasks_tell_that_they_run_and_what_they_took(site):
+    go = f"{site.home}/{uuid.uuid4().hex}"
+    mapped = cluster(work.burns_and_waits_for).map([0.2] * 4, [go] * 4, chunksize=2)
+    whole, task = clustrix.attach(mapped.job_id), clustrix.attach(f"{mapped.job_id}.1")
+    until(whole.running)
+    site.run(f"touch {go}", check=True)
+    assert list(mapped) == [0.2] * 4
+    assert task.result(60) == 0.2
+    assert task.node in site.nodes
+    assert 0.2 <= task.resources_used.cpu_time < whole.resources_used.cpu_time
+    assert whole.resources_used.cpu_time >= 0.8
+    assert whole.resources_used.max_memory >= task.resources_used.max_memory > 1 << 20
+    assert whole.resources_used.wall_time >= task.resources_used.wall_time
 
 
 def test_an_argument_that_cannot_be_sent_is_named_with_its_task():

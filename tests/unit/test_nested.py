@@ -37,6 +37,13 @@ def test_it_is_a_job_of_its_own_where_that_is_asked_for_and_nothing_of_the_outer
     assert len({job[2] for job in (outer, called, submitted)}) == 3
     assert outer[3] == "7"
     assert called[3] is submitted[3] is None
+    assert "1" == outer[4] < called[4] == submitted[4]
+
+
+def test_functions_that_submit_each_other_for_ever_are_an_error_that_says_so(monkeypatch):
+    monkeypatch.setenv("CLUSTRIX_JOB_DEPTH", "5")
+    with pytest.raises(clustrix.SubmissionError, match=r"elsewhere is called in a job that is 5 jobs deep.*nested="):
+        nested_workload.elsewhere("inner")
 
 
 def test_a_python_that_can_t_submit_says_so_and_the_way_out():
@@ -56,6 +63,7 @@ def test_a_python_without_clustrix_says_so_and_the_way_out():
 
 def test_a_script_that_a_job_starts_runs_its_functions_there(monkeypatch):
     monkeypatch.setenv("CLUSTRIX_JOB_ID", "cxouter")
+    monkeypatch.setenv("CLUSTRIX_JOB_DEPTH", "1")
     assert nested_workload.where.options(nested="local")("here")[1] == "cxouter"
 
 
