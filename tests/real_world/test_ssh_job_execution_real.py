@@ -128,8 +128,10 @@ def test_files(submit, tree, python):
 
 @pytest.mark.usefixtures("site")
 def test_local_parallelism(submit, python):
-    future = submit(python, workload.squares_by_processes, list(range(9)))
-    assert future.result(DEADLINE) == [number**2 for number in range(9)]
+    spawned = submit(python, workload.squares_by_processes, list(range(9)))
+    loop = submit(python, workload.squares_in_a_loop, 99, cores=2, parallel=True, local_parallel_threshold=0)
+    assert spawned.result(DEADLINE) == [number**2 for number in range(9)]
+    assert loop.result(DEADLINE) == ([number**2 for number in range(99)], True)
 
 
 @pytest.mark.usefixtures("site")

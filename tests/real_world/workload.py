@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import platform
+import resource
 import sys
 import time
 
@@ -102,6 +103,14 @@ def squares_by_processes(numbers):
 
 def _square(number):
     return number * number
+
+
+def squares_in_a_loop(count):
+    """Its last value says whether this process had children."""
+    squares = []
+    for number in range(count):
+        squares.append(number * number)  # noqa: PERF401 - a loop is what is tried
+    return squares, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 0
 
 
 def size(data):
