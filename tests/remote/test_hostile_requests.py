@@ -153,7 +153,7 @@ class Sandbox:
 
     def check(self):
         """It still answers, and neither touched nor ran anything but what it may."""
-        assert self.ask({"op": "ping"})["ok"] == {}
+        assert "ok" in self.ask({"op": "ping"})
         assert self.process.poll() is None
         with open(self.log, "rb") as stream:
             noted = [line.decode().strip("'") for line in set(stream.read().splitlines())]
