@@ -51,6 +51,12 @@ class AwaitedJob:
             self.is_submitted = True
             self._changed.notify_all()
 
+    def note_turn(self, position: int, waiting: int, starts_in: float | None) -> None:
+        """It is the ``position``-th of those ``waiting``, and may start in ``starts_in`` seconds, if anybody knows."""
+        if not self.future.began:
+            start = "" if starts_in is None else f", may start in {_in_words(starts_in)}"
+            self.track.words = f"queued as {self.future.scheduler_id}: {position} of {waiting} waiting{start}"
+
     def note_began(self) -> None:
         if not self.future.began:
             self.future.began = True
@@ -96,3 +102,10 @@ class AwaitedJob:
         known = sum(future.timings.values()) + sum(seconds for _, seconds in stages)
         future.timings["queue and notice"] = max(0.0, time.perf_counter() - self.started - known)
         future.timings.update({f"{name} in the job": seconds for name, seconds in stages})
+
+
+def _in_words(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

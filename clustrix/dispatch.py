@@ -108,7 +108,12 @@ class Dispatch:
             closure=call.package.dependencies.closure,
         )
         refusals = [[*version, words] for version, words in values.refusals.items()]
-        spec = {**call.spec(entry, self._journal.client), **(more or {}), "refusals": refusals}
+        spec = {
+            **call.spec(entry, self._journal.client),
+            **(more or {}),
+            "refusals": refusals,
+            "shows_turn": track.is_seen,
+        }
         self._receivers.start()
         if call.options.stream:
             self._show(job)
@@ -256,6 +261,9 @@ class Dispatch:
             return
         if head["event"] == "began":
             job.note_began()
+            return
+        if head["event"] == "queued":
+            job.note_turn(head["position"], head["waiting"], head["starts_in"])
             return
         if head["event"] == "notice":
             job.future.notice = head["text"]

@@ -51,6 +51,11 @@ class Track:
         self.since = time.monotonic()
         self.first_awaited = 0.0
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether it could be drawn here, should somebody wait for it."""
+        return self.is_shown and bool(kind_of_display())
+
     def tell(self, line: str) -> None:
         """Take in a line: Passing ones are what is under way from now on, others are shown, and stay."""
         if not isinstance(line, Passing):
@@ -78,7 +83,7 @@ class Track:
 @contextlib.contextmanager
 def watching(track: Track | None, *, lingers: bool = False) -> Iterator[None]:
     """Who waits inside sees how far ``track`` is. One that ``lingers`` will be waited for again soon."""
-    if track is None or not track.is_shown or track.is_over or not kind_of_display():
+    if track is None or track.is_over or not track.is_seen:
         yield
         return
     board = _board

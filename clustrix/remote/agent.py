@@ -324,7 +324,7 @@ class Agent:
         """Every Python of the cluster, in the order in which they were found."""
         return {"interpreters": [dict(item._asdict()) for item in interpreters.survey(is_fresh=True)]}
 
-    def _tell(self, what: Union[watch.Began, watch.Ended, watch.News, watch.Notice]) -> None:
+    def _tell(self, what: Union[watch.Began, watch.Ended, watch.News, watch.Notice, watch.Queued]) -> None:
         self._events += 1
         head: Dict[str, Any] = {"id": "e%d" % self._events, "job": what.job_id}
         body: Any = b""
@@ -332,6 +332,8 @@ class Agent:
             head.update(event="began")
         elif isinstance(what, watch.Notice):
             head.update(event="notice", text=what.text)
+        elif isinstance(what, watch.Queued):
+            head.update(event="queued", **what.turn._asdict())
         elif isinstance(what, watch.Ended):
             head.update(
                 event="ended",

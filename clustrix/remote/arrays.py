@@ -105,6 +105,11 @@ class Array:
         return not self._open or self._is_stopped
 
     @property
+    def has_begun(self) -> bool:
+        """Whether an element has taken a task."""
+        return any(name.startswith("tasks.") for name in os.listdir(self._job.file("out")))
+
+    @property
     def living(self) -> List[str]:
         """The scheduler's ids of the arrays that still have elements."""
         return [

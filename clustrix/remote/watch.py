@@ -10,8 +10,9 @@ from . import attempts, jobs
 from .arrays import Array, News, Notice
 from .paths import StatePaths, look_again
 from .schedulers import JobState, SchedulerError, scheduler, signal_in
+from .turns import Queued, Turns
 
-__all__ = ["Began", "Ended", "News", "Notice", "Watch", "array_state", "job_state"]
+__all__ = ["Began", "Ended", "News", "Notice", "Queued", "Watch", "array_state", "job_state"]
 
 ASK_FIRST, ASK_LAST = 2.0, 15.0  # seconds between questions to the scheduler, at first and at most
 SHORTEST_LOOK, LONGEST_LOOK = 0.01, 0.5  # seconds between looks at the directory of marks
@@ -59,6 +60,7 @@ class _Watched:
         self.is_suspicious = False
         self.has_begun = False
         self.suspect_pause = ASK_SUSPECT
+        self.shows_turn = False
         self.held = ""
         self.is_held_told = False
 
@@ -71,12 +73,13 @@ class _Watched:
 class Watch:
     """Watches jobs in a thread of its own and calls ``tell(Began)`` and ``tell(Ended)`` once for each; for a map, ``tell(News)`` until all its tasks have ended.
 
-    What a user should know meanwhile is a ``Notice``.
+    What a user should know meanwhile is a ``Notice``; of a job whose ``shows_turn`` is set in its spec, ``Queued`` says when it may start.
     """
 
-    def __init__(self, state: StatePaths, tell: Callable[[Union[Began, Ended, News, Notice]], None]) -> None:
+    def __init__(self, state: StatePaths, tell: Callable[[Union[Began, Ended, News, Notice, Queued]], None]) -> None:
         self._state = state
         self._tell = tell
+        self._turns = Turns(tell)
         self._silent_since: Dict[str, float] = {}
         self._changed = threading.Condition()
         self._jobs: Dict[str, _Watched] = {}
@@ -98,6 +101,7 @@ class Watch:
             # A client that submits all the time must not put off the question about the jobs it has.
             self._next_question = min(self._next_question, soon) if self._jobs else soon
             self._jobs[job_id] = _Watched(client, scheduler_name, scheduler_id, array, pause)
+            self._jobs[job_id].shows_turn = spec.get("shows_turn", False)
             self._changed.notify()
 
     def forget(self, job_id: str) -> None:
@@ -190,6 +194,7 @@ class Watch:
                         self._look_at_array(job_id, job.array, set())
                         continue
                     self._judge(job_id, job, states.get(job.scheduler_id))
+                self._turns.look(name, _waiting(mine, states))
             except SchedulerError as error:
                 # It does not answer now; the jobs go on without it, and the next question is not far.
                 self._note_silence(name, mine, error)
@@ -280,6 +285,18 @@ class Watch:
             return
         step = "" if result is not None else jobs.step_before_the_runner(self._state.job(job_id))
         self._tell(Ended(job_id, job.scheduler_id, result, state, stdout, stderr, step, again))
+
+
+def _waiting(watched: Dict[str, _Watched], states: Dict[str, JobState]) -> Dict[str, str]:
+    """Which of the jobs wait that somebody looks at, by the scheduler's number."""
+    found = {}
+    for job_id, job in watched.items():
+        state = states.get(job.scheduler_id)
+        if not job.shows_turn or job.has_begun or (state and state.held):
+            continue
+        if (state is not None and state.state == "PENDING") or (job.array is not None and not job.array.has_begun):
+            found[job.scheduler_id] = job_id
+    return found
 
 
 def array_state(name: str, scheduler_ids: List[str]) -> Dict[str, Any]:

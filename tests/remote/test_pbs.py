@@ -342,3 +342,17 @@ def test_why_a_job_never_starts_is_told_in_words_and_why_one_only_waits_is_not(s
     held = pbs.states(["17.pbs"])["17.pbs"].held
     assert words in held
     assert bool(words) == bool(held)
+
+
+@pytest.mark.parametrize("version", [OPENPBS, TORQUE])
+def test_the_turn_of_a_job_is_its_place_in_its_queue_with_a_start_where_one_is_estimated(site, version):
+    answers = site(version)
+    record = "Job Id: {}.pbs\n    job_state = {}\n    queue = workq\n{}\n"
+    estimate = "    estimated.start_time = Tue Jan  1 00:00:00 2999\n"
+    answers("qstat", record.format(8, "Q", estimate) + record.format(9, "Q", "") + record.format(3, "R", ""))
+    calls = answers("qselect", "7.pbs\n8.pbs\n9.pbs\n")
+    turns = pbs.turns(["8.pbs", "9.pbs", "3.pbs"])
+    assert {each: turn[:2] for each, turn in turns.items()} == {"8.pbs": (2, 3), "9.pbs": (3, 3)}
+    assert turns["8.pbs"].starts_in > 1e9
+    assert turns["9.pbs"].starts_in is None
+    assert set(calls.read_text().splitlines()) == {"-s Q -q workq"}

@@ -240,3 +240,16 @@ def test_where_only_login_shells_know_the_server_they_are_asked(answers, tmp_pat
     (tmp_path / ".bash_profile").write_text("export SGE_ROOT=/opt/sge SGE_CELL=here\n")
     sge.cancel(["3"])
     assert sge._known_surroundings == {"SGE_ROOT": "/opt/sge", "SGE_CELL": "here"}
+
+
+def test_the_turn_of_a_job_is_its_place_in_qstats_order_without_the_held(answers):
+    listing = """\
+job-ID  prior   name       user         state submit/start at     queue                          slots ja-task-ID
+-----------------------------------------------------------------------------------------------------------------
+     12 0.60500 sleep      other        qw    11/28/2026 16:26:38                                    2
+      4 0.50000 sleep      me           qw    11/28/2026 16:26:38                                    2
+      3 0.00000 sleep      me           hqw   11/28/2026 16:26:38                                    1 1-4:1
+"""
+    calls = answers("qstat", listing)
+    assert sge.turns(["3", "4"]) == {"4": schedulers.Turn(2, 2)}
+    assert calls.read_text() == "-u * -s p\n"

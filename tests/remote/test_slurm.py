@@ -128,3 +128,15 @@ def test_each_element_writes_to_files_of_its_own():
     lines = slurm.directives("cx", JobPaths("/j"), "/w", resources, is_array=True)
     assert "#SBATCH --output=/j/log/stdout.%A_%a" in lines
     assert JobPaths("/j").output("stdout", "17_1") == "/j/log/stdout.17_1"
+
+
+def test_the_turn_of_a_job_is_among_those_of_its_partition_by_priority_then_age_without_the_held(answers):
+    rows = "9|debug|500|N/A\n8|debug|900|2000-01-01T00:00:00\n7|debug|500|2999-01-01T00:00:00\n6|long|999|N/A\n5|debug|0|N/A\n"
+    calls = answers("squeue", rows)
+    turns = slurm.turns(["7", "8", "9", "5"])
+    assert [(each, turns[each].position, turns[each].waiting) for each in sorted(turns)] == [
+        ("7", 2, 3), ("8", 1, 3), ("9", 3, 3),
+    ]  # fmt: skip
+    assert (turns["8"].starts_in, turns["9"].starts_in) == (0.0, None)
+    assert turns["7"].starts_in > 1e9
+    assert len(calls.read_text().splitlines()) == 1

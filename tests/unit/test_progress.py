@@ -38,7 +38,7 @@ def each(name, number):
 """
 # Here likewise; a key that is pressed would be on the screen.
 UNTIL = "while not os.path.exists(os.environ['UNTIL']): time.sleep(0.02)\n"
-BLOCKER = "sbatch --parsable --exclusive --output=/dev/null --wrap 'until [ -e {name} ]; do sleep 0.05; done'"
+BLOCKER = "sbatch --parsable --exclusive --time=5 --output=/dev/null --wrap 'until [ -e {name} ]; do sleep 0.05; done'"
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,11 @@ def terminal(environment):
 
 
 def test_a_call_shows_that_it_is_queued_that_it_runs_and_leaves_nothing(site, terminal):
-    site.run(BLOCKER.format(name="free"), check=True)
+    for _ in range(3):
+        site.run(BLOCKER.format(name="free"), check=True)
     window = terminal("print('before'); print(analyse('go')); print('after')")
     window.wait_for("analyse  queued as ")
+    window.wait_until(re.compile(r"analyse  queued as \d+: 3 of 3 waiting, may start in \d+ \w+ +0:0\d").search)
     site.run("touch free", check=True)
     window.wait_for("analyse  running")
     site.run("touch go", check=True)

@@ -14,6 +14,8 @@
     By one call, the JobState of each that is known; for an array one of each element, by the element's name.
 ``post_mortem(id)``
     All that is known of one job or, by its name, one element, ended or not; None if nothing is.
+``turns(ids)``
+    By a call or two, the Turn of each that waits in the queue, an array's by its own id.
 ``cancel(ids)``
     By one call; an array's id cancels all its elements. Finished and unknown ones are no error.
 ``element_names(id, elements)``
@@ -30,7 +32,8 @@ import re
 import shlex
 import shutil
 import subprocess
-from typing import Any, Dict, List, NamedTuple, Optional, Type
+import time
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Type
 
 from ..login_shell import login_path
 from ..notes import Notes
@@ -44,6 +47,7 @@ __all__ = [
     "SchedulerError",
     "SchedulerUnavailableError",
     "SchedulerUnreachableError",
+    "Turn",
     "lacking",
     "own_directives",
     "place",
@@ -52,6 +56,8 @@ __all__ = [
     "run",
     "scheduler",
     "signal_in",
+    "starts_in",
+    "turns_in",
     "work_in",
 ]
 
@@ -104,6 +110,27 @@ class JobState(NamedTuple):
     @property
     def is_ended(self) -> bool:
         return self.state in ENDED
+
+
+class Turn(NamedTuple):
+    """When a job that waits is likely to start: as the ``position``-th, from 1, of those ``waiting`` with it; in ``starts_in`` seconds, if the scheduler ventures that."""
+
+    position: int
+    waiting: int
+    starts_in: Optional[float] = None
+
+
+def turns_in(order: Sequence[str], wanted: Iterable[str]) -> Dict[str, Turn]:
+    """The turns of those ``wanted`` that are in the ``order`` in which all are likely to start."""
+    return {each: Turn(order.index(each) + 1, len(order)) for each in wanted if each in order}
+
+
+def starts_in(text: str, form: str) -> Optional[float]:
+    """Seconds until the moment ``text`` by this host's clock, as ``time.strptime`` reads it by ``form``; None if it is none."""
+    try:
+        return max(0.0, time.mktime(time.strptime(text, form)) - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def signal_in(status: Optional[int]) -> Optional[int]:

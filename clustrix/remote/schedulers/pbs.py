@@ -10,12 +10,15 @@ from . import (
     JobState,
     RefusalWords,
     SchedulerUnavailableError,
+    Turn,
     own_directives,
     place,
     program_of,
     refusal,
     run,
     signal_in,
+    starts_in,
+    turns_in,
 )
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "post_mortem",
     "states",
     "submit",
+    "turns",
 ]
 
 PREFIX = "#PBS "
@@ -184,6 +188,23 @@ def post_mortem(scheduler_id: str) -> Optional[JobState]:
     """All that is known of one job or one element, else None: without history PBS forgets a job as it ends."""
     element = re.match(r"(\d+)\.(\d+)\Z", scheduler_id)
     return states([element.group(1) + "[]" if element else scheduler_id]).get(scheduler_id)
+
+
+def turns(scheduler_ids: Iterable[str]) -> Dict[str, Turn]:
+    """The turns of those that wait, among all in their queue that this user may see; with a start where OpenPBS has estimated one."""
+    answer = run(["qstat", "-f", *scheduler_ids])
+    found: Dict[str, Turn] = {}
+    numbers = {_number(each): each for each in scheduler_ids}
+    for record in _records(answer.stdout):
+        number = _number(record["Job Id"])
+        if record.get("job_state") != "Q" or number not in numbers:
+            continue
+        others = run(["qselect", "-s", "Q", "-q", record.get("queue", "")])
+        turn = turns_in([_number(each) for each in others.stdout.split()], [number])
+        for each in turn.values():
+            start = starts_in(record.get("estimated.start_time", ""), "%a %b %d %H:%M:%S %Y")
+            found[numbers[number]] = each._replace(starts_in=start)
+    return found
 
 
 def cancel(scheduler_ids: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from ..paths import JobPaths, write_aside
 from ..runs import attempt_of
-from . import JobState, LimitError, SchedulerError, place, signal_in
+from . import JobState, LimitError, SchedulerError, Turn, place, signal_in
 from .processes import birth_of, boot, end, members, table
 from .supervisor import CANCEL_MARK, ELEMENT_VARIABLE, ENDED_MARK, PROCESS_MARK, START, mark_of
 
@@ -35,6 +35,7 @@ __all__ = [
     "post_mortem",
     "states",
     "submit",
+    "turns",
 ]
 
 PREFIX = "#PROCESS "
@@ -113,6 +114,11 @@ def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:
 def post_mortem(scheduler_id: str) -> Optional[JobState]:
     """As ``states``, which know all that there is; of an element, too."""
     return _state(scheduler_id.partition("@")[0])
+
+
+def turns(_scheduler_ids: Iterable[str]) -> Dict[str, Turn]:
+    """Nothing waits where there is no scheduler."""
+    return {}
 
 
 def cancel(scheduler_ids: Iterable[str]) -> None:

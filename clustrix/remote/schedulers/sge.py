@@ -11,11 +11,13 @@ from . import (
     JobState,
     RefusalWords,
     SchedulerUnavailableError,
+    Turn,
     own_directives,
     place,
     refusal,
     run,
     signal_in,
+    turns_in,
 )
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "post_mortem",
     "states",
     "submit",
+    "turns",
 ]
 
 PREFIX = "#$ "
@@ -124,6 +127,13 @@ def find(name: str) -> Optional[str]:
             return str(job.findtext("JB_job_number"))
     record = _record(name)
     return record["jobnumber"] if record else None
+
+
+def turns(scheduler_ids: Iterable[str]) -> Dict[str, Turn]:
+    """The turns of those that wait, among all that do, whose order qstat knows; it ventures no start."""
+    answer = _run(["qstat", "-u", "*", "-s", "p"])
+    rows = [line.split() for line in answer.stdout.splitlines() if re.match(r" *\d", line)]
+    return turns_in([row[0] for row in rows if row[4:5] == ["qw"]], scheduler_ids)
 
 
 def states(scheduler_ids: Iterable[str]) -> Dict[str, JobState]:

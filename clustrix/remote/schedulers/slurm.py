@@ -5,14 +5,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..paths import JobPaths
 from ..script import directive
-from . import (
-    JobState,
-    RefusalWords,
-    own_directives,
-    refusal,
-    run,
-    signal_in,
-)
+from . import JobState, RefusalWords, Turn, own_directives, refusal, run, signal_in, starts_in, turns_in
 
 __all__ = [
     "ELEMENT",
@@ -25,6 +18,7 @@ __all__ = [
     "post_mortem",
     "states",
     "submit",
+    "turns",
 ]
 
 PREFIX = "#SBATCH "
@@ -158,6 +152,23 @@ def post_mortem(scheduler_id: str) -> Optional[JobState]:
     if "Invalid job id" not in answer.stderr:
         raise refusal(answer, _WORDS)
     return _from_accounting(scheduler_id)
+
+
+def turns(scheduler_ids: Iterable[str]) -> Dict[str, Turn]:
+    """The turns of those that wait, among all in their partition that this user may see and nobody holds, by one call."""
+    answer = run(["squeue", "--noheader", "--states=PENDING", "--format=%F|%P|%Q|%S"])
+    if answer.returncode != 0:
+        raise refusal(answer, _WORDS)
+    rows = [line.split("|") for line in answer.stdout.splitlines() if line.count("|") == 3]
+    # Of equal priority, whoever came first; what is held has none.
+    rows = sorted((row for row in rows if row[2] != "0"), key=lambda row: (-int(row[2]), int(row[0])))
+    found = {}
+    for scheduler_id, partition, _, start in rows:
+        if scheduler_id in scheduler_ids:
+            order = [row[0] for row in rows if row[1] == partition]
+            found.update(turns_in(order, [scheduler_id]))
+            found[scheduler_id] = found[scheduler_id]._replace(starts_in=starts_in(start, "%Y-%m-%dT%H:%M:%S"))
+    return found
 
 
 def cancel(scheduler_ids: Iterable[str]) -> None:
