@@ -119,6 +119,7 @@ _FUNCTIONS: list[tuple[str, Value, int, str]] = [
      "cluster_du cluster_count_files cluster_read")),
     ("numpy", _ARRAY, 2, ("zeros ones empty arange linspace logspace geomspace eye identity bincount histogram digitize searchsorted "
      "argsort argmin argmax argwhere nonzero flatnonzero count_nonzero indices tri")),
+    ("numpy", _OWNED, 1, "zeros_like ones_like empty_like"),
     ("numpy", _NUMBER, _ANY, "allclose isclose array_equal isscalar"),
     ("numpy", _SHELL, 1, ("abs absolute sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2 log10 log1p "
      "sqrt cbrt square sign floor ceil rint trunc negative reciprocal isnan isinf isfinite logical_not degrees radians deg2rad rad2deg fabs "
@@ -127,7 +128,7 @@ _FUNCTIONS: list[tuple[str, Value, int, str]] = [
      "logaddexp logical_and logical_or logical_xor greater greater_equal less less_equal equal not_equal bitwise_and bitwise_or bitwise_xor "
      "left_shift right_shift copysign gcd lcm dot matmul inner outer kron cross vdot sum prod mean std var median average percentile "
      "quantile nansum nanmean nanstd nanvar nanmin nanmax nanmedian nanpercentile cumsum cumprod diff gradient trapz trapezoid convolve correlate sort "
-     "unique concatenate stack vstack hstack dstack column_stack array copy tile repeat roll flip zeros_like ones_like empty_like "
+     "unique concatenate stack vstack hstack dstack column_stack array copy tile repeat roll flip "
      "full_like corrcoef cov polyfit polyval interp isin in1d intersect1d union1d setdiff1d histogram2d meshgrid pad append delete insert cbrt "
      "float64 float32 int64 int32 int16 int8 uint8 uint16 uint32 uint64 complex128 complex64 bool_ asfortranarray around")),
     ("numpy", _SHELL, 3, "full where clip interp tensordot loadtxt genfromtxt fromstring"),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from clustrix.known_calls import FUNCTION, HANDLE, ITERATOR
 from clustrix.loop_effects import Found, accumulated_names, find_effects
 from clustrix.loop_flow import Flow, names_bound
+from clustrix.loop_frame import Frame, Refused
 from clustrix.loop_proof import Effect, LoopProof, Ownership, Refusal
 from clustrix.loop_targets import Place, can_fail, check_target
-from clustrix.loop_values import Frame, Refused, value_of
+from clustrix.loop_values import value_of
 from clustrix.purity import Helpers, bind_elements, settle
 from clustrix.surroundings import Surroundings
 
@@ -69,7 +70,7 @@ def _proof(
 
     settle(loop.body, frame, replayed)
     effects = tuple(_effect(item, ownership) for item in found)
-    _check_held(found, effects)
+    _check_held(found, ownership)
     assigned = {name for statement in [loop.target, *loop.body] for name in _bound_within(statement)} - {
         name for item in found for name in item.targets
     }
@@ -178,19 +179,19 @@ def _check_flow(loop: ast.For, assigned: set[str], effects: Mapping[int, Effect]
 
 
 def _effect(found: Found, ownership: Mapping[int, Ownership]) -> Effect:
-    return Effect(
-        found.kind,
-        found.targets,
-        found.node,
-        tuple(found.values),
-        tuple(ownership[id(value)] for value in found.values),
-        found.operator,
-    )
+    levels = []
+    for value in found.values:
+        level = ownership[id(value)]
+        if any(value is key for key in found.keys):
+            level = Ownership.KEY
+        elif found.takes_contents:
+            level = max(level, Ownership.SHELL)
+        levels.append(level)
+    return Effect(found.kind, found.targets, found.node, tuple(found.values), tuple(levels), found.operator)
 
 
-def _check_held(found: list[Found], effects: tuple[Effect, ...]) -> None:
+def _check_held(found: list[Found], ownership: Mapping[int, Ownership]) -> None:
     """What the target holds at a depth where something is changed must be made for it."""
-    ownership = {id(value): known for item in effects for value, known in zip(item.values, item.ownership, strict=True)}
     for item in found:
         deepest = max(other.level for other in found if other.targets == item.targets)
         for value, level in item.stored:

@@ -24,7 +24,7 @@ _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.BitOr: "|", ast.Bit
 class Found:
     """An effect as it is found in the text.
 
-    ``level`` is how deep in the target the object is that it changes: 0 for the target itself. ``stored`` are those of
+    ``keys`` are those of ``values`` by which something is looked up. ``level`` is how deep in the target the object is that it changes: 0 for the target itself. ``stored`` are those of
     ``values`` that the target holds afterwards, with the level they have there. ``needs_own``: an object is changed.
     """
 
@@ -35,7 +35,13 @@ class Found:
     stored: list[tuple[ast.expr, int]] = field(default_factory=list)
     operator: str = ""
     level: int = 0
+    keys: list[ast.expr] = field(default_factory=list)
     needs_own: bool = True
+
+    @property
+    def takes_contents(self) -> bool:
+        """Whether of a value only what is in it is kept: ``t.extend(v)``, ``t += v``."""
+        return self.kind in ("extend", "update") or (self.kind == "reduce" and self.operator not in ("min", "max"))
 
     @property
     def mentions(self) -> Iterator[ast.Name]:
@@ -97,10 +103,11 @@ def _call(node: ast.stmt, names: frozenset[str]) -> Found | None:
     owner, kind = call.func.value, call.func.attr
     if isinstance(owner, ast.Name) and owner.id in names:
         # What is in an argument of ``extend`` is held, not that itself.
-        return Found(kind, (owner.id,), node, call.args, [(call.args[-1], 1)])
+        return Found(kind, (owner.id,), node, call.args, [(call.args[-1], 1)], keys=call.args if kind == "add" else [])
     if isinstance(owner, ast.Subscript) and isinstance(owner.value, ast.Name) and owner.value.id in names:
-        values = [*_key_parts(owner.slice), *call.args]
-        return Found(kind, (owner.value.id,), node, values, [(call.args[-1], 2)], level=1)
+        keys = _key_parts(owner.slice)
+        looked_up = [*keys, *call.args] if kind == "add" else keys
+        return Found(kind, (owner.value.id,), node, [*keys, *call.args], [(call.args[-1], 2)], level=1, keys=looked_up)
     if (
         isinstance(owner, ast.Call)
         and isinstance(owner.func, ast.Attribute)
@@ -111,7 +118,9 @@ def _call(node: ast.stmt, names: frozenset[str]) -> Found | None:
         and not owner.keywords
     ):
         stored = [(owner.args[1], 1), (call.args[-1], 2)]
-        return Found(kind, (owner.func.value.id,), node, [*owner.args, *call.args], stored, level=1)
+        looked_up = [owner.args[0], *call.args] if kind == "add" else owner.args[:1]
+        values = [*owner.args, *call.args]
+        return Found(kind, (owner.func.value.id,), node, values, stored, level=1, keys=looked_up)
     return None
 
 
@@ -128,9 +137,9 @@ def _store(node: ast.stmt, names: frozenset[str]) -> Found | None:
     grown = _grown(node.value, target, root)
     if grown is not None:
         earlier, added, operator = grown
-        return Found("update", (root,), node, [*earlier, added, *keys], [(added, 2)], operator, level=1)
+        return Found("update", (root,), node, [*earlier, added, *keys], [(added, 2)], operator, level=1, keys=keys)
     level = 1 if isinstance(target.value, ast.Subscript) else 0
-    return Found("store", (root,), node, [node.value, *keys], [(node.value, level + 1)], level=level)
+    return Found("store", (root,), node, [node.value, *keys], [(node.value, level + 1)], level=level, keys=keys)
 
 
 def _store_twice(node: ast.Assign, root: str) -> Found | None:
@@ -140,7 +149,7 @@ def _store_twice(node: ast.Assign, root: str) -> Found | None:
         if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name) or target.value.id != root:
             return None
         keys += _key_parts(target.slice)
-    return Found("store", (root,), node, [node.value, *keys], [(node.value, 1)])
+    return Found("store", (root,), node, [node.value, *keys], [(node.value, 1)], keys=keys)
 
 
 def _grown(value: ast.expr, target: ast.Subscript, root: str) -> tuple[list[ast.expr], ast.expr, str] | None:
@@ -171,7 +180,14 @@ def _update(node: ast.stmt, names: frozenset[str]) -> Found | None:
         return None
     level = 2 if isinstance(node.target.value, ast.Subscript) else 1
     return Found(
-        "update", (root,), node, [*keys, node.value], [(node.value, level + 1)], _OPERATORS[type(node.op)], level=level
+        "update",
+        (root,),
+        node,
+        [*keys, node.value],
+        [(node.value, level + 1)],
+        _OPERATORS[type(node.op)],
+        level=level,
+        keys=keys,
     )
 
 

@@ -31,6 +31,8 @@ __all__ = ["Effect", "LoopProof", "Ownership", "Refusal"]
 class Ownership(IntEnum):
     """How much of a value was made in the iteration itself, or can't be changed at all."""
 
+    KEY = -1
+    """As shared, and it is looked up: a number that is not equal to itself is found by being the same object."""
     SHARED = 0
     """It may be an object from before the loop."""
     SHELL = 1

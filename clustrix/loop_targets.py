@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from clustrix.known_calls import NUMBER, Value
 from clustrix.loop_flow import names_bound
+from clustrix.loop_frame import Frame, Refused
 from clustrix.loop_proof import Ownership
-from clustrix.loop_values import Frame, Refused, value_of
+from clustrix.loop_values import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,6 +94,8 @@ def check_target(found: list[Found], name: str, place: Place) -> bool:
         raise Refused(
             first, name, f"{name!r} may be known by another name, too: begin with an empty one right before the loop"
         )
+    if any(isinstance(item, ast.NamedExpr) and item.target.id == name for item in ast.walk(place.tree)):
+        raise Refused(first, name, f"{name!r} is also given a value by ':=', and may be another object then")
     values = [start] + [
         item for item in _bindings(name, place.tree) if _is_between(item, start, place, enclosing_loops)
     ]

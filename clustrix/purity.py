@@ -12,10 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clustrix.errors import PackagingError
-from clustrix.known_calls import ITERATOR, NUMBER, PURE_CONTEXTS, ROOTS, Value
+from clustrix.known_calls import FUNCTION, ITERATOR, NUMBER, PURE_CONTEXTS, ROOTS, Value
 from clustrix.local_modules import is_local_path
+from clustrix.loop_flow import names_bound
+from clustrix.loop_frame import NUMBER_VALUE, SHARED_VALUE, Frame, Refused
 from clustrix.loop_proof import Ownership
-from clustrix.loop_values import NUMBER_VALUE, SHARED_VALUE, Frame, Refused, bind, change, element_of, value_of
+from clustrix.loop_values import bind, change, element_of, value_of
 from clustrix.remote.plain_values import is_plain
 from clustrix.source import own_source
 from clustrix.surroundings import Surroundings, namespace_of
@@ -31,7 +33,7 @@ _ROUNDS = 10
 
 def settle(statements: list[ast.stmt], frame: Frame, replayed: Callable[[ast.stmt], bool] = lambda _: False) -> None:
     """Go through ``statements`` until nothing new is learnt of their names. ``replayed`` takes over those it answers True for."""
-    frame.functions |= _only_defined(statements)
+    frame.functions |= _only_defined(statements, frame.around.parameters)
     given = dict(frame.made)
     for _ in range(_ROUNDS):
         frame.is_settled, frame.made = True, dict(given)
@@ -137,7 +139,7 @@ def _bind_parts(target: ast.expr, node: ast.expr, value: Value, frame: Frame) ->
             for part, of in zip(target.elts, node.elts, strict=True):
                 _bind_parts(part, of, value_of(of, frame), frame)
             return
-    if value.kind == "function":
+    if value.kind == FUNCTION:
         raise Refused(
             node,
             ast.unparse(target),
@@ -270,16 +272,19 @@ def _names_read(node: ast.AST) -> set[str]:
     return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)}
 
 
-def _only_defined(statements: list[ast.stmt]) -> set[str]:
+def _only_defined(statements: list[ast.stmt], parameters: frozenset[str]) -> set[str]:
     """Names that the statements bind by one ``def`` and by nothing else."""
     defined: list[str] = []
-    bound: set[str] = set()
-    for statement in statements:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.FunctionDef):
-                defined.append(node.name)
-            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                bound.add(node.id)
+    bound: set[str] = set(parameters)
+    pending: list[ast.AST] = list(statements)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef):
+            defined.append(node.name)
+            continue
+        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            bound |= names_bound(node) - {item.name for item in ast.walk(node) if isinstance(item, ast.FunctionDef)}
+        pending += ast.iter_child_nodes(node)
     return {name for name in defined if defined.count(name) == 1} - bound
 
 
@@ -345,18 +350,22 @@ class Helpers:
             name: Value(Ownership.SHELL if name in packed else Ownership.SHARED) for name in frame.around.parameters
         }
         if isinstance(tree, ast.Lambda):
-            return value_of(tree.body, frame)
+            value = value_of(tree.body, frame)
+            self._note_reads(function, tree, frame)
+            return SHARED_VALUE if value.kind == FUNCTION else value
         settle(tree.body, frame)
         self._note_reads(function, tree, frame)
         if any(isinstance(item, ast.Yield | ast.YieldFrom) for item in ast.walk(tree)):
             return Value(Ownership.SHELL, ITERATOR)
         value = frame.made.get("return", NUMBER_VALUE)
-        if value.kind == "function":
+        if value.kind == FUNCTION:
             return SHARED_VALUE
         return Value(min(value.ownership, Ownership.SHELL), "") if frame.is_mixed and value.kind != NUMBER else value
 
     def _note_reads(self, function: FunctionType, tree: ast.AST, frame: Frame) -> None:
         names = namespace_of(function)
+        if not is_plain([function.__defaults__, function.__kwdefaults__]):
+            raise Refused(tree, function.__name__, "a default value is no plain data")
         for name in (frame.reads | frame.globals_read) & set(names):
             if not is_plain(names[name]):
                 raise Refused(tree, name, f"{name!r} is no plain data")

@@ -36,18 +36,22 @@ _ATOMS = {
 }
 _TIME_ZONES = (type(None), dt.timezone)
 _SEQUENCES = (list, tuple)
-_SHARED, _SHELL, _OWNED = 0, 1, 2
+_MAY_BE_NAN = (float, complex, decimal.Decimal)
+_KEY, _SHARED, _SHELL, _OWNED = -1, 0, 1, 2
 
 
 def is_plain(value: Any) -> bool:
-    """Whether ``value`` is data through and through, of exactly the known types. Iterators, open files and functions are none."""
+    """Whether ``value`` is data through and through, of exactly the known types. Iterators, open files and functions are none.
+
+    A number that is not equal to itself is none, for ``in`` finds the same object of it, and not a copy.
+    """
     seen: Set[int] = set()
     pending: List[Any] = [value]
     while pending:
         item = pending.pop()
         kind = type(item)
         if kind in _ATOMS:
-            if type(getattr(item, "tzinfo", None)) not in _TIME_ZONES:
+            if type(getattr(item, "tzinfo", None)) not in _TIME_ZONES or (kind in _MAY_BE_NAN and _is_nan(item)):
                 return False
             continue
         if id(item) in seen:
@@ -74,15 +78,17 @@ def is_detached(value: Any, ownership: int) -> bool:
         return True
     kind = type(value)
     if kind in _ATOMS or _is_number_of_numpy(value):
-        return True
+        return ownership != _KEY or not _is_nan(value)
     if kind is tuple or kind is frozenset:
-        return all(is_detached(item, _SHARED) for item in value)
-    if ownership == _SHARED:
+        return all(is_detached(item, min(ownership, _SHARED)) for item in value)
+    if ownership <= _SHARED:
         return False
-    if kind is list or kind is set:
+    if kind is list:
         return all(is_detached(item, _SHARED) for item in value)
+    if kind is set:
+        return all(is_detached(item, _KEY) for item in value)
     if kind is dict:
-        return all(is_detached(item, _SHARED) for pair in value.items() for item in pair)
+        return all(is_detached(key, _KEY) and is_detached(item, _SHARED) for key, item in value.items())
     return _is_array(value)
 
 
@@ -106,7 +112,15 @@ def _is_array(value: Any) -> bool:
 
 def _is_number_of_numpy(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.generic) and not value.dtype.hasobject
+    if numpy is None or not isinstance(value, numpy.generic):
+        return False
+    return not value.dtype.hasobject and not isinstance(value, numpy.void)  # which looks into its array
+
+
+def _is_nan(value: Any) -> bool:
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()
+    return bool(value != value)  # noqa: PLR0124 - that is what there is to know
 
 
 def _is_column(column: Any, pandas: Any) -> bool:

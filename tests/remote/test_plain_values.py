@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from clustrix_remote.plain_values import is_detached, is_plain
 
-SHARED, SHELL, OWNED = 0, 1, 2
+KEY, SHARED, SHELL, OWNED = -1, 0, 1, 2
 
 
 class _Number(float):
@@ -49,6 +49,7 @@ def test_data_is_plain_however_deep():
         os,
         object(),
         dt.datetime(2020, 1, 1, tzinfo=_Zone()),
+        float("nan"),
     ],
 )
 def test_what_may_run_code_or_is_used_up_is_not_plain(value):
@@ -75,6 +76,15 @@ def test_a_copy_does_for_what_cannot_be_changed_and_for_what_is_new():
     assert not is_detached({"a": [1]}, SHELL)
 
 
+def test_what_is_not_equal_to_itself_is_found_by_being_the_same_object():
+    nan = float("nan")
+    assert is_detached(nan, SHARED)
+    assert not is_detached(nan, KEY)
+    assert not is_detached((1, nan), KEY)
+    assert not is_detached({nan: 1}, SHELL)
+    assert is_detached({1: nan}, SHELL)
+
+
 def test_arrays_are_plain_and_their_copies_do_if_they_are_new():
     array = np.zeros(3)
     assert is_plain(array)
@@ -83,3 +93,5 @@ def test_arrays_are_plain_and_their_copies_do_if_they_are_new():
     assert is_detached(array, SHELL)
     assert not is_detached(array, SHARED)
     assert is_detached(np.float64(2), SHARED)
+    assert not is_detached(np.zeros(2, dtype=[("x", int)])[0], SHARED)
+    assert not is_detached(np.float64("nan"), KEY)

@@ -27,7 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from clustrix import cluster_stat, cluster_write
+from clustrix import cluster, cluster_stat, cluster_write
 
 CONST = {"alpha": 0.5}
 DATA = Path("data")
@@ -1790,3 +1790,71 @@ def a_message_is_sent(xs, queue):
 def a_row_in_a_database(rows, cursor):
     for row in rows:
         cursor.execute("insert", row)  # no: cursor.execute
+
+
+def a_default_value_with_a_method(xs):
+    out = []
+    for x in xs:
+        out.append(predicted(x))  # no: predicted
+    return out
+
+
+def predicted(x, model=MODEL):  # helper
+    return model.get(x)
+
+
+def an_inner_function_of_an_inner_function(xs):
+    out = []
+    for x in xs:
+
+        def inner(y):
+            def noisy(z):
+                return z
+
+            return noisy(y)
+
+        out.append(inner(x) + noisy(x))  # no: noisy
+    return out
+
+
+def a_list_named_by_a_walrus(xs, ys):
+    out = []
+    if out := ys:
+        pass
+    for x in xs:
+        out.append(x)  # no: out
+    return out
+
+
+def a_function_for_a_cluster(xs):
+    out = []
+    for x in xs:
+        out.append(submitted(x))  # no: submitted
+    return out
+
+
+@cluster(cores=1)
+def submitted(x):
+    return x
+
+
+def sums_of_lists(rows):
+    out = []
+    for row in rows:
+        out += row
+    return out
+
+
+def a_type_is_asked_for(xs):
+    n = 0
+    for x in xs:
+        if type(x) is int:
+            n += 1
+    return n
+
+
+def an_array_like_another(a):
+    counts = np.zeros_like(a)
+    for i in range(len(a)):
+        counts[i] += a[i]
+    return counts
