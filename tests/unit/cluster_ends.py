@@ -6,6 +6,7 @@ A module that imports these tests has a fixture ``site``: the simulated cluster,
 import contextlib
 import time
 
+import map_ends
 import pytest
 from counted_workload import (
     counted,
@@ -15,6 +16,7 @@ from counted_workload import (
     sleeps_at_first,
     untellable,
 )
+from ends_workload import killed_by, survives
 from pointed_at import pointed_at
 
 import clustrix
@@ -74,6 +76,15 @@ def test_a_lost_node_costs_the_tasks_of_a_map_a_retry_where_that_was_asked_for(s
         until(lambda: clustrix.attach(results.job_id).notice)
     assert list(results) == list(range(4))
     assert len(site.run("cat ran/*").stdout.split()) == 4 + nodes.count(nodes[0])
+
+
+def test_a_death_that_the_script_marked_is_told_before_the_scheduler_would_be_asked_again(site):
+    rarely = cluster(python="3.6", job_poll_interval=600)
+    with pytest.raises(clustrix.JobFailedError, match="died without a result"):
+        rarely(killed_by).submit(9).result(120)
+    alone, *others = map_ends.ends(rarely(survives).map([7, 1, 2]))
+    assert isinstance(alone, clustrix.JobFailedError)
+    assert others == [1, 2]
 
 
 def test_the_functions_own_error_is_never_retried(site):
