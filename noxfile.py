@@ -52,6 +52,7 @@ OF_OTHERS = [
     "test_kerberos.py",
     "test_killed_clients.py",
     "test_lock.py",
+    "test_loop_soundness.py",
     "test_lost_connections.py",
     "test_maps_ends.py",
     "test_nested.py",

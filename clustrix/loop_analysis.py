@@ -6,7 +6,9 @@ A loop is called parallelizable only where that is proven (``loop_proof.py`` say
 from __future__ import annotations
 
 import ast
-from collections import OrderedDict
+import contextlib
+import inspect
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from clustrix.loop_ranges import SafeRangeEvaluator
 from clustrix.namespaces import MISSING
 from clustrix.purity import Helpers
 from clustrix.source import own_source, plain_function
-from clustrix.surroundings import namespace_of
+from clustrix.surroundings import Surroundings, namespace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -201,36 +203,24 @@ def _known_values(
     kwargs: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Values of names that stay what they are: arguments and defaults, constants of the function and of the module."""
-    parameters = [item.arg for item in [*tree.args.posonlyargs, *tree.args.args]]
-    values = dict(namespace_of(function).maps[1]) | dict(namespace_of(function).maps[0])
-    defaults = function.__defaults__ or ()
-    values |= dict(zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True))
-    values |= {**(function.__kwdefaults__ or {}), **dict(zip(parameters, args, strict=False)), **kwargs}
-    for name in [item.arg for item in [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]]:
-        if name not in kwargs and name not in parameters[: len(args)] and name not in (function.__kwdefaults__ or {}):
-            position = parameters.index(name) if name in parameters else -1
-            if position < len(parameters) - len(defaults):
-                values.pop(name, None)
-    for statement in tree.body:  # a constant that is assigned once, before all else
-        if (
-            isinstance(statement, ast.Assign)
-            and len(statement.targets) == 1
-            and isinstance(statement.targets[0], ast.Name)
-        ):
-            name = statement.targets[0].id
-            if isinstance(statement.value, ast.Constant):
-                values[name] = statement.value.value
-            elif isinstance(statement.value, ast.List | ast.Tuple | ast.Constant):
-                values.pop(name, None)
-    return {name: value for name, value in values.items() if _times_bound(name, tree) <= (name not in parameters)}
-
-
-def _times_bound(name: str, tree: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    return sum(
-        1
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    times = Counter(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
     )
+    around = namespace_of(function)
+    own = Surroundings(tree, around).own
+    values = {name: around[name] for name in names - own if name in around.maps[0] or name in around.maps[1]}
+    parameters = inspect.signature(function).parameters
+    given = {name: item.default for name, item in parameters.items() if item.default is not item.empty}
+    with contextlib.suppress(TypeError):  # too many, or unknown ones: the call itself will say so
+        given |= inspect.signature(function).bind_partial(*args, **kwargs).arguments
+    values |= {name: value for name, value in given.items() if times[name] == 0}
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+            target = statement.targets[0]
+            if isinstance(target, ast.Name) and times[target.id] == 1 and target.id not in parameters:
+                values[target.id] = statement.value.value
+    return values
 
 
 def _loops(body: list[ast.stmt], level: int = 0) -> Iterator[tuple[ast.For | ast.AsyncFor | ast.While, int]]:
