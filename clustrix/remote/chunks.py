@@ -5,10 +5,12 @@ from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optio
 
 __all__ = ["Chunk", "Chunks"]
 
-# Seconds of work in a chunk: long beside the fifth of a millisecond that handing one out takes.
-WANTED = 0.05
+# Seconds of work in a chunk: long beside the fifth of a millisecond that handing one out takes, on a busy machine a few.
+WANTED = 0.1
 # Less is not worth handing out, nor taking from another worker.
 LEAST = 0.001
+# Of items that workers have anyway, the first chunk is such a part of each one's share: what is too much of it is given back.
+FIRST = 4
 # A lazily read iterable is read so many chunks ahead of the oldest item that is not done.
 AHEAD = 4
 
@@ -81,7 +83,7 @@ class Chunks:
         if self._size is not None:
             return self._size
         if self.cost is None:
-            return 1
+            return 1 if self.inherited is None else max(1, len(self.inherited) // (FIRST * self._workers))
         wanted: float = self.longest()
         if self.total is not None:
             # So that the last ones are done at the same time.
@@ -91,7 +93,7 @@ class Chunks:
 
     def longest(self) -> int:
         """How many items are a chunk as long as any."""
-        return self._size or (1 if self.cost is None else max(1, int(WANTED / self.cost)))
+        return self._size or (self.size() if self.cost is None else max(1, int(WANTED / self.cost)))
 
     def measured(self, count: int, seconds: float) -> None:
         """Learn from items that are done."""
