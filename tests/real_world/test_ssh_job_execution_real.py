@@ -157,6 +157,12 @@ def test_cancel(site, submit):
 
 
 @pytest.mark.usefixtures("site")
+@pytest.mark.usefixtures("site")
+def test_map(executor, python):
+    doubled = cluster(cores=1, python=python)(workload.doubled)
+    assert list(executor.map(doubled, range(20), timeout=DEADLINE)) == [2 * number for number in range(20)]
+
+
 def test_attach_from_another_process(settings):
     environment = {f"CLUSTRIX_{name.upper()}": value for name, value in settings.items()}
     environment["PYTHONPATH"] = str(Path(__file__).parent)
