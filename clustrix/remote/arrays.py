@@ -93,6 +93,7 @@ class Array:
         self._last_death: Optional[JobState] = None
         self._is_stopped = False
         self._held, self._is_held_told = "", False
+        self._tried_again: Dict[str, List[int]] = {}
         self._find_rounds()
         for name in os.listdir(self._job.file("out")):
             # Of an array whose number nobody noted, and which the scheduler has forgotten.
@@ -169,6 +170,7 @@ class Array:
             self._read(name, element)
             self._bury(name, element, state)
         self._finish_if_all_ended()
+        self._tell_what_is_tried_again()
         self._note_held(
             [states[name] for name, element in self._elements.items() if not element.is_over and name in states]
         )
@@ -280,15 +282,23 @@ class Array:
         self._steps += len(still)
         # Under a name of the element: whichever agents see it dead, it is offered once.
         if pool.offer(self._job.pool, pool.named(name, attempt + 1), still[0], still[-1] + 1):
-            which = ", ".join("%s.%d" % (self.job_id, task) for task in still)
-            text = "%s %s; attempt %d of %d comes%s" % (
-                which,
+            text = "%s; attempt %d of %d comes%s" % (
                 how_it_died(state),
                 attempt + 2,
                 most_runs(self._spec),
                 asking_for(self._spec, attempt + 1),
             )
-            self._tell(Notice(self.job_id, text))
+            self._tried_again.setdefault(text, []).extend(still)
+
+    def _tell_what_is_tried_again(self) -> None:
+        """All that was seen at once and for one reason in one line: a node may have had many elements."""
+        tried, self._tried_again = self._tried_again, {}
+        for text, tasks in tried.items():
+            runs = [
+                "%d" % first if end == first + 1 else "%d-%d" % (first, end - 1) for first, end in _runs(sorted(tasks))
+            ]
+            who = "task %s of map %s" if len(tasks) == 1 else "each of the tasks %s of map %s"
+            self._tell(Notice(self.job_id, "%s %s" % (who % (", ".join(runs), self.job_id), text)))
 
     def _end_without_result(self, tasks: Iterable[int], name: str, state: Optional[JobState], again: str = "") -> None:
         ended = sorted(self._open.intersection(tasks))

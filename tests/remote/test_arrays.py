@@ -333,8 +333,8 @@ def test_what_died_of_its_surroundings_is_offered_again_as_often_as_asked_for(si
     mine.element(0, 0, 2)
     mine.judge(_0=died, _1=RUNNING, _2=RUNNING)
     assert (mine.dead(), mine.offered(attempt=1)) == ([], [0])
-    assert JOB + ".0 " in mine.notices()[0]
-    assert "attempt 2 of 2" in mine.notices()[0]
+    assert mine.notices()[0].startswith("task 0 of map %s " % JOB)
+    assert mine.notices()[0].endswith("; attempt 2 of 2 comes")
     mine.element(1, 0, 1)
     mine.judge(_1=died, _2=RUNNING)
     (dead,) = mine.dead()
@@ -376,6 +376,15 @@ def test_more_than_there_is_ends_what_needs_it_in_the_schedulers_words(site):
     assert dead.tasks == [0]
     assert "submitting it again with memory=200MB failed" in dead.again
     assert mine.offered() == [1, 2]
+
+
+def test_what_a_lost_node_has_tried_again_is_told_in_one_line(site):
+    mine = site(tasks=9, elements=4, retries=1)
+    for index in range(3):
+        mine.element(index, 3 * index, 3 * index + 3, 3 * index + 2)
+    mine.judge(_0=NODE_FAIL, _1=NODE_FAIL, _2=NODE_FAIL, _3=RUNNING)
+    words = "each of the tasks 0-1, 3-4, 6-7 of map %s lost its compute node; attempt 2 of 2 comes"
+    assert mine.notices() == [words % JOB]
 
 
 def test_elements_that_are_lost_before_they_came_to_a_task_are_followed_by_others_as_often_as_asked_for(site):

@@ -115,7 +115,8 @@ def test_with_a_policy_a_task_that_had_too_little_memory_is_run_by_an_element_th
     with site.faults.job.oom(job.id):
         assert list(results) == [2, 3, 4, 5]
     assert ran() == [0, 1, 2, 2, 3, 4, 5]
-    assert f"{results.job_id}.2 had too little memory; attempt 2 of 2 comes with memory=300MB" in capfd.readouterr().err
+    said = f"task 2 of map {results.job_id} had too little memory; attempt 2 of 2 comes with memory=300MB"
+    assert said in capfd.readouterr().err
     assert site.run(f"squeue -h -t all -n {results.job_id}1 -o %m", check=True).stdout.split() == ["300M"]
 
 
