@@ -16,7 +16,7 @@ from clustrix import ClusterConfig, ClusterFilesystem
 from clustrix.executors import executor_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import simcluster
 
@@ -100,13 +100,11 @@ def walked(sftp: paramiko.SFTPClient, top: str, suffix: str) -> tuple[list[str],
     return sorted(names), total
 
 
-def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
+def files(rounds: int = 5, megabytes: int = 1024) -> Iterator[Any]:
     """Searching 100,000 files and copying, warm, with the least that each peer needs: a connection of its own for ssh, scp and rsync."""
     from run import Row, in_turns, milliseconds
 
     import simcluster
-
-    rows: list[Row] = []
 
     def row(
         what: str,
@@ -116,9 +114,9 @@ def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
         *,
         goal: float = 0,
         times: int = rounds,
-    ) -> None:
+    ) -> Row:
         medians = in_turns(lambda: milliseconds(ours), lambda: milliseconds(theirs), times)
-        rows.append(Row(what, medians[0], peer, medians[1], goal))
+        return Row(what, medians[0], peer, medians[1], goal)
 
     # Under a Python whose hashes are OpenSSL's, as those of distributions are: the 3.6 of these images has none of them.
     with simcluster.start("slurm", backend="docker", nodes=1, pythons=["3.12"]) as cluster:
@@ -129,16 +127,18 @@ def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
         found = find()
         assert (found, usage().total_bytes) == (walked(sftp, "many", ".csv")[0], walked(sftp, "many", "")[1])
         listed = site.command("find many -name '*.csv' -type f | sort")
-        row("find *.csv in 100,000 files", find, "ssh host find", listed, goal=0.6)
-        row("du of them", usage, "ssh host du", site.command("du -sb many"), goal=0.6)
-        row("find, on loopback", find, "SFTP walk, paramiko", lambda: walked(sftp, "many", ".csv"), goal=0.2, times=2)
-        row("ls of 100 names", lambda: site.files.ls("many"), "ssh host ls", site.command("ls many"))
+        yield row("find *.csv in 100,000 files", find, "ssh host find", listed, goal=0.6)
+        yield row("du of them", usage, "ssh host du", site.command("du -sb many"), goal=0.6)
+        yield row(
+            "find, on loopback", find, "SFTP walk, paramiko", lambda: walked(sftp, "many", ".csv"), goal=0.2, times=2
+        )
+        yield row("ls of 100 names", lambda: site.files.ls("many"), "ssh host ls", site.command("ls many"))
         with cluster.faults.ssh.latency(0.05):
             # A hundredth of them: the walk takes five round trips for each directory.
             # In containers the bad line is there for new connections only.
             executor_for(site.config).disconnect()
             far, files_there = site.connected_sftp(), Site(cluster).files
-            row(
+            yield row(
                 "find in 1,000 files, round trip of 50 ms", lambda: files_there.find("*.csv", "many/010"),
                 "SFTP walk, paramiko", lambda: walked(far, "many/010", ".csv"), goal=0.03, times=1,
             )  # fmt: skip
@@ -150,10 +150,9 @@ def files(rounds: int = 5, megabytes: int = 1024) -> list[Any]:
                 ("get 10,000 small files", "small", ("rsync", "-a")),
             ):
                 theirs = _into(scratch, name, site.copied_by(*peer))
-                row(what, _into(scratch, name, site.files.get), " ".join(peer), theirs, goal=1.0, times=3)
+                yield row(what, _into(scratch, name, site.files.get), " ".join(peer), theirs, goal=1.0, times=3)
         finally:
             shutil.rmtree(scratch)
-    return rows
 
 
 def _into(scratch: Path, name: str, copy: Callable[[str, str], object]) -> Callable[[], object]:

@@ -180,18 +180,20 @@ shutil.rmtree(directory)
 """
 
 
-def calls(rounds: int = 40) -> list[Row]:
-    """A warm call from submission to value, against the least that anybody could do on the same cluster."""
+def calls(rounds: int = 40) -> Iterator[Row]:
+    """A warm call from submission to value, against the least that anybody could do on the same cluster, and against peers there."""
+    import many_calls
+
     import clustrix
     import simcluster
 
-    with simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.6", "3.12"]) as cluster:
+    with simcluster.start("slurm", backend="docker", nodes=2, pythons=["3.12"]) as cluster:
         ssh = cluster.ssh
         clustrix.configure(
             cluster_host=ssh.host, cluster_port=ssh.port, username=ssh.username,
             key_file=str(ssh.key_file), known_hosts_file=str(ssh.known_hosts_file),
         )  # fmt: skip
-        remote = clustrix.cluster(cores=1, memory="300MB", time="00:05:00", python="3.6")(identity)
+        remote = clustrix.cluster(cores=1, memory="300MB", time="00:05:00")(identity)
         cluster.run("cat > bare.py", input=BARE, check=True)
 
         def pause() -> None:
@@ -206,11 +208,20 @@ def calls(rounds: int = 40) -> list[Row]:
             pause()
             return float(cluster.run("python3 bare.py", check=True).stdout) * 1000
 
+        what = "warm call, submission to value"
         medians = in_turns(ours, bare, rounds)
-    return [Row("warm call, submission to value", medians[0], "bare sbatch, wait for its file", medians[1], 1.15)]
+        yield Row(what, medians[0], "bare sbatch, wait for its file", medians[1], 1.1)
+        many_calls.prepare(cluster)
+        for name, program in (("submitit", many_calls.SUBMITIT), ("executorlib", many_calls.EXECUTORLIB)):
+
+            def theirs(name: str = name, program: str = program) -> float:
+                return many_calls.by_program(cluster, program, name, 1, 0.0).milliseconds
+
+            medians = in_turns(ours, theirs, rounds // 8)
+            yield Row(what, medians[0], name, medians[1], 0)
 
 
-def maps() -> list[Row]:
+def maps() -> Iterator[Row]:
     """Many calls at once against a raw array of as many elements, and against submitit and executorlib, all on the login node."""
     import many_calls
     from identity import pause
@@ -218,7 +229,6 @@ def maps() -> list[Row]:
     import clustrix
     import simcluster
 
-    rows = []
     with simcluster.start("slurm", backend="docker", nodes=2, cpus_per_node=4, pythons=["3.12"]) as cluster:
         many_calls.prepare(cluster)
         ssh = cluster.ssh
@@ -242,18 +252,13 @@ def maps() -> list[Row]:
             for name in names:
                 theirs = many_calls.by_program(cluster, *programs[name], count, seconds)
                 counts = f"{count} calls of {seconds:g} s ({ours.calls}/{theirs.calls} commands, {ours.files}/{theirs.files} files left)"
-                rows.append(
-                    Row(counts, ours.milliseconds, name, theirs.milliseconds, goal if name == "a raw array" else 0.5)
-                )
-                print(rows[-1], flush=True)
-    return rows
+                yield Row(counts, ours.milliseconds, name, theirs.milliseconds, goal if name == "a raw array" else 0.5)
 
 
-def environments(rounds: int = 3) -> list[Row]:
+def environments(rounds: int = 3) -> Iterator[Row]:
     """The first call that needs numpy and pandas, against an environment made by hand on the login node; ten clients against one."""
     import simcluster
 
-    rows = []
     # A CPU for each of ten jobs: how long Slurm has them wait for one another is not what is measured.
     with simcluster.start("slurm", backend="docker", nodes=1, cpus_per_node=10, pythons=["3.6", "3.12"]) as cluster:
         for python in ("3.6", "3.12"):
@@ -269,20 +274,14 @@ def environments(rounds: int = 3) -> list[Row]:
                     return milliseconds(lambda: cluster.run(by_hand, check=True, timeout=300))
 
                 medians = in_turns(ours, theirs, rounds)
-                rows.append(
-                    Row(
-                        f"first call with numpy and pandas, {python}",
-                        medians[0],
-                        "venv and pip, by hand",
-                        medians[1],
-                        0.5,
-                    )
+                yield Row(
+                    f"first call with numpy and pandas, {python}", medians[0], "venv and pip, by hand", medians[1], 0.5
                 )
                 warm = in_turns(
                     lambda python=python, cache=cache: first_calls(cluster, python, cache, clients=1)[0],  # type: ignore[misc]
                     ours, rounds,
                 )  # fmt: skip
-                rows.append(Row(f"another client's call, {python}", warm[0], "first call", warm[1], 0))
+                yield Row(f"another client's call, {python}", warm[0], "first call", warm[1], 0)
 
                 waited: dict[int, list[float]] = {1: [], 10: []}
 
@@ -295,9 +294,8 @@ def environments(rounds: int = 3) -> list[Row]:
                 # Connecting is ten times the work of one, and so are the jobs, whatever they need.
                 both = in_turns(lambda: connected(10), lambda: connected(1), rounds)
                 ten, one = (statistics.median(waited[clients][1:]) for clients in (10, 1))
-                rows.append(Row(f"ten clients have their environment, {python}", ten, "one has", one, 1.1))
-                rows.append(Row(f"ten connected clients' first calls, {python}", both[0], "one client's", both[1], 0))
-    return rows
+                yield Row(f"ten clients have their environment, {python}", ten, "one has", one, 1.1)
+                yield Row(f"ten connected clients' first calls, {python}", both[0], "one client's", both[1], 0)
 
 
 def first_calls(
@@ -333,7 +331,7 @@ def first_calls(
     return spent, 1000 * max(future.timings["environment on the cluster"] for future in futures)
 
 
-def files() -> list[Row]:
+def files() -> Iterator[Row]:
     """Files of a cluster, beside what people type, and beside SFTP."""
     import cluster_files
 
