@@ -18,6 +18,7 @@ from clustrix import ClusterConfig, ClusterExecutor
 from clustrix.arrays import MapFuture
 from clustrix.awaited_job import AwaitedJob
 from clustrix.future import ClusterFuture
+from clustrix.progress import Track
 from clustrix.resources import JobOptions
 from clustrix.submission import prepare
 
@@ -32,12 +33,13 @@ def main(calls: int) -> None:
         jobs, changed = {}, threading.Condition()
         for _ in range(calls):
             entry = call.new_entry()
-            jobs[entry.job_id] = AwaitedJob(ClusterFuture(entry.job_id, executor), entry, changed)
+            track = Track("identity", is_shown=True)
+            jobs[entry.job_id] = AwaitedJob(ClusterFuture(entry.job_id, executor, track), entry, track, changed)
         after = tracemalloc.get_traced_memory()[0]
         print(f"a job and its future: {(after - before) / calls:7.0f} bytes, at {calls:,}")
         del jobs
         before = tracemalloc.get_traced_memory()[0]
-        future = MapFuture("cx", executor, calls)
+        future = MapFuture("cx", executor, Track("identity", is_shown=True), calls)
         after = tracemalloc.get_traced_memory()[0]
         print(f"a task of a map:      {(after - before) / calls:7.0f} bytes, at {future.tasks:,}")
 
