@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from clustrix.platforms import Target, uv_platform, wheel_platforms
 __all__ = ["Tools", "fetch_tools", "fetch_wheels"]
 
 _IMPLEMENTATIONS = {"cpython": "cp", "pypy": "pp"}
+_fetching = threading.Lock()
 
 
 class Tools(NamedTuple):
@@ -41,9 +43,12 @@ def fetch_wheels(lock: Lock, directory: str | Path) -> list[Path]:
         return []
     root = Path(directory).expanduser()
     listing = root / "lists" / f"{lock.lock_id}.json"
-    known = _listed(root, listing)
-    if known:
-        return known
+    # Of many first calls at once one fetches: each pip would take a core, and the same from the index.
+    with _fetching:
+        return _listed(root, listing) or _fetch(lock, root, listing)
+
+
+def _fetch(lock: Lock, root: Path, listing: Path) -> list[Path]:
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=root) as aside:
         _download(lock, Path(aside))

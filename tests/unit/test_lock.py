@@ -318,6 +318,17 @@ def test_the_wheels_are_those_of_the_lock_and_fetched_once(
         fetch_wheels(numpy_for_old, tmp_path)
 
 
+def test_of_many_first_calls_at_once_one_fetches_the_wheels(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = make_lock(["six"], OLD, cache_dir=cache)
+    monkeypatch.setenv("PIP_LOG", str(tmp_path / "log"))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: fetch_wheels(lock, tmp_path / "wheels"), range(4)))
+    assert found == [found[0]] * 4
+    assert (tmp_path / "log").read_text().count("Saved ") == 1
+
+
 def test_wheels_for_several_pythons_and_for_all_are_found(cache: Path, tmp_path: Path) -> None:
     lock = make_lock(["bcrypt==4.0.1", "six", "zstandard==0.23.0"], NEW, cache_dir=cache)
     names = [path.name for path in fetch_wheels(lock, tmp_path)]
