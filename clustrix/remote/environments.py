@@ -227,7 +227,7 @@ def _in_words(
     state: StatePaths, directory: str, interpreter: Interpreter, settings: BuildSettings, error: BuildFailedError
 ) -> str:
     log = os.path.join(directory, "build.log")
-    parts = "%s. %s" % (error, _advice(state, error.kind, interpreter, settings)), log, error.log
+    parts = "%s. %s" % (str(error).rstrip("."), _advice(state, error.kind, interpreter, settings)), log, error.log
     return "%s\nThe log is %s on the cluster; it ends:\n%s" % parts if error.log else parts[0]
 
 
