@@ -245,8 +245,10 @@ _MISSING = object()
 
 
 def _value_of(name: str, variables: Dict[str, Any], names: Dict[str, Any]) -> Any:
-    """What a name means to the function, or ``module.name`` to another module."""
+    """What a name means to the function, or ``module.name`` to another module; in a main file, that may stand there, too."""
     module, _, rest = name.rpartition(".")
+    if module in sys.modules:
+        return getattr(sys.modules[module], rest, _MISSING)
     if module:
-        return getattr(sys.modules.get(module), rest, _MISSING)
+        return names.get(rest, _MISSING)
     return variables[name] if name in variables else names.get(name, _MISSING)

@@ -219,6 +219,15 @@ def takes_pairs(pairs, taken):
         taken.append(one + other)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [("LIMIT", True), ("elsewhere.LIMIT", True), ("os.sep", True), ("MOST", False), ("os.most", False)],
+)
+def test_data_is_looked_up_where_it_stands(name, is_known):
+    function = made(reads_a_limit, [(0, [ARGUMENT])], data=[name])
+    assert ({pid for _, pid in function(20)} != {HERE}) == is_known
+
+
 def of_pairs(items):
     taken = []
     for number, item in zip(range(1000), items):
