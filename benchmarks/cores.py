@@ -51,6 +51,35 @@ def bare(seconds: float, count: int) -> None:
         os.waitpid(child, 0)
 
 
+def step(first: int) -> int:
+    """About 100 ms of work in a form that is seen to be independent of all else."""
+    total = 0
+    for number in range(first, first + 1_000_000):
+        total += number * number
+    return total
+
+
+def loop(count: int) -> list[int]:
+    taken = []
+    for i in range(count):
+        taken.append(step(i))  # noqa: PERF401 - it is about such loops
+    return taken
+
+
+def bare_steps(count: int) -> None:
+    """The loop's steps by two forked processes."""
+    children = []
+    for number in range(WORKERS):
+        child = os.fork()
+        if child == 0:
+            for i in range(number, count, WORKERS):
+                step(i)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+
+
 def by_us(function: Any, variable: str, items: Any) -> list[Any]:
     from clustrix import LocalExecutor
 
@@ -95,6 +124,10 @@ def comparisons() -> Iterator[tuple[str, Callable[[], object], str, Callable[[],
         yield what, ours, "two bare processes", functools.partial(bare, seconds, count), 1.03
         yield what, ours, "joblib", functools.partial(by_joblib, compute, items), 0
         yield what, ours, "ProcessPoolExecutor", functools.partial(by_process_pool, compute, items), 0
+    from clustrix import cluster
+
+    ours = functools.partial(cluster(parallel=True, local_parallel_threshold=0)(loop), 40)
+    yield "a loop of 40 iterations of 100 ms", ours, "two bare processes", functools.partial(bare_steps, 40), 1 / 0.95
     what, items = "10,000 tasks of 10 us", [1e-5] * 10000
     ours = functools.partial(by_us, compute, "seconds", items)
     yield what, ours, "joblib", functools.partial(by_joblib, compute, items), 0.9
