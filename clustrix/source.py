@@ -420,5 +420,6 @@ def _is_stored(name: ast.Name) -> bool:
     return isinstance(name.ctx, ast.Store)
 
 
-def _is_own_module(name: str) -> bool:
-    return name.partition(".")[0] == _OWN_PACKAGE
+def _is_own_module(name: Any) -> bool:
+    """By a ``__module__``, which is a descriptor where a compiler of C (Cython) made the class."""
+    return isinstance(name, str) and name.partition(".")[0] == _OWN_PACKAGE

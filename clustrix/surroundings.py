@@ -100,6 +100,9 @@ def _loaded(path: str) -> Any:
     return getattr(sys.modules.get(module), name, MISSING)
 
 
+_SAME_MODULE = {"io.open": "builtins", "_io.open": "builtins"}  # by version
+
+
 def _path_of(value: Any) -> str:
     if isinstance(value, ModuleType):
         return value.__name__
@@ -107,11 +110,12 @@ def _path_of(value: Any) -> str:
         module = getattr(value, "__module__", None)
         owner = getattr(value, "__self__", None)
         if isinstance(owner, ModuleType):
-            module = owner.__name__
+            module = _SAME_MODULE.get(f"{owner.__name__}.{value.__name__}", owner.__name__)
         elif owner is not None and not isinstance(value, type) and not isinstance(owner, type):
             return f"{type(owner).__module__}.{value.__name__}"  # random.random is a method of an object
         return f"{module}.{value.__qualname__}"
-    if type(value).__module__.partition(".")[0] == "numpy":
+    home = type(value).__module__  # compiled functions have something else there than a text
+    if isinstance(home, str) and home.partition(".")[0] == "numpy":
         module = getattr(value, "__module__", None) or "numpy"
         name = getattr(value, "__name__", None)
         return f"{module}.{name}" if isinstance(name, str) and callable(value) else ""

@@ -95,7 +95,7 @@ def is_detached(value: Any, ownership: int) -> bool:
 def _is_array(value: Any) -> bool:
     """Numpy's arrays and numbers, and pandas' tables, without Python objects in them but texts."""
     kind = type(value)
-    root = kind.__module__.partition(".")[0]
+    root = str(kind.__module__).partition(".")[0]  # compiled functions have something else there than a text
     if root == "numpy":
         numpy = sys.modules["numpy"]
         return (kind is numpy.ndarray or isinstance(value, numpy.generic)) and not value.dtype.hasobject
