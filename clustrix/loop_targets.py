@@ -44,6 +44,7 @@ _READERS = frozenset(
         "isinstance",
     ]
 )
+_COLLECTIONS = frozenset(["list", "dict", "set", "sorted", "defaultdict", "Counter", "OrderedDict", "deque"])
 _HARMLESS_METHODS = frozenset(
     ["append", "extend", "insert", "add", "update", "count", "index", "copy", "join", "appendleft", "sort"]
 )
@@ -103,13 +104,16 @@ def check_target(found: list[Found], name: str, place: Place) -> bool:
         value = _value_given(item, name, place)
         if value is None or value.ownership < (Ownership.OWNED if is_deep else Ownership.SHELL):
             raise Refused(first, name, f"{name!r} may hold, or be, an object that the loop reads (line {item.lineno})")
+    # What is taken out of an array may be a view of it, which changes with it.
+    has_views = not all(_is_collection(_given(item, name)) for item in values)
     for load in _loads(name, place.tree):
         if load in place.inside:
             continue
         in_function = any(
             isinstance(item, ast.FunctionDef | ast.Lambda) for item in _ancestors(load, place) if item is not place.tree
         )
-        if in_function or (_is_between(load, start, place, enclosing_loops) and _escapes(load, place, is_deep=is_deep)):
+        is_between = _is_between(load, start, place, enclosing_loops)
+        if in_function or (is_between and _escapes(load, place, is_deep=is_deep or has_views)):
             raise Refused(load, name, f"{name!r} is handed on here, so that the loop may change it under another name")
     return False
 
@@ -264,8 +268,15 @@ def _loads(name: str, tree: ast.AST) -> Iterator[ast.Name]:
             yield node
 
 
+def _is_collection(node: ast.expr | None) -> bool:
+    """Whether an expression makes a list, dictionary or set: what is taken out of these is no part of them."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in _COLLECTIONS
+    return isinstance(node, ast.List | ast.ListComp | ast.Dict | ast.DictComp | ast.Set | ast.SetComp)
+
+
 def _escapes(load: ast.Name, place: Place, *, is_deep: bool) -> bool:
-    """Whether something may know the object by another name after this."""
+    """Whether something may know the object by another name after this, or if it ``is_deep`` what it holds."""
     parent = place.parents[load]
     above = place.parents.get(parent)
     if isinstance(parent, ast.Attribute) and isinstance(above, ast.Call) and above.func is parent:
@@ -275,7 +286,8 @@ def _escapes(load: ast.Name, place: Place, *, is_deep: bool) -> bool:
             is_deep and parent.func.id not in ("len", "print", "str", "repr", "isinstance", "bool")
         )
     if isinstance(parent, ast.Subscript) and parent.value is load:
-        return is_deep
+        is_used_up = isinstance(above, ast.BinOp | ast.Compare | ast.UnaryOp | ast.FormattedValue)
+        return is_deep and not isinstance(parent.ctx, ast.Store) and not is_used_up
     if isinstance(parent, ast.Compare | ast.FormattedValue | ast.UnaryOp):
         return False
     if isinstance(parent, ast.If | ast.While):

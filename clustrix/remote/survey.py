@@ -1,7 +1,6 @@
 """What this login node is, for whoever sets up or examines a profile: read, and nothing changed."""
 
 import getpass
-import os
 import shutil
 import socket
 import sys
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict
 
 from . import interpreters, inventory
+from .cores import cores
 from .installers import index_url
 from .login_shell import login_path
 from .paths import StatePaths
@@ -37,7 +37,7 @@ def survey(state: StatePaths) -> Dict[str, Any]:
         "state_dir": lambda: state.root,
         "uv": lambda: shutil.which("uv") or shutil.which("uv", path=login_path()) or "",
         "index": _index,
-        "cores": lambda: len(os.sched_getaffinity(0)),
+        "cores": cores,
     }
     found: Dict[str, Any] = {"failures": {}}
     with ThreadPoolExecutor(len(questions)) as pool:
@@ -55,7 +55,7 @@ def job_facts() -> Dict[str, Any]:
     return {
         "node": socket.gethostname(),
         "python": "%d.%d.%d" % sys.version_info[:3],
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "index": _index(),
         "time": time.time(),
     }

@@ -1858,3 +1858,35 @@ def an_array_like_another(a):
     for i in range(len(a)):
         counts[i] += a[i]
     return counts
+
+
+def stored_where_a_view_is_read(n):
+    a = np.arange(n, dtype=float)
+    backwards = a[::-1]  # no: a
+    for i in range(n):
+        a[i] = backwards[i] * 2
+    return a
+
+
+def stored_where_a_row_is_read(n):
+    m = np.zeros((3, n))
+    row = m[0]  # no: m
+    for i in range(n):
+        m[0, i] = row[i - 1] + 1
+    return m
+
+
+def stored_where_rows_are_listed(n):
+    m = np.zeros((3, n))
+    rows = list(m)  # no: m
+    for i in range(n):
+        m[0, i] = rows[0][i - 1] + 1
+    return m
+
+
+def looked_at_before(n):
+    a = np.zeros(n)
+    first = a[0] + 1
+    for i in range(n):
+        a[i] = first + i
+    return a
