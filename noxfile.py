@@ -157,7 +157,9 @@ def _run_realworld(session: nox.Session, cells: list[list[str]]) -> None:
     session.run(uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), *project, external=True)
     sites, pythons = (",".join(dict.fromkeys(each)) for each in zip(*cells, strict=True))
     what = "tests/real_world" + ("" if len(cells) == len(CELLS) else "/test_ssh_job_execution_real.py")
-    outcomes = Path(session.create_tmp(), "outcomes.json").absolute()
+    outcomes = (
+        venv / "outcomes.json"
+    )  # nox's own temporary directory would become the tests', too long a path for a socket
     outcomes.unlink(missing_ok=True)
     chosen = ["--sites", sites, "--cluster-pythons", pythons, "--outcomes", str(outcomes)]
     # tests/real_world/conftest.py says which tests stay together: those of a site, and else those of a file.
