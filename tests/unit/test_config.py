@@ -466,7 +466,8 @@ CONFIGS = st.builds(
     module_loads=st.lists(st.from_regex(r"\w[\w.+:@=/-]*", fullmatch=True)),
     key_file=st.none() | TEXTS.filter(lambda text: text and text[0] != "-" and not {"\n", "\r"} & set(text)),
     pre_execution_commands=st.lists(TEXTS),
-    environment_variables=st.dictionaries(st.from_regex("[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), TEXTS),
+    # Bash keeps names such as _ and UID for itself.
+    environment_variables=st.dictionaries(st.from_regex("V[A-Za-z0-9_]*", fullmatch=True), TEXTS),
     cluster_port=st.integers(1, 65535),
     connect_timeout=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
     async_submit=st.booleans(),
