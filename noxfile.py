@@ -58,6 +58,7 @@ OF_OTHERS = [
     "test_maps_ends.py",
     "test_nested.py",
     "test_pandas_pairs.py",
+    "test_release.py",
     "test_secrets.py",
     "test_progress.py",
     "test_silent_index.py",
