@@ -1,10 +1,13 @@
 """As scheduler_calls, where there is ``qdel``."""
 
+import dataclasses
+
 import ends_workload
 import pytest
 from scheduler_calls import running, until
 
 import clustrix
+from clustrix.doctor import BAD, GOOD, examine
 
 
 def test_a_job_that_somebody_deletes_is_cancelled(site, submit):
@@ -36,3 +39,14 @@ def test_a_job_that_waits_for_another_is_not_told_as_held(site, submit):
     first.cancel()
     assert second.result(60) == 2
     held.cancel()
+
+
+def test_a_doctor_finds_the_scheduler_and_its_queues(site, config):
+    findings = {finding.what: finding for finding in examine(config, job_seconds=60)}
+    assert {finding.verdict for finding in findings.values()} == {GOOD}, findings
+    assert findings["scheduler"].text == {"pbs": "pbs_version = 23.06.06", "sge": "SGE 8.1.9"}[site.spec.scheduler]
+    assert {"pbs": "workq", "sge": "all.q"}[site.spec.scheduler] in findings["queue"].text
+    asked = examine(dataclasses.replace(config, default_queue="nosuch"), job_seconds=0)
+    [queue] = [finding for finding in asked if finding.what == "queue"]
+    assert queue.verdict == BAD
+    assert queue.text.startswith("there is no queue 'nosuch'; there is ")

@@ -16,12 +16,12 @@ OLD = {"python": "3.6"}
 
 
 @pytest.fixture(scope="module")
-def executor(site, tmp_path_factory):
+def config(site, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         directory = tmp_path_factory.mktemp("client")
         patch.setenv("XDG_STATE_HOME", str(directory / "state"))
         ssh = site.ssh
-        config = ClusterConfig(
+        yield ClusterConfig(
             cluster_type=site.spec.scheduler,
             cluster_host=ssh.host,
             cluster_port=ssh.port,
@@ -33,8 +33,12 @@ def executor(site, tmp_path_factory):
             default_memory="200MB",
             default_time="00:05:00",
         )
-        with ClusterExecutor(config) as executor:
-            yield executor
+
+
+@pytest.fixture(scope="module")
+def executor(config):
+    with ClusterExecutor(config) as executor:
+        yield executor
 
 
 @pytest.fixture(scope="module")

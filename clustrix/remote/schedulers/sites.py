@@ -42,9 +42,10 @@ def sites() -> List[Site]:
     names = ["slurm"] if has("sbatch") else []
     if has("qconf"):
         names.append("sge")
-    elif has("qsub") and "slurm" not in names:  # else it is Slurm's own wrapper around sbatch
+    elif has("qsub") and _is_pbs():
         names.append("pbs")
-    return [site_of(name) for name in names]
+    # What is installed and does not answer comes last: another scheduler may be the site's.
+    return sorted((site_of(name) for name in names), key=lambda site: bool(site.error))
 
 
 def site_of(name: str) -> Site:
@@ -56,6 +57,14 @@ def site_of(name: str) -> Site:
     except SchedulerError as error:
         return Site(name, version, [], error=str(error))
     return Site(name, version, queues, has_accounting)
+
+
+def _is_pbs() -> bool:
+    """Slurm's wrappers take the command lines of PBS, but not this."""
+    try:
+        return bool(re.search(r"pbs_version|PBSPro|[Vv]ersion: *\d", _said(_VERSIONS["pbs"])))
+    except SchedulerError:
+        return False
 
 
 _VERSIONS = {"slurm": ["sinfo", "--version"], "pbs": ["qstat", "--version"], "sge": ["qstat", "-help"]}
