@@ -3,8 +3,14 @@
 import itertools
 import linecache
 import math
+import os
+import signal
+import subprocess
+import sys
 import textwrap
+import time
 import traceback
+from pathlib import Path
 
 import cloudpickle
 import loop_workload
@@ -14,6 +20,7 @@ from hypothesis import strategies as st
 
 from clustrix import cluster
 from clustrix.loop_transform import loops_in, running_here
+from clustrix.remote.cores import cores
 from clustrix.remote.loop_plan import Wish
 from clustrix.remote.loop_runs import Processes
 
@@ -236,3 +243,55 @@ def test_methods_and_recursion_are_as_before():
     other = running_here(function, AT_ONCE)
     assert other(type("Other", (), {"each": lambda self, n: n})(), 5) == 4
     assert other(None, 2) == [0, 3]
+
+
+INTERRUPTED = """
+from clustrix import cluster
+
+@cluster(parallel=True, local_parallel_threshold=0)
+def f(n):
+    out = []
+    for i in range(n):
+        out.append(sum(k ^ i for k in range(10**9)))
+    return out
+
+f(4)
+"""
+
+
+def children_of(pid):
+    """The processes below ``pid`` that have not ended."""
+    below = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state != "Z":
+            below.append(int(path.parent.name))
+    return below
+
+
+@pytest.mark.skipif(sys.platform != "linux" or cores() < 2, reason="looks for processes in /proc, and needs two cores")
+def test_ctrl_c_ends_a_parallel_loop_and_leaves_no_process(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED)
+    program = subprocess.Popen(
+        [sys.executable, script],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell has what it starts in the background ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+    deadline = time.monotonic() + 60
+    while not (workers := children_of(program.pid)):
+        assert program.poll() is None, program.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # As a terminal does: everybody in the foreground gets it.
+    os.killpg(program.pid, signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert errors.count("Traceback") == 1
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
