@@ -77,8 +77,8 @@ LONG = [
     "test_stages.py",
 ]
 # A file's tests stay together, for they share a cluster.
-# Much of their time is waiting for clusters.
-WORKERS = ["-n", str(max(3, os.cpu_count() or 1))]
+# Much of their time is waiting for clusters. CI has little time, and tells what took it.
+WORKERS = ["-n", str(max(3, os.cpu_count() or 1)), *(["--durations=30"] if os.environ.get("CI") else [])]
 PARALLEL = [*WORKERS, "--dist", "loadfile"]
 
 # uv, too, shall trust whom this machine trusts.
