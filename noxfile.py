@@ -196,6 +196,15 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session(python=RECORDED)
+def docs(session: nox.Session) -> None:
+    """The documentation, where a warning is an error; and what stands in its pages and notebooks, done on an emulated cluster."""
+    _install_project(session, "docs")
+    session.install("numpy")
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "build/docs")
+    session.run("pytest", "-n2", "tests/docs", *session.posargs)
+
+
+@nox.session(python=RECORDED)
 def matrix(session: nox.Session) -> None:
     """What works from which client Python to which of the cluster's; a part with -- --client 3.12 --cluster 3.6,3.12; -- --to docs records the whole."""
     _install_project(session, "matrix")
