@@ -91,7 +91,13 @@ class ModuleText:
 
     def codes(self, name: str) -> Iterator[CodeType]:
         """The code objects called ``name``, wherever they are nested."""
-        return (code for code in nested_codes(self.code) if code.co_name == name)
+        return (code for whole in self._compiled() for code in nested_codes(whole) if code.co_name == name)
+
+    def _compiled(self) -> Iterator[CodeType]:
+        """The text as one; and a notebook compiles each statement alone: since 3.12 calls of what the same text imports differ then."""
+        yield self.code
+        for node in () if self.is_file else self.tree.body:
+            yield compile(ast.Module([node], []), self.path, "exec", flags=self.flags, dont_inherit=True)
 
 
 def read_module_text(path: str, flags: int = 0) -> ModuleText | None:

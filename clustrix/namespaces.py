@@ -18,8 +18,14 @@ def lookup(name: str, cells: Mapping[str, Any], names: Mapping[str, Any]) -> Cal
     """A function that gives what ``name`` means at the time of its call, by ``cells`` or else the globals ``names``."""
     cell = cells.get(name)
     if cell is None:
-        return lambda: names.get(name, MISSING)
+        return lambda: _global(name, names)
     return lambda: contents(cell)
+
+
+def _global(name: str, names: Mapping[str, Any]) -> Any:
+    value = names.get(name, MISSING)
+    # IPython puts a function around open() among a notebook's names, which is the built-in one elsewhere.
+    return MISSING if name == "open" and getattr(value, "__wrapped__", None) is open else value
 
 
 def contents(cell: Any) -> Any:

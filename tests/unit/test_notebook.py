@@ -45,6 +45,8 @@ def run(directory: Path, cells: list[str], entry: str = "f", *, edited: dict[int
 
 CELLS: dict[str, tuple[list[str], Any]] = {
     "functions over cells": (["import math", "K = 2\ndef g(x): return math.floor(x) * K", "def f(x): return g(x) + 1"], 9),
+    "an imported module's function in the same cell": (["import math\ndef f(x): return math.floor(x) + 1"], 5),
+    "open, which IPython wraps": (["def f(x):\n    with open('/dev/null') as stream: return len(stream.read()) + x"], 4),
     "a class": (["class C:\n    k = 2\n    def grown(self, x): return self.k * x", "def f(x): return C().grown(x)"], 8),
     "a dataclass": (
         ["from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int = 1", "def f(x): return P(x).x + P().x"], 5,
@@ -62,6 +64,7 @@ def test_what_cells_define(tmp_path: Path, name: str) -> None:
     cells, expected = CELLS[name]
     packed = run(tmp_path, cells)
     assert not packed.error
+    assert not packed.metadata["dependencies"]["external_dependencies"]
     assert packed.run(4) == expected
 
 
