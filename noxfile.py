@@ -34,7 +34,7 @@ ON_CLUSTERS = [
     "test_files_on_a_cluster.py",
     "test_logs.py",
     "test_loops_on_a_cluster.py",
-    "test_notebook.py",
+    "test_notebook*.py",
     "test_site_settings.py",
     "test_two_stages.py",
 ]

@@ -18,6 +18,7 @@ _HOMES = {
     "ClusterExecutor": "executor",
     "attach": "executors",
     "answer_prompts": "connection.prompts",
+    "load_ipython_extension": "magics",
     "ClusterFuture": "future",
     "LocalExecutor": "local_executor",
     "choose_executor_type": "local_executor",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clustrix.explain import Report
     from clustrix.future import ClusterFuture
 
-__all__ = ["ClusterFunction", "cluster"]
+__all__ = ["ClusterFunction", "cluster", "runs_here"]
 
 
 class ClusterFunction:
@@ -34,7 +34,7 @@ class ClusterFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function on the cluster and return its value (with ``async_submit``, a future at once)."""
         config = self._config()
-        if _runs_here(config):
+        if runs_here(config):
             return self._with_loops(config)(*args, **kwargs)
         wants_future = config.async_submit if self.job_options.async_submit is None else self.job_options.async_submit
         future = _executor_for(config).submit_job(
@@ -45,7 +45,7 @@ class ClusterFunction:
     def submit(self, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
         """Submit a call and return its future at once: a ClusterFuture, or a plain one where the call runs here."""
         config = self._config()
-        if _runs_here(config):
+        if runs_here(config):
             return _local_threads().submit(self.undecorated, *args, **kwargs)
         return _executor_for(config).submit_job(self.undecorated, args, kwargs, self.job_options, config)
 
@@ -56,7 +56,7 @@ class ClusterFunction:
         after it. ``chunksize`` is how many tasks are taken at once; None has that found out. See ClusterExecutor.map.
         """
         config = self._config()
-        if _runs_here(config):
+        if runs_here(config):
             return _local_threads().map(self.undecorated, *iterables)
         return _executor_for(config).submit_map(
             self.undecorated, iterables, self.job_options, config, chunksize=chunksize
@@ -71,7 +71,7 @@ class ClusterFunction:
         from clustrix.explain import explain  # noqa: PLC0415 - as below
 
         config = self._config()
-        return explain(self.undecorated, args, kwargs, self.job_options, config, runs_here=_runs_here(config))
+        return explain(self.undecorated, args, kwargs, self.job_options, config, runs_here=runs_here(config))
 
     def options(self, **overrides: Any) -> ClusterFunction:
         """A copy with other resources: ``f.options(cores=8)(x)``."""
@@ -123,7 +123,8 @@ def _executor_for(config: ClusterConfig) -> ClusterExecutor:
     return executor_for(config)
 
 
-def _runs_here(config: ClusterConfig) -> bool:
+def runs_here(config: ClusterConfig) -> bool:
+    """Whether calls with that configuration run in this process."""
     if config.cluster_type == "local" or config.prefer_local_parallel:
         return True
     if "CLUSTRIX_JOB_ID" in os.environ and config.nested == "local":

@@ -39,7 +39,7 @@ __all__ = [
     "modules_reached",
 ]
 
-_OWN_PACKAGES = ("clustrix", "simcluster")
+_OWN_PACKAGES = ("clustrix", "clustrix_remote", "simcluster")
 _STANDARD_ELSEWHERE = frozenset(
     [
         "aifc",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explicit_constraints", "explicit_requirements", "requirements_for"]
 
-_OWN_PACKAGES = ("clustrix", "simcluster")
+_OWN_PACKAGES = ("clustrix", "clustrix_remote", "simcluster")
 # Modules that are often imported only on the cluster, of distributions with another name (each one's own documentation).
 _OTHERWISE_NAMED = {
     "Bio": "biopython",

@@ -23,14 +23,16 @@ def print_json(value: Any) -> None:
 
 def print_name(name: str) -> None:
     """A file's name as the bytes that it is."""
-    click.echo(os.fsencode(name))
+    _print_bytes(name)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns, in a terminal; elsewhere lines with tabs and no headings."""
-    if not sys.stdout.isatty():
+    """Columns, in a terminal and a notebook; elsewhere lines with tabs and no headings."""
+    from clustrix.display import kind_of_display
+
+    if not sys.stdout.isatty() and kind_of_display() != "notebook":
         for row in rows:
-            click.echo(os.fsencode("\t".join(row)))
+            _print_bytes("\t".join(row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -56,3 +58,9 @@ def size(count: float) -> str:
 def moment(seconds: float) -> str:
     """Unix seconds as local date and time; nothing for 0."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else ""
+
+
+def _print_bytes(text: str) -> None:
+    """A line as the bytes that it is; a notebook takes text alone."""
+    data = os.fsencode(text)
+    click.echo(data if hasattr(sys.stdout, "buffer") else data.decode(errors="replace"))

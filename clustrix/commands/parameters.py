@@ -1,7 +1,8 @@
-"""What the commands share: --profile and --json, and how they say what went wrong."""
+"""What the commands share: --profile, --json and what a job asks for, and how they say what went wrong."""
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Group", "as_json", "profile"]
+__all__ = ["Group", "as_json", "keywords_of", "literal", "profile", "resources", "split_word"]
 
 
 class Group(click.Group):
@@ -68,3 +69,50 @@ def profile(command: Callable[..., Any]) -> Callable[..., Any]:
 def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
     """The option --json."""
     return click.option("--json", "as_json", is_flag=True, help="For programs.")(command)
+
+
+_RESOURCES = (
+    click.option("--cores", type=int, help="Of the job."),
+    click.option("--memory", metavar="SIZE", help="Such as 16GB."),
+    click.option("--time", metavar="TIME", help="Such as 02:00:00."),
+    click.option("--partition", help="Of Slurm."),
+    click.option("--queue", help="Of PBS and Grid Engine."),
+    click.option("--python", metavar="VERSION", help="Such as 3.6.  [default: the nearest to this one]"),
+    click.option(
+        "-o",
+        "--option",
+        "options",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Any other keyword of @cluster, such as -o gpus=1; may be given again.",
+    ),
+)
+
+
+def resources(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options for what a job asks for; ``keywords_of`` reads them."""
+    for option in reversed(_RESOURCES):
+        command = option(command)
+    return command
+
+
+def keywords_of(wishes: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of ``@cluster`` that the options of ``resources`` stand for."""
+    keywords = {name: value for name, value in wishes.items() if name != "options" and value is not None}
+    return {**keywords, **dict(split_word(option, "-o") for option in wishes["options"])}
+
+
+def split_word(word: str, where: str) -> tuple[str, Any]:
+    """Name and value of NAME=VALUE; ``where`` such a word belongs."""
+    name, sign, value = word.partition("=")
+    if not sign:
+        raise click.UsageError(f"{where} {word}: expected is NAME=VALUE")
+    return name, literal(value)
+
+
+def literal(word: str) -> Any:
+    """What the word is as a Python literal, else the word."""
+    try:
+        return ast.literal_eval(word)
+    except (ValueError, SyntaxError):
+        return word

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from typing import Any
 
 import click
 
 from clustrix.commands.output import print_json
-from clustrix.commands.parameters import as_json, profile
+from clustrix.commands.parameters import as_json, keywords_of, literal, profile, resources, split_word
 from clustrix.commands.results import print_outcome
 
 __all__ = ["run"]
@@ -19,20 +18,7 @@ __all__ = ["run"]
 @click.argument("function", metavar="MODULE:FUNCTION")
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1)
 @profile
-@click.option("--cores", type=int, help="Of the job.")
-@click.option("--memory", metavar="SIZE", help="Such as 16GB.")
-@click.option("--time", metavar="TIME", help="Such as 02:00:00.")
-@click.option("--partition", help="Of Slurm.")
-@click.option("--queue", help="Of PBS and Grid Engine.")
-@click.option("--python", metavar="VERSION", help="Such as 3.6.  [default: the nearest to this one]")
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Any other keyword of @cluster, such as -o gpus=1; may be given again.",
-)
+@resources
 @click.option("--stream", is_flag=True, default=None, help="Show what the job writes as it comes.")
 @click.option("--submit", "is_submitted", is_flag=True, help="Print the job's id, and do not wait for it.")
 @click.option("--explain", "is_explained", is_flag=True, help="Print what would be done, and send nothing.")
@@ -41,22 +27,19 @@ def run(
     *,
     function: str,
     arguments: tuple[str, ...],
-    options: tuple[str, ...],
     is_submitted: bool,
     is_explained: bool,
     as_json: bool,
-    **resources: Any,
+    **wishes: Any,
 ) -> None:
     """Run a function on the cluster and print its value.
 
     MODULE is a module's name or a script's path (analysis.py:main). ARGS are Python literals, or else words: 3 '[1, 2]' data.csv
     limit=10. What begins with a dash comes after `--`.
     """
-    keywords = {name: value for name, value in resources.items() if value is not None}
-    keywords.update(_split(option, "-o") for option in options)
-    decorated = _find(function, keywords)
-    args = [_literal(word) for word in arguments if not _is_keyword(word)]
-    kwargs = dict(_split(word, "ARGS") for word in arguments if _is_keyword(word))
+    decorated = _find(function, keywords_of(wishes))
+    args = [literal(word) for word in arguments if not _is_keyword(word)]
+    kwargs = dict(split_word(word, "ARGS") for word in arguments if _is_keyword(word))
     if is_explained:
         click.echo(str(decorated.explain(*args, **kwargs)))
         return
@@ -112,18 +95,3 @@ def _find(name: str, keywords: dict[str, Any]) -> Any:
 def _is_keyword(word: str) -> bool:
     name, sign, _ = word.partition("=")
     return bool(sign) and name.isidentifier()
-
-
-def _split(word: str, where: str) -> tuple[str, Any]:
-    name, sign, value = word.partition("=")
-    if not sign:
-        raise click.UsageError(f"{where} {word}: expected is NAME=VALUE")
-    return name, _literal(value)
-
-
-def _literal(word: str) -> Any:
-    """What the word is as a Python literal, else the word."""
-    try:
-        return ast.literal_eval(word)
-    except (ValueError, SyntaxError):
-        return word
