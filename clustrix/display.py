@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-__all__ = ["Drawing", "Row", "drawing", "kind_of_display", "load_all"]
+__all__ = ["Drawing", "NotebookDrawing", "Row", "drawing", "kind_of_display", "load_all"]
 
 MOST_ROWS = 8
 NOTEBOOK_WIDTH = 100  # characters
@@ -60,7 +60,7 @@ def load_all() -> None:
 
 def drawing() -> Drawing:
     """Nothing as yet, on the display that there is."""
-    return _InNotebook() if _kernel() is not None else _InTerminal()
+    return NotebookDrawing() if _kernel() is not None else _InTerminal()
 
 
 def _kernel() -> Any:
@@ -99,21 +99,28 @@ class _InTerminal:
         self._live.stop()
 
 
-class _InNotebook:
+class NotebookDrawing:
+    """A Drawing in the output of the cell that runs when it is first drawn."""
+
     is_in_the_way = False
 
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def update(self, rows: Sequence[Row]) -> None:
+    def update(self, rows: Sequence[Row], log: str = "") -> None:
+        """Draw ``rows`` instead, and below them the end of a job's log."""
         from rich.console import Console  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
 
         console = Console(file=io.StringIO(), record=True, width=NOTEBOOK_WIDTH, force_jupyter=False)
         console.print(_table(rows))
+        if log:
+            console.print(Text.from_ansi(log))
         html = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>", clear=False)
         self._show({"text/plain": console.export_text().rstrip(), "text/html": html})
 
     def close(self) -> None:
+        """Draw nothing any more."""
         if self._handle is not None:
             self._show({"text/plain": "", "text/html": ""})
 

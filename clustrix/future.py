@@ -163,6 +163,12 @@ class ClusterFuture(concurrent.futures.Future[Any]):
             if text:
                 yield LogPart(stream, text)
 
+    def _ipython_display_(self) -> None:
+        """In a notebook: how far the job is, kept up to date where it is shown, and the end of what it writes."""
+        from clustrix.live_view import show  # noqa: PLC0415 - only there
+
+        show([self])
+
     def _output(self, number: int, stream: str) -> str:
         control = self._control
         if self.output or control is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +15,14 @@ from clustrix.commands.parameters import keywords_of, resources
 from clustrix.config import configure, effective_config
 from clustrix.decorator import cluster, runs_here
 from clustrix.errors import ClustrixError, ConfigurationError
+from clustrix.future import ClusterFuture
+from clustrix.live_view import show
 from clustrix.package_store import package_path
 from clustrix.remote.cells import VALUE
 from clustrix.resources import split_keywords
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["load_ipython_extension"]
 
@@ -37,6 +42,16 @@ def load_ipython_extension(shell: Any) -> None:
     run_command.__doc__ = "The command `clustrix` here: %clustrix jobs, %clustrix doctor, ...; %clustrix profile NAME takes another profile."
     shell.register_magic_function(run_cell, "cell", "cluster")
     shell.register_magic_function(run_command, "line", "clustrix")
+    shows = shell.display_formatter.ipython_display_formatter
+    for kind in (list, tuple):
+        shows.for_type(kind, _show_futures)
+
+
+def _show_futures(values: Sequence[Any]) -> None:
+    """A list of futures as one view; IPython shows others itself."""
+    if not values or not all(isinstance(value, ClusterFuture) for value in values):
+        raise NotImplementedError
+    show(values)
 
 
 @click.command()

@@ -1,8 +1,11 @@
 """A notebook in front of a cluster: a real kernel runs the cells, an emulated Slurm their jobs."""
 
+import contextlib
 import os
+import queue
 import re
 import sys
+import time
 
 import pytest
 
@@ -19,6 +22,14 @@ class Notebook:
 
     def __init__(self, client):
         self.client = client
+        self.views = None
+
+    @contextlib.contextmanager
+    def watched(self):
+        """The views that the cells run inside show, and what becomes of them."""
+        self.views = Views(self.client)
+        yield self.views
+        self.views = None
 
     def run(self, text):
         """What a cell wrote and showed, by kind; the traceback of an error without colours."""
@@ -27,6 +38,8 @@ class Notebook:
         seen = Seen()
         for message in shown:
             content = message["content"]
+            if self.views is not None:
+                self.views.note(message)
             if message["msg_type"] == "stream":
                 setattr(seen, content["name"], getattr(seen, content["name"]) + content["text"])
             elif message["msg_type"] == "execute_result":
@@ -42,6 +55,25 @@ class Notebook:
         seen = self.run(text)
         assert not seen.error, seen.error
         return seen.value
+
+
+class Views:
+    """What is shown under each display id now."""
+
+    def __init__(self, client):
+        self.client, self.last = client, {}
+
+    def note(self, message):
+        if message["msg_type"] in ("display_data", "update_display_data"):
+            content = message["content"]
+            self.last[content["transient"]["display_id"]] = content["data"]["text/plain"]
+
+    def wait_for(self, words, *, times=1):
+        deadline = time.monotonic() + 60
+        while sum(text.count(words) for text in self.last.values()) < times:
+            assert time.monotonic() < deadline, self.last
+            with contextlib.suppress(queue.Empty):
+                self.note(self.client.get_iopub_msg(timeout=1))
 
 
 class Seen:
@@ -152,6 +184,33 @@ def test_magics_in_a_cell_are_refused_with_their_line(there):
 def test_a_submitted_cell_is_a_future_of_its_variables(there):
     assert not there.run("%%cluster --submit later --python 3.6\ny = 6\ny * 7").error
     assert there.value("later.result()") == "{'_': 42, 'y': 6}"
+
+
+WAITING = """
+import os, time
+from clustrix import cluster, ClusterExecutor
+
+@cluster(python="3.6")
+def work(path, word):
+    print("begins with", word)
+    while not os.path.exists(path):
+        time.sleep(0.05)
+    return word
+"""
+
+
+def test_a_future_is_shown_as_it_is_until_its_job_has_ended(there, site):
+    there.run(WAITING)
+    with there.watched() as shown:
+        there.run("one = work.submit('go', 'one')\none")
+        shown.wait_for("begins with one")
+        there.run("[work.submit('go', word) for word in ('two', 'three')]")
+        there.run("from clustrix import cluster_write; cluster_write('go', b'')")
+        shown.wait_for("has its result on node1", times=3)
+    single, several = (text for text in shown.last.values() if "work cx" in text)
+    assert "begins with one" in single
+    assert "begins with" not in several
+    assert several.count("has its result on node1") == 2
 
 
 def test_the_line_magic_is_the_command_line(there):
