@@ -177,8 +177,10 @@ def test_closing_the_iterator_ends_what_is_behind(tmp_path):
     wait_until(lambda: not any(map(is_alive, pids_in(str(tmp_path)))))
 
 
+# A test run in the background ignores SIGINT, and so would its children.
 PARENT = """
-import sys, threading, time
+import signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {paths!r}
 from clustrix_remote.parallel import Pool
 from parallel_workload import stays
@@ -216,7 +218,7 @@ def test_workers_end_when_their_parent_is_killed(parent):
 def test_ctrl_c_ends_the_workers_and_only_the_parent_tells_of_it(parent):
     process, workers = parent
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does
-    _, errors = process.communicate()
+    _, errors = process.communicate(timeout=60)
     assert process.returncode in (-signal.SIGINT, 1)
     assert errors.count(b"Traceback") == 1, errors.decode()
     assert errors.rstrip().endswith(b"KeyboardInterrupt")

@@ -13,8 +13,11 @@ import time
 import pyte
 
 ROWS, COLUMNS = 24, 120
-# So that Ctrl-C is a signal.
-OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+# So that Ctrl-C is a signal, and is heeded where these tests run in the background, which a shell has ignore it.
+OWN_TERMINAL = (
+    "import fcntl, signal, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+)
 
 
 class Terminal:
@@ -58,7 +61,10 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while self._read(deadline):
             pass
-        self.process.wait(max(0.1, deadline - time.monotonic()))
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it goes on, with this on its screen:\n{self.screen}") from None
         return self.screen
 
     def close(self):

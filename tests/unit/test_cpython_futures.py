@@ -44,7 +44,7 @@ class Executor(ClusterExecutor):
     def shutdown(self, wait=True, *, cancel_futures=False):
         """A thread has begun as soon as it is asked for, a job a moment later."""
         deadline = time.monotonic() + 60
-        while cancel_futures and not any(job.future.running() for job in list(self._jobs.values())):
+        while cancel_futures and not any(job.future.running() for job in list(self._dispatch._jobs.values())):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         super().shutdown(wait, cancel_futures=cancel_futures)

@@ -91,6 +91,7 @@ def test_processes_are_known_by_their_states(family):
 @pytest.mark.usefixtures("_either_way")
 def test_memory_is_that_of_all_processes_together(family):
     parent, child = family
+    until(lambda: memory_mb([child]) > 0, "its program is there")
     assert memory_mb([parent.pid, child]) > memory_mb([parent.pid]) > memory_mb([child]) > 0
     assert memory_mb([]) == 0
 

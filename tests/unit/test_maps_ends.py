@@ -160,7 +160,8 @@ import sys
 sys.path[:0] = {[str(here), str(here.parent.parent)]!r}
 import clustrix, map_workload
 clustrix.configure(**{ {field: getattr(clustrix.get_config(), field) for field in SAME}!r})
-results = clustrix.cluster(map_workload.notes_and_waits).map([{ran.directory!r}] * {count}, range({count}), [0.2] * {count})
+awaited = [{ran.directory!r}] * {count - 1} + [{ran.directory + "/go"!r}]
+results = clustrix.cluster(map_workload.notes_and_waits_for).map([{ran.directory!r}] * {count}, range({count}), awaited)
 next(results)
 open({str(told)!r}, "w").write(results.job_id)
 list(results)
@@ -175,6 +176,7 @@ list(results)
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    site.run(f"touch {ran.directory}/go", check=True)
     job_id = told.read_text()
     assert clustrix.attach(f"{job_id}.7").result(120) == 7
     assert clustrix.attach(job_id).result(120) == list(range(count))

@@ -131,7 +131,7 @@ def test_what_a_login_prints_first_does_no_harm(noise, tmp_path, reach):
     script.chmod(0o755)
     server = Sshd(tmp_path / "sshd", [f"ForceCommand {script}", f"Banner {script}"]).start()
     try:
-        assert reach(server.config()).request("ping", {}) == {}
+        assert reach(server.config()).request("ping", {}).keys() == {"time"}
     finally:
         server.stop()
 
