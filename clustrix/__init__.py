@@ -20,6 +20,7 @@ _HOMES = {
     "answer_prompts": "connection.prompts",
     "load_ipython_extension": "magics",
     "ClusterFuture": "future",
+    "widget": "form",
     "LocalExecutor": "local_executor",
     "choose_executor_type": "local_executor",
     "create_local_executor": "local_executor",

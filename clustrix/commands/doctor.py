@@ -13,7 +13,7 @@ from clustrix.commands.parameters import as_json, profile
 if TYPE_CHECKING:
     from clustrix.doctor import Finding
 
-__all__ = ["doctor", "print_finding"]
+__all__ = ["described", "doctor", "print_finding"]
 
 _SIGNS = {"good": ("✓", "green"), "odd": ("!", "yellow"), "bad": ("✗", "red")}
 
@@ -42,7 +42,11 @@ def doctor(wait: float, as_json: bool) -> None:
 
 def print_finding(finding: Finding) -> None:
     """One line with its sign, and below it what to do."""
+    click.echo(described(finding))
+
+
+def described(finding: Finding) -> str:
+    """What `print_finding` prints."""
     sign, color = _SIGNS[finding.verdict]
-    click.echo(f"{click.style(sign, fg=color)} {finding.what}: {finding.text}")
-    if finding.fix:
-        click.echo(f"    {finding.fix}")
+    text = f"{click.style(sign, fg=color)} {finding.what}: {finding.text}"
+    return f"{text}\n    {finding.fix}" if finding.fix else text

@@ -29,3 +29,9 @@ def test_decorating_a_function_imports_neither_paramiko_nor_the_analysis():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'clutser'"):
         _ = clustrix.clutser
+
+
+def test_the_form_says_what_it_needs():
+    program = "import sys; sys.modules['ipywidgets'] = None; import clustrix; clustrix.widget()"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "clustrix.widget() needs ipywidgets: pip install 'clustrix[notebook]'" in answer.stderr

@@ -219,3 +219,17 @@ def test_the_line_magic_is_the_command_line(there):
     assert there.run("%clustrix ls ~").error == ""
     assert "UsageError: No such command 'jbos'" in there.run("%clustrix jbos").stderr
     assert "no profile 'sum'; there is none, sim" in there.run("%clustrix profile sum").stderr
+
+
+def test_the_form_tries_a_configuration_and_saves_it(there):
+    there.run("import clustrix\nform = clustrix.widget()\n*inputs, profile, buttons, said = form.children")
+    there.run("test, save = buttons.children\nfields = {each.description: each for each in inputs}")
+    assert there.value("fields['host'].value, fields['memory'].value") == "('127.0.0.1', '500MB')"
+    there.run("fields['cores'].value = 'many'\ntest.click()")
+    assert "form: default_cores='many': allowed is" in there.value("said.outputs[0]['text']")
+    there.run("fields['cores'].value = '2'\ntest.click()")
+    found = there.value("''.join(each['text'] for each in said.outputs)")
+    assert "job: ran on node1" in found
+    there.run("profile.value = 'wide'\nsave.click()")
+    assert "has the profile wide, and this notebook uses it" in there.value("said.outputs[0]['text']")
+    assert there.value("clustrix.get_config().default_cores") == "2"
