@@ -21,24 +21,31 @@ def site():
 
 
 @pytest.fixture
-def environment(site, tmp_path_factory):
-    """The variables of the reader's shell. Her profile is what `clustrix init` makes."""
-    home = tmp_path_factory.mktemp("home")
-    settings = home / ".ssh" / "config"
+def home(tmp_path_factory):
+    """The variables of a shell, and kernel, of somebody whose home is empty."""
+    directory = tmp_path_factory.mktemp("home")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(USER_FILES)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**kept, "HOME": str(directory), "PATH": path, "IPYTHONDIR": str(directory / "ipython")}
+
+
+@pytest.fixture
+def environment(site, home):
+    """The same of the reader, who has an ssh configuration, and a profile as `clustrix init` makes it."""
+    directory = Path(home["HOME"])
+    settings = directory / ".ssh" / "config"
     settings.parent.mkdir(mode=0o700)
     settings.write_text(
         f"Host login.hpc.example\n  HostName {site.ssh.host}\n  Port {site.ssh.port}\n"
         f"  IdentityFile {site.ssh.key_file}\n  IdentitiesOnly yes\n  UserKnownHostsFile {site.ssh.known_hosts_file}\n"
     )
-    profile = home / ".clustrix" / "config.yaml"
+    profile = directory / ".clustrix" / "config.yaml"
     profile.parent.mkdir(mode=0o700)
     profile.write_text("active: hpc\nprofiles:\n  hpc:\n    cluster_host: login.hpc.example\n    default_memory: 1GB\n")
     # ssh finds its settings in the home that the system knows, not in HOME.
-    programs = home / "bin"
+    programs = directory / "bin"
     programs.mkdir()
     ssh = programs / "ssh"
     ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {settings} "$@"\n')
     ssh.chmod(0o755)
-    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(USER_FILES)}
-    return {**kept, "HOME": str(home), "PATH": path, "IPYTHONDIR": str(home / "ipython")}
+    return {**home, "PATH": os.pathsep.join([str(programs), home["PATH"]])}

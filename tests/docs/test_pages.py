@@ -50,7 +50,8 @@ class Reader:
 
 
 def blocks_of(page, reader):
-    parsers = [CodeBlockParser("python", reader.run_python), CodeBlockParser("bash", reader.run_shell), SkipParser()]
+    runners = {"python": reader.run_python, "ipython": reader.run_python, "bash": reader.run_shell}
+    parsers = [SkipParser(), *(CodeBlockParser(language, run) for language, run in runners.items())]
     return Sybil(parsers).parse(page).examples()
 
 
