@@ -80,9 +80,9 @@ def read_cell(text: str, path: str, names: dict[str, Any]) -> Cell:
     read = names_read(ast.parse(f"{keyword} {_NAME}():{body}    pass\n").body[0]).all
     parameters = sorted({*_values_among(read, names), *_read_first(tree, names)})
     definitions = [node for node in tree.body if isinstance(node, _DEFINES)]
-    back = bound_in(node for node in tree.body if not isinstance(node, _DEFINES)) | _changed(tree, names)
-    back = {*(back & {*parameters, *bound_in(tree.body)}), *([VALUE] if _has_value(text, tree) else [])}
-    whole = f"{keyword} {_NAME}({', '.join(parameters)}):{body}    return {_give(back)}\n"
+    back = bound_in(node for node in tree.body if not isinstance(node, _DEFINES))
+    back |= _changed(tree, names) & set(parameters) | ({VALUE} if _has_value(text, tree) else set())
+    whole = f"{keyword} {_NAME}({', '.join(parameters)}):{body}{_give(back)}"
     place = f"{path[:-1]} as a function>"
     linecache.cache[place] = (len(whole), None, whole.splitlines(keepends=True), place)
     found: dict[str, Any] = {}
@@ -91,8 +91,13 @@ def read_cell(text: str, path: str, names: dict[str, Any]) -> Cell:
 
 
 def _give(back: Iterable[str]) -> str:
-    """The expression that gives variables; only the job has the module, so no analysis shall see an import."""
-    return f'__import__("clustrix_remote.cells", fromlist=["*"]).what_comes_back(locals(), {sorted(back)}, {sys.version_info[:2]})'
+    """The statements that give those of the variables that are assigned by then. locals() would keep loops from being parallel."""
+    lines = ["_clustrix_found = {}"]
+    for name in sorted(back):
+        lines += [f"try: _clustrix_found[{name!r}] = {name}", "except NameError: pass"]
+    give = '__import__("clustrix_remote.cells", fromlist=["*"]).what_comes_back'
+    lines.append(f"return {give}(_clustrix_found, {sys.version_info[:2]})")
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def _body(text: str, tree: ast.Module) -> str:
@@ -130,25 +135,22 @@ def _read_first(tree: ast.Module, names: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _changed(tree: ast.Module, names: Mapping[str, Any]) -> set[str]:
-    """What the cell changes without assigning it: items, attributes, and by methods of lists and the like."""
+    """What the cell changes without assigning it: by items and attributes, and by methods of lists and the like."""
     found = set()
     for node in ast.walk(tree):
-        root: ast.AST | None = None
         if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
-            root = node.value
-        elif (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Call)
-            and isinstance(node.value.func, ast.Attribute)
-        ):
-            root = node.value.func.value
-            if isinstance(root, ast.Name) and not isinstance(names.get(root.id), _CONTAINERS):
-                continue
-        while isinstance(root, ast.Subscript | ast.Attribute):
-            root = root.value
-        if isinstance(root, ast.Name):
-            found.add(root.id)
+            found.add(_root(node))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            root = _root(node.value.func)
+            found |= {root} if isinstance(names.get(root), _CONTAINERS) else set()
     return found
+
+
+def _root(node: ast.expr) -> str:
+    """The variable ``a`` of ``a.b[0].c``; empty where it is none."""
+    while isinstance(node, ast.Subscript | ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _refuse_what_works_only_here(tree: ast.Module, path: str, names: Mapping[str, Any]) -> None:

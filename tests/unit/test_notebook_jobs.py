@@ -162,10 +162,10 @@ def test_a_cell_runs_as_a_job_and_its_variables_come_back(there):
 
 
 def test_what_can_not_come_back_is_named(there):
-    seen = there.run("%%cluster --python 3.6\nstream = open('/dev/null')\nkept = 5")
+    seen = there.run("%%cluster --python 3.6\nstream = open('/dev/null')\nkept = 5\nif not kept: absent = 1")
     assert not seen.error
     assert "stream" in seen.stderr
-    assert there.value("kept, 'stream' in dir()") == "(5, False)"
+    assert there.value("kept, 'stream' in dir(), 'absent' in dir()") == "(5, False, False)"
 
 
 def test_an_exception_shows_the_line_of_the_cell(there):
