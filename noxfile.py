@@ -183,7 +183,7 @@ def realworld_clients(session: nox.Session) -> None:
 
 @nox.session(python=RECORDED)
 def browser(session: nox.Session) -> None:
-    """The timeline in a headless Chromium, which is skipped where there is none, and must be there in CI."""
+    """The timeline, and what a notebook shows, in a headless Chromium, which is skipped where there is none, and must be there in CI."""
     _install_project(session, "test", "browser")
     session.run("pytest", "tests/browser", *session.posargs)
 
