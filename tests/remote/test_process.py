@@ -125,7 +125,7 @@ def test_a_job_over_its_time_is_ended_with_all_that_it_started(state, tmp_path):
     scheduler_id = start(state, "trap '' TERM; sleep 600 & echo $! > {}; wait".format(tmp_path / "pid"), time_seconds=1)
     assert wait_for_end(scheduler_id).state == "TIMEOUT"
     assert is_gone(number_in(tmp_path / "pid"))
-    assert os.listdir(state.done("client")) == ["cxaaaaaaaaaaaa.exit"]
+    until(lambda: os.listdir(state.done("client")) == ["cxaaaaaaaaaaaa.exit"])
 
 
 def test_cancelling_ends_the_whole_tree(state, seen, tmp_path):

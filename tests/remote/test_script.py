@@ -12,7 +12,7 @@ from clustrix_remote.script import (
     job_script,
     with_modules,
 )
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 ANY_TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=60)
@@ -25,7 +25,8 @@ def bash(script, *arguments, **options):
 
 
 @given(st.dictionaries(st.from_regex(r"\AX_[A-Z0-9_]{0,8}\Z"), ANY_TEXT, max_size=5))
-@settings(deadline=None, max_examples=30)
+# The first example takes long: the characters of all alphabets are listed then.
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 def test_every_environment_variable_survives_the_shell_as_it_is(tmp_path_factory, variables):
     path = tmp_path_factory.mktemp("environment") / "environment"
     path.write_bytes(environment_file(variables).encode("utf-8") + b"exec env -0\n")
