@@ -240,7 +240,7 @@ def test_the_elements_of_a_map_are_processes_with_states_outputs_and_ends_of_the
     assert [read(state.job("cxaaaaaaaaaaaa").output("stdout", name)) for name in names] == [
         name + "\n" for name in names
     ]
-    assert os.listdir(state.done("client")) == ["cxaaaaaaaaaaaa.%s.exit" % names[1]]
+    until(lambda: os.listdir(state.done("client")) == ["cxaaaaaaaaaaaa.%s.exit" % names[1]])
     assert process.post_mortem(names[2]).exit_code == 3
 
 
