@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +27,10 @@ def home(tmp_path_factory):
     directory = tmp_path_factory.mktemp("home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(USER_FILES)}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**kept, "HOME": str(directory), "PATH": path, "IPYTHONDIR": str(directory / "ipython")}
+    variables = {**kept, "HOME": str(directory), "PATH": path, "IPYTHONDIR": str(directory / "ipython")}
+    yield variables
+    # A page that fails half-way has not come to its `simcluster down`; a home knows only its own clusters.
+    subprocess.run(["simcluster", "down", "--all"], env=variables, check=True)
 
 
 @pytest.fixture
