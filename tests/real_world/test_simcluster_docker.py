@@ -125,7 +125,7 @@ def test_python3_is_the_oldest_requested(slurm):
 
 @pytest.mark.parametrize("version", ["3.6", "3.12"])
 def test_an_ordinary_user_installs_packages_in_a_job(slurm, version):
-    script = f"#!/bin/bash\nset -e\npython{version} -m venv /tmp/v{version} && . /tmp/v{version}/bin/activate\npip install -q numpy 2>&1\npython -c 'import numpy; print(numpy.arange(4).sum())'\n"
+    script = f"#!/bin/bash\nset -e\nwhere=$(mktemp -d)\ntrap 'rm -rf $where' EXIT\npython{version} -m venv $where && . $where/bin/activate\npip install -q numpy 2>&1\npython -c 'import numpy; print(numpy.arange(4).sum())'\n"
     assert output_of(slurm, script, "--time=5").splitlines()[-1] == "6"
 
 
