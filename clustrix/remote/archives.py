@@ -19,6 +19,8 @@ def check_member(item: zipfile.ZipInfo) -> None:
     """Raises MemberError unless ``item`` can be unpacked under any directory."""
     name = item.filename
     mode = item.external_attr >> 16
+    if not name:
+        raise MemberError("it holds a file without a name")
     if (
         name.startswith(("/", "\\"))
         or ".." in name.replace("\\", "/").split("/")

@@ -185,8 +185,9 @@ def _begin(start: Start) -> None:
 
 
 def _start(process: Any, is_forked: bool) -> None:
-    if is_forked and sys.version_info >= (3, 12) and threading.active_count() > 1:
-        # Other threads may hold locks that the worker will want. That is so with every fork; "spawn" is the way around it.
+    if is_forked and sys.version_info >= (3, 12):
+        # Other threads, of which not all are Python's, may hold locks that the worker will want. That is so with every fork; "spawn" is
+        # the way around it.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             process.start()

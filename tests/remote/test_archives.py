@@ -45,6 +45,11 @@ def test_an_empty_part_in_a_members_name_is_refused(name):
         check_member(zipfile.ZipInfo(name))
 
 
+def test_a_member_without_a_name_is_refused():
+    with pytest.raises(MemberError, match="without a name"):
+        check_member(zipfile.ZipInfo("\0a"))
+
+
 @given(st.data())
 @settings(deadline=None, max_examples=150)
 def test_a_damaged_package_is_refused_in_words_and_leaves_nothing(tmp_path_factory, data):
