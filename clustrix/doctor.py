@@ -283,7 +283,12 @@ def _packages(facts: dict[str, Any]) -> Finding:
 def _client_uv() -> Finding:
     uv = find_uv()
     if uv is None:
-        return Finding("uv here", BAD, "not found", "pip install 'clustrix[uv]': without it no environment is resolved")
+        return Finding(
+            "uv here",
+            ODD,
+            "not found: the cluster's pip chooses versions within the bounds of yours",
+            "pip install 'clustrix[uv]' has them locked, and fetched for clusters without internet",
+        )
     return Finding("uv here", GOOD, uv)
 
 

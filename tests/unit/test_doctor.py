@@ -119,7 +119,9 @@ def test_no_uv_here(config, monkeypatch, tmp_path):
         pytest.skip("this machine has a uv of its own")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setitem(sys.modules, "uv", None)
-    assert bad(found(config), "uv here") == "not found"
+    finding = found(config)["uv here"]
+    assert finding.verdict == ODD
+    assert "clustrix[uv]" in finding.fix
 
 
 def test_a_job_that_waits(config, site):
