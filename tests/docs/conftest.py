@@ -36,6 +36,8 @@ def home(tmp_path_factory):
 @pytest.fixture
 def environment(site, home):
     """The same of the reader, who has an ssh configuration, and a profile as `clustrix init` makes it."""
+    # What the pages before have left there, clustrix's own directory apart.
+    site.run("find ~ -mindepth 1 -maxdepth 1 ! -name '.*' -exec rm -rf {} +", check=True)
     directory = Path(home["HOME"])
     settings = directory / ".ssh" / "config"
     settings.parent.mkdir(mode=0o700)
