@@ -151,7 +151,8 @@ def test_a_file_that_stdout_leads_to_is_what_was_printed_and_nothing_else(site, 
 
 def test_a_forked_child_and_its_parent_print_as_ever(site, terminal, tmp_path):
     window = terminal(
-        "import threading\n"
+        # Python 3.12 and newer warn of any fork beside threads, before or after what the child prints.
+        "import threading, warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
         f"waiting = threading.Thread(target=lambda: analyse('forked')); waiting.start()\n{UNTIL}\n"
         "child = os.fork()\nif not child:\n    print('child', type(sys.stdout).__name__, flush=True); os._exit(0)\n"
         "os.waitpid(child, 0); waiting.join(); print('parent')",
