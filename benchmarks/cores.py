@@ -37,14 +37,14 @@ def made(size: int) -> Any:
     return np.ones(size)
 
 
-def bare(seconds: float, count: int) -> None:
-    """Two forked processes, each of which does every second task: what no pool can beat by more than chance."""
+def bare(work: Callable[[Any], object], items: list[Any]) -> None:
+    """Two forked processes, each of which does every second item: what no pool can beat by more than chance."""
     children = []
     for number in range(WORKERS):
         child = os.fork()
         if child == 0:
-            for _ in range(number, count, WORKERS):
-                compute(seconds)
+            for item in items[number::WORKERS]:
+                work(item)
             os._exit(0)
         children.append(child)
     for child in children:
@@ -64,20 +64,6 @@ def loop(count: int) -> list[int]:
     for i in range(count):
         taken.append(step(i))  # noqa: PERF401 - it is about such loops
     return taken
-
-
-def bare_steps(count: int) -> None:
-    """The loop's steps by two forked processes."""
-    children = []
-    for number in range(WORKERS):
-        child = os.fork()
-        if child == 0:
-            for i in range(number, count, WORKERS):
-                step(i)
-            os._exit(0)
-        children.append(child)
-    for child in children:
-        os.waitpid(child, 0)
 
 
 def by_us(function: Any, variable: str, items: Any) -> list[Any]:
@@ -121,13 +107,19 @@ def comparisons() -> Iterator[tuple[str, Callable[[], object], str, Callable[[],
     for count, seconds in ((1000, 0.001), (20, 0.1)):
         what, items = f"{count} tasks of {seconds * 1000:g} ms", [seconds] * count
         ours = functools.partial(by_us, compute, "seconds", items)
-        yield what, ours, "two bare processes", functools.partial(bare, seconds, count), 1.03
+        yield what, ours, "two bare processes", functools.partial(bare, compute, items), 1.03
         yield what, ours, "joblib", functools.partial(by_joblib, compute, items), 0
         yield what, ours, "ProcessPoolExecutor", functools.partial(by_process_pool, compute, items), 0
     from clustrix import cluster
 
     ours = functools.partial(cluster(parallel=True, local_parallel_threshold=0)(loop), 40)
-    yield "a loop of 40 iterations of 100 ms", ours, "two bare processes", functools.partial(bare_steps, 40), 1 / 0.95
+    yield (
+        "a loop of 40 iterations of 100 ms",
+        ours,
+        "two bare processes",
+        functools.partial(bare, step, list(range(40))),
+        1 / 0.95,
+    )
     what, items = "10,000 tasks of 10 us", [1e-5] * 10000
     ours = functools.partial(by_us, compute, "seconds", items)
     yield what, ours, "joblib", functools.partial(by_joblib, compute, items), 0.9

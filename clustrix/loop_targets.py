@@ -39,7 +39,6 @@ _READERS = frozenset(
         "any",
         "all",
         "enumerate",
-        "sum",
         "frozenset",
         "isinstance",
     ]

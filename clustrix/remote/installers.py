@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from .interpreters import Interpreter
@@ -25,14 +26,16 @@ __all__ = [
 PIP_NEW_ENOUGH = (20, 3)
 # Seconds. An index that can't be reached shall not use up the time that the client's wheels need.
 INDEX_TIMEOUT = 10
-PUBLIC_INDEX = "https://pypi.org/simple/"
 
-_BUNDLED = """
-import ensurepip, glob, os
+_FOUND = """
+import ensurepip, glob, os, sys
 there = [os.path.dirname(ensurepip.__file__) + "/_bundled", "/usr/share/python-wheels"]
-print(ensurepip.version())
-print([path for name in there for path in glob.glob(name + "/pip-" + ensurepip.version() + "-*.whl")][0])
+wheel = [path for name in there for path in glob.glob(name + "/pip-" + ensurepip.version() + "-*.whl")][0]
 """
+_BUNDLED = _FOUND + "print(ensurepip.version()); print(wheel)"
+_BUNDLED_INDEX = (
+    _FOUND + "sys.path.insert(0, wheel); from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+)
 
 
 class Installer(NamedTuple):
@@ -73,18 +76,23 @@ def runs_uv(path: str) -> bool:
 
 def bundled_pip(interpreter: Interpreter) -> Tuple[Tuple[int, ...], Optional[str]]:
     """The version and the wheel of the pip that came with this Python; ``((), None)``: none did, as on a bare Debian."""
+    lines = _lines(with_modules(interpreter.modules, [interpreter.path, "-I", "-S", "-c", _BUNDLED]))
+    if len(lines) != 2:
+        return (), None
+    return tuple(int(part) for part in re.findall(r"\d+", lines[0])[:2]), lines[1]
+
+
+def _lines(command: List[str]) -> List[str]:
+    """What a program prints; nothing if it fails."""
     answer = subprocess.run(
-        with_modules(interpreter.modules, [interpreter.path, "-I", "-S", "-c", _BUNDLED]),
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         timeout=30,
         check=False,
     )
-    lines = os.fsdecode(answer.stdout).splitlines()
-    if answer.returncode != 0 or len(lines) != 2:
-        return (), None
-    return tuple(int(part) for part in re.findall(r"\d+", lines[0])[:2]), lines[1]
+    return os.fsdecode(answer.stdout).splitlines() if answer.returncode == 0 else []
 
 
 def venv_command(installer: Optional[Installer], interpreter_path: str, target: str) -> List[str]:
@@ -156,9 +164,9 @@ def complaint(log: str, is_locked: bool) -> str:
 
 
 def index_url() -> str:
-    """The index that uv or pip would ask on this host."""
-    named = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
-    return named or _pip_settings().get("index-url") or PUBLIC_INDEX
+    """The index that uv or pip would ask on this host: the settings', else pip's own; empty where no pip came with this Python."""
+    named = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL") or _pip_settings().get("index-url")
+    return named or "".join(_lines([sys.executable, "-I", "-S", "-c", _BUNDLED_INDEX]))
 
 
 def _index_of_pip() -> List[str]:

@@ -1,10 +1,8 @@
 """What this login node is, for whoever sets up or examines a profile: read, and nothing changed."""
 
-import getpass
 import shutil
 import socket
 import sys
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -28,9 +26,7 @@ def survey(state: StatePaths) -> Dict[str, Any]:
     ``index`` has the package index' ``url`` and why it does not serve (``error``, empty if it does).
     """
     questions: Dict[str, Callable[[], Any]] = {
-        "user": getpass.getuser,
         "host": socket.getfqdn,
-        "python": lambda: "%d.%d.%d" % sys.version_info[:3],
         "schedulers": lambda: [_site(site) for site in sites()],
         "interpreters": lambda: [dict(item._asdict()) for item in interpreters.survey(is_fresh=True)],
         "room": lambda: inventory.room(state),
@@ -51,13 +47,11 @@ def survey(state: StatePaths) -> Dict[str, Any]:
 
 
 def job_facts() -> Dict[str, Any]:
-    """The same of the compute node that a job runs on, as far as a job has to do with it; ``time`` is Unix seconds."""
+    """The same of the compute node that a job runs on, as far as a job has to do with it."""
     return {
         "node": socket.gethostname(),
         "python": "%d.%d.%d" % sys.version_info[:3],
-        "cores": cores(),
         "index": _index(),
-        "time": time.time(),
     }
 
 
@@ -68,6 +62,8 @@ def _site(site: Any) -> Dict[str, Any]:
 def _index() -> Dict[str, str]:
     """Whether the index that installers use here answers at all; a login it may ask for is theirs."""
     url, error = index_url(), ""
+    if not url:
+        return {"url": "the package index", "error": "no settings name one, and no pip came with Python"}
     try:
         with urllib.request.urlopen(url, timeout=INDEX_TIMEOUT):  # noqa: S310 - the site's own settings name it
             pass

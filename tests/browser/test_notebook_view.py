@@ -1,13 +1,11 @@
 """What a notebook shows of futures, in a real browser: a kernel draws it, the page has its rows and nothing else."""
 
 import os
-import shutil
 import sys
 
 import nbclient
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
 
 pytestmark = [
     # The kernel's client makes its event loop, and temporary files, as it likes.
@@ -36,18 +34,10 @@ def html(tmp_path_factory):
 
 
 @pytest.fixture
-def page():
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        reason = "there is no Chromium; install it (Debian: apt-get install chromium), or name it in CHROMIUM"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    # Root has no sandbox; what is opened is this test's own.
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser.new_page()
-        browser.close()
+def page(browser):
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 def test_rows_and_log_are_lines_and_what_a_job_writes_is_text(html, page):

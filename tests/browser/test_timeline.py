@@ -5,12 +5,10 @@ It needs Chromium (Debian: apt-get install chromium fonts-liberation) on PATH or
 
 import os
 import re
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from simcluster.history import FaultSpan, History, JobHistory, NodeHistory, Run
 from simcluster.timeline import TestSpan, render
@@ -60,21 +58,6 @@ TESTS = [
     TestSpan("tests/test_x.py::test_good", "passed", START + 1, START + 50, "gw0"),
     TestSpan("tests/test_x.py::test_bad", "failed", START + 51, START + 80, "gw0", "AssertionError"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        reason = "there is no Chromium; install it (Debian: apt-get install chromium), or name it in CHROMIUM"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    # Root has no sandbox; what is opened is this test's own.
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import time
 
 import ends_workload
 import pytest
+from pointed_at import reached
 
 import clustrix
 from clustrix import ClusterConfig, ClusterExecutor, cluster
@@ -20,14 +21,9 @@ def config(site, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         directory = tmp_path_factory.mktemp("client")
         patch.setenv("XDG_STATE_HOME", str(directory / "state"))
-        ssh = site.ssh
         yield ClusterConfig(
             cluster_type=site.spec.scheduler,
-            cluster_host=ssh.host,
-            cluster_port=ssh.port,
-            username=ssh.username,
-            key_file=str(ssh.key_file),
-            known_hosts_file=str(ssh.known_hosts_file),
+            **reached(site),
             local_cache_dir=str(directory / "cache"),
             default_cores=1,
             default_memory="200MB",

@@ -4,6 +4,7 @@ import time
 
 import clients
 import pytest
+from cluster_ends import until
 from counted_workload import counted, gate
 from pointed_at import pointed_at
 
@@ -31,14 +32,6 @@ def configured(site, tmp_path, monkeypatch):
 def other_machine(tmp_path):
     """other_machine(script): what it prints when it runs on a machine of the same user that has nothing of this one."""
     return lambda script: clients.said(script, XDG_STATE_HOME=str(tmp_path / "other"))
-
-
-def until(condition):
-    deadline = time.monotonic() + 90
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return value
 
 
 SUBMIT = "print(cluster(python='3.6')(counted_workload.gate).submit('~/go', 41).job_id)"

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pointed_at import reached
 
 import simcluster
+from clustrix import ClusterConfig
 from clustrix.cli import cli
 
 HERE = Path(__file__).parent
@@ -28,18 +30,11 @@ def home(site, tmp_path_factory):
     """A user's home with a profile that `clustrix init` made."""
     home = tmp_path_factory.mktemp("home")
     profile = home / "profile.yaml"
-    profile.write_text(_profile(site))
+    ClusterConfig(**reached(site)).save_to_file(profile)
     done = command(home, "init", "--from", profile, "--name", "sim", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ job: ran on node1 under Python 3." in done.stdout
     return home
-
-
-def _profile(site):
-    return (
-        f"cluster_host: {site.ssh.host}\ncluster_port: {site.ssh.port}\nusername: {site.ssh.username}\n"
-        f"key_file: {site.ssh.key_file}\nknown_hosts_file: {site.ssh.known_hosts_file}\n"
-    )
 
 
 def command(home, *words, **settings):

@@ -7,6 +7,7 @@ import sys
 
 import paramiko
 import pytest
+from pointed_at import reached
 
 import simcluster
 from clustrix.config import ClusterConfig
@@ -23,11 +24,7 @@ def site():
 def config(site, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return ClusterConfig(
-        cluster_host=site.ssh.host,
-        cluster_port=site.ssh.port,
-        username=site.ssh.username,
-        key_file=str(site.ssh.key_file),
-        known_hosts_file=str(site.ssh.known_hosts_file),
+        **reached(site),
         local_cache_dir=str(tmp_path / "cache"),
         default_cores=1,
         default_memory="100MB",
