@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from identity import identity
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import simcluster
-    from clustrix.future import ClusterFuture
+    from clustrix import ClusterConfig
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "examples" / "iris"))
@@ -268,7 +268,7 @@ def environments(rounds: int = 3) -> Iterator[Row]:
 
                 def ours(python: str = python, cache: str = cache) -> float:
                     cluster.run("rm -rf ~/.clustrix ~/.cache", check=True)
-                    return first_calls(cluster, python, cache, clients=1)[0]
+                    return first_calls(cluster, python, cache, clients=1)
 
                 def theirs(by_hand: str = by_hand) -> float:
                     return milliseconds(lambda: cluster.run(by_hand, check=True, timeout=300))
@@ -278,57 +278,80 @@ def environments(rounds: int = 3) -> Iterator[Row]:
                     f"first call with numpy and pandas, {python}", medians[0], "venv and pip, by hand", medians[1], 0.5
                 )
                 warm = in_turns(
-                    lambda python=python, cache=cache: first_calls(cluster, python, cache, clients=1)[0],  # type: ignore[misc]
+                    lambda python=python, cache=cache: first_calls(cluster, python, cache, clients=1),  # type: ignore[misc]
                     ours, rounds,
                 )  # fmt: skip
                 yield Row(f"another client's call, {python}", warm[0], "first call", warm[1], 0)
 
-                waited: dict[int, list[float]] = {1: [], 10: []}
+                def cleared(
+                    measure: Callable[..., float], clients: int, python: str = python, cache: str = cache
+                ) -> Callable[[], float]:
+                    def cleared_first() -> float:
+                        cluster.run("rm -rf ~/.clustrix ~/.cache", check=True)
+                        return measure(cluster, python, cache, clients)
 
-                def connected(clients: int, python: str = python, cache: str = cache, waited: Any = waited) -> float:
-                    cluster.run("rm -rf ~/.clustrix ~/.cache", check=True)
-                    spent, environment = first_calls(cluster, python, cache, clients=clients, is_connected=True)
-                    waited[clients].append(environment)
-                    return spent
+                    return cleared_first
 
                 # Connecting is ten times the work of one, and so are the jobs, whatever they need.
-                both = in_turns(lambda: connected(10), lambda: connected(1), rounds)
-                ten, one = (statistics.median(waited[clients][1:]) for clients in (10, 1))
-                yield Row(f"ten clients have their environment, {python}", ten, "one has", one, 1.1)
+                both = in_turns(cleared(builds, 10), cleared(builds, 1), rounds)
+                yield Row(f"ten clients build one environment, {python}", both[0], "one client does", both[1], 1.1)
+                both = in_turns(cleared(connected_calls, 10), cleared(connected_calls, 1), rounds)
                 yield Row(f"ten connected clients' first calls, {python}", both[0], "one client's", both[1], 0)
 
 
-def first_calls(
-    cluster: simcluster.Cluster, python: str, cache: str, *, clients: int, is_connected: bool = False
-) -> tuple[float, float]:
-    """As many clients, each with a connection of its own, call a function that needs pandas: milliseconds until all have the
-    value, and how many of them the last one waited for the environment."""
-    from concurrent.futures import ThreadPoolExecutor
+PACKAGES = ["numpy<=2.3.5", "pandas<=2.3.3"]
 
-    from clustrix import ClusterConfig, ClusterExecutor
-    from clustrix import cluster as decorate
 
-    config = ClusterConfig(
+def config_of(cluster: simcluster.Cluster, cache: str) -> ClusterConfig:
+    from clustrix import ClusterConfig
+
+    return ClusterConfig(
         cluster_host=cluster.ssh.host, cluster_port=cluster.ssh.port, username=cluster.ssh.username,
         key_file=str(cluster.ssh.key_file), known_hosts_file=str(cluster.ssh.known_hosts_file), local_cache_dir=cache,
         default_cores=1, default_memory="100MB", default_time="00:10:00",
     )  # fmt: skip
-    wanted = decorate(python=python, requirements=["numpy<=2.3.5", "pandas<=2.3.3"])(identity)
-    executors = [ClusterExecutor(config) for _ in range(clients)]
+
+
+def builds(cluster: simcluster.Cluster, python: str, cache: str, clients: int) -> float:
+    """As many clients, connected already, ask for the environment of a job at once: milliseconds until all have it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from clustrix.environment_inventory import EnvironmentInventory
+
+    inventories = [EnvironmentInventory(config_of(cluster, cache)) for _ in range(clients)]
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(EnvironmentInventory.environments, inventories))
+        spent = milliseconds(
+            lambda: list(pool.map(lambda inventory: inventory.build(PACKAGES, python=python), inventories))
+        )
+    for inventory in inventories:
+        inventory.close()
+    return spent
+
+
+def connected_calls(cluster: simcluster.Cluster, python: str, cache: str, clients: int) -> float:
+    return first_calls(cluster, python, cache, clients=clients, is_connected=True)
+
+
+def first_calls(
+    cluster: simcluster.Cluster, python: str, cache: str, *, clients: int, is_connected: bool = False
+) -> float:
+    """As many clients, each with a connection of its own, call a function that needs pandas: milliseconds until all have the
+    value."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from clustrix import ClusterExecutor
+    from clustrix import cluster as decorate
+
+    wanted = decorate(python=python, requirements=PACKAGES)(identity)
+    executors = [ClusterExecutor(config_of(cluster, cache)) for _ in range(clients)]
     with ThreadPoolExecutor(clients) as pool:
         if is_connected:
             list(pool.map(ClusterExecutor.connect, executors))
-        futures: list[ClusterFuture] = []
-
-        def call(executor: ClusterExecutor) -> None:
-            future = executor.submit(wanted, 1)
-            futures.append(future)
-            future.result()
-
-        spent = milliseconds(lambda: list(pool.map(call, executors)))
+        spent = milliseconds(lambda: list(pool.map(lambda executor: executor.submit(wanted, 1).result(), executors)))
     for executor in executors:
         executor.shutdown()
-    return spent, 1000 * max(future.timings["environment on the cluster"] for future in futures)
+    return spent
 
 
 def files() -> Iterator[Row]:

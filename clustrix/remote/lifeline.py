@@ -6,6 +6,9 @@ import sys
 import threading
 from typing import Any
 
+if sys.platform == "linux":
+    import fcntl
+
 __all__ = ["end_with"]
 
 
@@ -16,8 +19,6 @@ def end_with(lifeline: Any) -> None:
     is SIGKILL. prctl's PR_SET_PDEATHSIG would also come when only the thread ends that started the process.
     """
     if sys.platform == "linux":
-        import fcntl  # noqa: PLC0415 - not everywhere
-
         descriptor = lifeline.fileno()
         fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)

@@ -11,6 +11,7 @@ far ahead, and its items are pickled. With ``start_method="spawn"`` the function
 What comes after an outcome that ends the work need not be done: close the iterator, or leave the pool, and the workers are killed.
 """
 
+import contextlib
 import pickle
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 from .chunks import Chunk, Chunks
 from .cores import cores
+from .native_threads import limited_native_threads
 from .outcomes import Outcome, WorkerDiedError, read_error, timed_out
 from .parallel_threads import run_in_threads
 from .parallel_worker import SLOTS
@@ -90,9 +92,14 @@ class Pool:
         self._runs.append(run)
         return run
 
-    def start(self, function: Callable[[Any], Any], items: Optional[Sequence[Any]]) -> WorkerProcess:
-        """A worker for one run."""
-        return WorkerProcess(self._method, function, items, self._picklers, max(1, cores() // self.workers))
+    def worker(self, function: Callable[[Any], Any], items: Optional[Sequence[Any]]) -> WorkerProcess:
+        """A worker for one run, not started yet."""
+        return WorkerProcess(self._method, function, items, self._picklers, self.native_threads)
+
+    @property
+    def native_threads(self) -> int:
+        """How many threads the native libraries of a worker may have."""
+        return max(1, cores() // self.workers)
 
     @property
     def is_forked(self) -> bool:
@@ -110,6 +117,7 @@ class _Run:
         self._chunks = Chunks(items, pool.is_forked, pool.workers, chunk_size)
         self._timeout = timeout
         self._workers: List[WorkerProcess] = []
+        self._surroundings = contextlib.ExitStack()
         # Outcomes that wait for earlier ones, by the first index of each piece.
         self._pieces: Dict[int, List[Outcome]] = {}
         self._position = 0
@@ -118,6 +126,8 @@ class _Run:
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
         is_complete = False
         try:
+            if self._pool.is_forked:
+                self._surroundings.enter_context(limited_native_threads(self._pool.native_threads))
             while True:
                 piece = self._pieces.pop(self._position, None)
                 if piece is not None:
@@ -135,7 +145,8 @@ class _Run:
             if self._chunks.error is not None:
                 raise self._chunks.error
         finally:
-            self._end(at_once=not is_complete)
+            with self._surroundings:
+                self._end(at_once=not is_complete)
 
     def _hand_out(self) -> None:
         """Give those something that have nothing, and, when it is known what items cost, something to go on with to the others.
@@ -143,15 +154,16 @@ class _Run:
         Messages with items may be long: while one is sent, the worker has to read.
         """
         has_short_messages = self._chunks.inherited is not None
-        for load in range(SLOTS if has_short_messages and self._chunks.cost is not None else 1):
+        for load in range(SLOTS if has_short_messages else 1):
             idle = [worker for worker in self._workers if worker.load == load]
             while idle or (load == 0 and len(self._workers) < self._pool.workers):
                 chunk = self._chunks.next(self._position) or (self._taken() if load == 0 else None)
                 if chunk is None:
                     return
                 if not idle:
-                    idle.append(self._pool.start(self._function, self._chunks.inherited))
+                    idle.append(self._pool.worker(self._function, self._chunks.inherited))
                     self._workers.append(idle[0])
+                    idle[0].start()
                 idle.pop().give(chunk, self._chunks.values(chunk))
 
     def _taken(self) -> Optional[Chunk]:

@@ -14,6 +14,7 @@ import warnings
 from typing import Any, Callable, Deque, Iterator, Optional, Sequence, Set, Tuple
 
 from .chunks import Chunk
+from .interrupts import withheld
 from .parallel_worker import SLOTS, Done, Progress, Start, work
 from .shared_values import receive, send
 
@@ -28,7 +29,10 @@ _our_ends: Set[Any] = set()
 
 
 class WorkerProcess:
-    """Starts a worker, which begins to wait for chunks."""
+    """A worker, which waits for chunks once it is started.
+
+    Whoever makes one keeps it before it is started, so that an interrupt at any moment leaves no process that nobody knows.
+    """
 
     def __init__(
         self,
@@ -38,48 +42,59 @@ class WorkerProcess:
         picklers: Sequence[Any],
         native_threads: int,
     ) -> None:
-        context: Any = multiprocessing.get_context(method)
+        self._context: Any = multiprocessing.get_context(method)
         self.is_forked = method == "fork"
         # What it has to do, in order, with the slot of each.
         self._chunks: Deque[Tuple[int, Chunk]] = collections.deque()
         self._next_slot = 0
         self.since = 0.0
         self.has_begun = False
+        self._function, self._items = function, items
         self._picklers = picklers
-        self._progress = Progress(context)
+        self._native_threads = native_threads
+        self._progress = Progress(self._context)
+        self._ours: Tuple[Any, ...] = ()
+        self._theirs: Tuple[Any, ...] = ()
+        self.connection: Any = None
+        self.process: Any = None
+
+    def start(self) -> None:
+        """Have it begin to wait."""
+        with withheld():
+            self._start()
+
+    def _start(self) -> None:
         # One at a time: a worker that has a copy of another's pipe hides its end.
         with _starting:
-            self.connection, theirs = context.Pipe()
-            lifeline, self._lifeline = context.Pipe(duplex=False)
-            ours = (self.connection, self._lifeline)
-            _our_ends.update(ours)
-            start = Start(
-                theirs,
-                lifeline,
-                self._progress,
-                function if self.is_forked else None,
-                items,
-                picklers,
-                native_threads,
-            )
-            self.process = context.Process(target=_begin, args=(start,), name="clustrix-worker")
-            # A class of pickler that takes the main module's things by value need not have them imported.
-            needs_main = self.is_forked or picklers[-1] is pickle.Pickler
+            self.connection, theirs = self._context.Pipe()
+            lifeline, ours = self._context.Pipe(duplex=False)
+            self._ours = (self.connection, ours)
+            # Python loses an interrupt in a __del__, where it often meets one: theirs are not deleted before ours.
+            self._theirs = (theirs, lifeline)
+            _our_ends.update(self._ours)
             try:
+                start = Start(
+                    theirs,
+                    lifeline,
+                    self._progress,
+                    self._function if self.is_forked else None,
+                    self._items,
+                    self._picklers,
+                    self._native_threads,
+                )
+                self.process = self._context.Process(target=_begin, args=(start,), name="clustrix-worker")
                 with contextlib.ExitStack() as surroundings:
-                    if not needs_main:
+                    # A class of pickler that takes the main module's things by value need not have them imported.
+                    if not self.is_forked and self._picklers[-1] is not pickle.Pickler:
                         surroundings.enter_context(_without_main_file())
-                    _start(self.process, self.is_forked)
-            except BaseException:
-                self._close()
-                raise
+                    _start_process(self.process, self.is_forked)
             finally:
                 theirs.close()
                 lifeline.close()
         if not self.is_forked:
             stream = io.BytesIO()
             # The last of them takes what the others refuse, and functions of the main module by value.
-            picklers[-1](stream, min(5, pickle.HIGHEST_PROTOCOL)).dump(function)
+            self._picklers[-1](stream, min(5, pickle.HIGHEST_PROTOCOL)).dump(self._function)
             self.function(stream.getvalue())
 
     def function(self, pickled: bytes) -> None:
@@ -113,7 +128,7 @@ class WorkerProcess:
     def finish(self) -> Tuple[Chunk, int]:
         """It has no more to do with its first chunk: which that was, and one after the last item that was begun."""
         slot, chunk = self._chunks.popleft()
-        return chunk, self._progress.claimed(slot)
+        return chunk, self._progress.begun(slot)
 
     def left(self) -> int:
         """How many items it has not begun."""
@@ -144,17 +159,21 @@ class WorkerProcess:
 
     def leave(self) -> None:
         """Have it end by itself."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             send(self.connection, None, self._picklers)
 
     def end(self, at_once: bool) -> None:
         """Wait until it has ended, which it does ``at_once``, with all that it has started, or by itself."""
-        if not at_once:
-            self.process.join(LEAVES_WITHIN)
-        if self.process.exitcode is None or at_once:
-            self._kill()
-        self.process.join()
-        self._close()
+        # A process that was forked when its start was interrupted ends with its lifeline.
+        if self.process is not None and self.process.pid is not None:
+            if not at_once:
+                self.process.join(LEAVES_WITHIN)
+            if self.process.exitcode is None or at_once:
+                self._kill()
+            self.process.join()
+        for end in self._ours:
+            _our_ends.discard(end)
+            end.close()
 
     def _kill(self) -> None:
         pid = self.process.pid
@@ -168,11 +187,6 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # it may not have made its group yet
             os.kill(pid, signal.SIGKILL)
 
-    def _close(self) -> None:
-        for end in (self.connection, self._lifeline):
-            _our_ends.discard(end)
-            end.close()
-
 
 def _begin(start: Start) -> None:
     """In the worker, which may have pools of its own: leave alone what a fork has copied of its parent's."""
@@ -184,7 +198,7 @@ def _begin(start: Start) -> None:
     work(start)
 
 
-def _start(process: Any, is_forked: bool) -> None:
+def _start_process(process: Any, is_forked: bool) -> None:
     if is_forked and sys.version_info >= (3, 12):
         # Other threads, of which not all are Python's, may hold locks that the worker will want. That is so with every fork; "spawn" is
         # the way around it.

@@ -206,6 +206,20 @@ def parent(tmp_path, request):
             process.kill()
 
 
+STARTING = """
+import signal, sys
+sys.path[:0] = {paths!r}
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from clustrix_remote.parallel import Pool
+from time import sleep
+if __name__ == "__main__":
+    with Pool(6, {method!r}) as pool:
+        list(pool.run(sleep, [0]))  # Python loses interrupts while it imports
+        print("now", flush=True)
+        list(pool.run(sleep, [1000] * 6))
+"""
+
+
 @pytest.mark.parametrize("parent", METHODS, indirect=True)
 def test_workers_end_when_their_parent_is_killed(parent):
     process, workers = parent
@@ -223,6 +237,29 @@ def test_ctrl_c_ends_the_workers_and_only_the_parent_tells_of_it(parent):
     assert errors.count(b"Traceback") == 1, errors.decode()
     assert errors.rstrip().endswith(b"KeyboardInterrupt")
     assert not any(map(is_alive, workers))
+
+
+@pytest.mark.parametrize("delay", [0, 2, 4, 6, 8, 10, 13, 16, 20, 30])
+@pytest.mark.parametrize("method", METHODS)
+def test_ctrl_c_while_workers_are_being_started_is_the_parents_alone(tmp_path, method, delay):
+    script = tmp_path / "parent.py"
+    paths = [os.path.dirname(os.path.dirname(parallel.__file__)), HERE]
+    script.write_text(STARTING.format(paths=paths, method=method))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True, **pipes)
+    with process:
+        assert process.stdout.readline() == b"now\n"
+        time.sleep(delay / 1000)
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            # Workers hold these pipes, too.
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    # What it interrupts may be the handling of another exception, of which Python tells, too. And the helpers of "spawn" complain.
+    if method == "fork":
+        assert errors.count(b"KeyboardInterrupt") == 1, errors.decode()
+    assert process.returncode in (-signal.SIGINT, 1)
 
 
 def test_idle_workers_take_what_a_busy_one_has_not_begun(tmp_path):
