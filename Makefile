@@ -10,7 +10,7 @@ demo: .venv/ready
 	$(BIN)/python examples/demo.py
 
 test: .venv/ready
-	$(BIN)/nox -s tests remote
+	$(BIN)/nox -s tests simulated remote
 
 lint realworld: .venv/ready
 	$(BIN)/nox -s $@

@@ -12,7 +12,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["tests", "remote"]
+nox.options.sessions = ["tests", "simulated", "remote"]
 # In CI a Python that is missing is a failure, elsewhere a skip that names it.
 nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
 
@@ -23,47 +23,36 @@ RECORDED = "3.12"
 # What takes minutes and depends little on the Python that runs it. In CI, which has little time, the newest client runs all
 # and the oldest what is clustrix's; with CI_FULL set, and elsewhere, everything runs everywhere.
 IS_SHORT = bool(os.environ.get("CI")) and not os.environ.get("CI_FULL")
-OF_SIMCLUSTER = ["test_emulated_*", "test_faults*", "test_pytest_plugin*", "test_simcluster_*"]
-ON_CLUSTERS = [
-    "test_bytecode.py",
-    "test_callables_on_a_cluster.py",
-    "test_downlevel*.py",
-    "test_environment*.py",
-    "test_executor_lifetime.py",
-    "test_explain.py",
-    "test_files_on_a_cluster.py",
-    "test_logs.py",
-    "test_loops_on_a_cluster.py",
-    "test_notebook*.py",
-    "test_site_settings.py",
-    "test_two_stages.py",
-]
-# These are about schedulers, connections and other programs: CPython's tests, uv and pip, and other Pythons that are compared with
-# each other, whichever runs them.
+# Connections, and other programs and Pythons that are compared with each other, whichever runs them: by the newest client.
 OF_OTHERS = [
-    "test_*_calls.py",
-    "test_attach.py",
-    "test_built_in_jobs.py",
-    "test_command_line.py",
-    "test_cpython_futures.py",
-    "test_doctor.py",
-    "test_ends_on_a_cluster.py",
     "test_hostile_settings.py",
-    "test_environments.py",
     "test_kerberos.py",
-    "test_killed_clients.py",
     "test_lock.py",
     "test_loop_soundness.py",
-    "test_lost_connections.py",
-    "test_maps_ends.py",
-    "test_nested.py",
     "test_pandas_pairs.py",
     "test_release.py",
     "test_secrets.py",
-    "test_progress.py",
-    "test_silent_index.py",
     "test_ssh_*.py",
 ]
+# What those between the ends leave out, too.
+OF_THE_ENDS = ["test_downlevel*.py", "test_notebook.py"]
+# On emulated clusters: what depends on the client's Python. The rest is about schedulers, faults and simcluster itself.
+OF_CLIENTS = [
+    "bytecode",
+    "callables_on_a_cluster",
+    "downlevel_jobs",
+    "environment_inventory",
+    "executor_lifetime",
+    "explain",
+    "files_on_a_cluster",
+    "logs",
+    "loops_on_a_cluster",
+    "maps",
+    "notebook_jobs",
+    "site_settings",
+    "two_stages",
+]
+WORKFLOWS = sorted(Path(".github/workflows").glob("*.yml"))
 AT_BOTH_ENDS = (CLUSTER_PYTHONS[0], CLIENT_PYTHONS[-1])
 LONG = [
     "test_agent.py",
@@ -79,7 +68,8 @@ LONG = [
 # A file's tests stay together, for they share a cluster.
 # Much of their time is waiting for clusters. CI has little time, and tells what took it.
 WORKERS = ["-n", str(max(3, os.cpu_count() or 1)), *(["--durations=30"] if os.environ.get("CI") else [])]
-PARALLEL = [*WORKERS, "--dist", "loadfile"]
+# Those files come first that take longest: tests/*/conftest.py says which.
+PARALLEL = [*WORKERS, "--dist", "loadfile", "--no-loadscope-reorder"]
 
 # uv, too, shall trust whom this machine trusts.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
@@ -95,6 +85,11 @@ def _add_pyenv_to_path() -> None:
 _add_pyenv_to_path()
 
 
+def _report(session: nox.Session) -> list[str]:
+    """In CI a record is kept of what each test took."""
+    return [f"--junitxml=build/{session.name}.xml"] if os.environ.get("CI") else []
+
+
 def _install_project(session: nox.Session, *groups: str) -> None:
     options = [argument for group in groups for argument in ("--group", group)]
     session.install("-e", ".[simcluster]", *options)
@@ -102,19 +97,24 @@ def _install_project(session: nox.Session, *groups: str) -> None:
 
 @nox.session(python=CLIENT_PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The unit tests, on every client Python; in CI the long ones by the oldest and the newest."""
+    """The client's tests that need no cluster, on every client Python; in CI the long ones by the oldest and the newest."""
     _install_project(session, "test")
     session.install("numpy")
-    session.run(
-        "pytest", *PARALLEL, "--no-loadscope-reorder", "tests/unit", *_left_out(str(session.python)), *session.posargs
-    )
+    left_out = []
+    if IS_SHORT and session.python != CLIENT_PYTHONS[-1]:
+        left_out = OF_OTHERS + ([] if session.python == CLIENT_PYTHONS[0] else OF_THE_ENDS)
+    chosen = ["tests/unit", *(f"--ignore-glob=*/{name}" for name in left_out)]
+    session.run("pytest", *PARALLEL, *_report(session), *chosen, *session.posargs)
 
 
-def _left_out(python: str) -> list[str]:
-    if not IS_SHORT or python == CLIENT_PYTHONS[-1]:
-        return []
-    names = OF_SIMCLUSTER + OF_OTHERS + ([] if python == CLIENT_PYTHONS[0] else ON_CLUSTERS)
-    return [f"--ignore-glob=*/{name}" for name in names]
+@nox.session(python=[CLIENT_PYTHONS[0], CLIENT_PYTHONS[-1]] if IS_SHORT else CLIENT_PYTHONS)
+def simulated(session: nox.Session) -> None:
+    """simcluster's tests, and clustrix's on emulated clusters; in CI all by the newest client, and what depends on it by the oldest."""
+    _install_project(session, "test")
+    session.install("numpy")
+    is_all = not IS_SHORT or session.python == CLIENT_PYTHONS[-1]
+    chosen = ["tests/simulated"] if is_all else [f"tests/simulated/test_{name}.py" for name in OF_CLIENTS]
+    session.run("pytest", *PARALLEL, *_report(session), *chosen, *session.posargs)
 
 
 @nox.session(python=CLUSTER_PYTHONS + CLIENT_PYTHONS)
@@ -224,26 +224,29 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(python=RECORDED)
 def lint(session: nox.Session) -> None:
-    """ruff, mypy strict for Linux, macOS and, the client, Windows; the import rules; 3.6 as the floor of the far side."""
-    _install_project(session, "lint", "dev")
+    """ruff, the import rules, 3.6 as the floor of the far side, and the workflow for GitHub."""
+    _install_project(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("mypy")
-    # Nobody here has a Mac or Windows: what can be known of them is which names their Pythons have.
-    session.run("mypy", "--platform=darwin")
-    session.run(
-        "mypy",
-        "--platform=win32",
-        "--follow-imports=silent",
-        *map(str, Path("clustrix").glob("*.py")),
-        "clustrix/connection",
-    )
     session.run("lint-imports")
     session.run("vermin", "--target=3.6-", "--no-tips", "--violations", "clustrix/remote")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS))
+    session.run("zizmor", "--quiet", "--offline", *map(str, WORKFLOWS))
 
 
 @nox.session(python=RECORDED)
-def benchmarks(session: nox.Session) -> None:
+def types(session: nox.Session) -> None:
+    """mypy, strict: for Linux, macOS and, the client, Windows."""
+    _install_project(session, "lint", "dev")
+    session.run("mypy")
+    # Nobody here has a Mac or Windows: what can be known of them is which names their Pythons have.
+    session.run("mypy", "--platform=darwin")
+    windows = ["--platform=win32", "--follow-imports=silent", *map(str, Path("clustrix").glob("*.py"))]
+    session.run("mypy", *windows, "clustrix/connection")
+
+
+@nox.session(python=RECORDED)
+def bench(session: nox.Session) -> None:
     """The tables of benchmarks/, each row a ratio measured side by side in one run. Needs Docker."""
     _install_project(session, "bench", "test")
     session.install("numpy")

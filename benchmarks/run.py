@@ -1,7 +1,7 @@
 """Measures clustrix side by side with what people would use otherwise, in one run, and prints ratios.
 
-    nox -s benchmarks              all tables (the first two need a Docker engine)
-    nox -s benchmarks -- imports   one of them: calls, maps, environments, imports, packaging, runner, values, files, cores
+    nox -s bench              all tables (the first two need a Docker engine)
+    nox -s bench -- imports   one of them: calls, maps, environments, imports, packaging, runner, values, files, cores
 
 Each figure is a median; each ratio is of two medians that were measured in turns, so that what disturbs one disturbs
 the other.

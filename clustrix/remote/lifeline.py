@@ -1,12 +1,13 @@
 """Processes that end when their parent does, however it ends."""
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 from typing import Any
 
-if sys.platform == "linux":
+with contextlib.suppress(ImportError):  # not everywhere
     import fcntl
 
 __all__ = ["end_with"]

@@ -2,9 +2,7 @@
 
 __all__ = ["DIFFERENT", "NOT_REPLAYED", "OTHER_RECORDS", "UNRECORDED"]
 
-_ROOT = (
-    "root typed it, and nobody on the emulated cluster is root; tests/unit/test_emulated_pbs_commands.py has operators"
-)
+_ROOT = "root typed it, and nobody on the emulated cluster is root; tests/simulated/test_emulated_pbs_commands.py has operators"
 _OTHER_USER = "a second user typed it, and the emulated cluster has one"
 _QMGR = "qmgr configures servers; an emulated one is configured by its spec"
 _FILES = "it looks into the files of a real server or node"
@@ -17,7 +15,7 @@ _NO_ID = "no job is held, so it shows the first job of all, and the recorded ser
 OTHER_RECORDS = {
     "10_latency_default": "measurements, not commands: the emulated cluster has other latencies",
     "10_latency_tuned": "measurements, not commands: the emulated cluster has other latencies",
-    "11_nodefail_tuned": "a log of a loop while a node was lost; tests/unit/test_emulated_pbs_jobs.py loses nodes",
+    "11_nodefail_tuned": "a log of a loop while a node was lost; tests/simulated/test_emulated_pbs_jobs.py loses nodes",
     "12_nodefail_default": "the same with the default of 310 s, which the emulated server notices in 5",
     "14_restart": "notes on restarting a server's container, which the emulated backend has none of",
 }

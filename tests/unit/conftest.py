@@ -3,20 +3,13 @@
 LONGEST = frozenset(
     f"test_{name}.py"
     for name in (
-        "callables_on_a_cluster",
-        "cpython_futures",
-        "downlevel_jobs",
-        "environment_inventory",
-        "environments",
-        "explain",
-        "faults_emulated_nodes",
+        "downlevel_generated",
+        "generated_functions",
         "lock",
+        "loop_soundness",
         "notebook",
         "pandas_pairs",
-        "pytest_plugin_workers",
-        "silent_index",
-        "site_settings",
-        "two_stages",
+        "ssh_connections",
         "wire_pairs",
     )
 )

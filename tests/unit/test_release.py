@@ -1,5 +1,6 @@
 """What is released: the wheel and the sdist install with the core's dependencies alone, and the client needs nothing of POSIX."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import clustrix
 from clustrix.lock import find_uv
@@ -82,3 +84,18 @@ for name in names:
 from clustrix import *
 """
     run(sys.executable, "-c", program, cwd=tmp_path)
+
+
+def test_the_workflow_runs_every_session_that_ci_runs():
+    known = {
+        node.name
+        for node in ast.parse((ROOT / "noxfile.py").read_text()).body
+        if isinstance(node, ast.FunctionDef) and any("nox.session" in ast.unparse(how) for how in node.decorator_list)
+    }
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
+    run = [name for sessions in jobs["nox"]["strategy"]["matrix"]["sessions"] for name in sessions.split()]
+    assert sorted(run) == sorted(known - {"bench", "demo", "realworld_clients"})
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert set(run) <= {
+        word for line in ci.splitlines() if line.lstrip().startswith("sessions ") for word in line.split()
+    } | {word for line in (ROOT / "Makefile").read_text().splitlines() if "nox -s" in line for word in line.split()}
