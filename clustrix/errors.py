@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "AuthenticationError",
@@ -25,8 +30,28 @@ __all__ = [
 ]
 
 
+DOCUMENTATION = "https://clustrix.readthedocs.io/en/stable/"  # as in pyproject.toml
+
+
 class ClustrixError(Exception):
-    """The base of all: its message says what happened, where, and what to do next."""
+    """The base of all: its message says what happened, where, and what to do next.
+
+    ``help_url`` is where the documentation says more about its class. Python 3.11 and newer print it below the message.
+    """
+
+    help_url: ClassVar[str] = f"{DOCUMENTATION}troubleshooting.html"
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if cls.__module__ == __name__:  # derived ones elsewhere have no section of their own
+            cls.help_url = f"{ClustrixError.help_url}#{cls.__name__.lower()}"
+
+    # Not in `__init__`, which no exception's way back from a job calls; copies take the notes of what they copy.
+    def __new__(cls, *args: Any, **_attributes: Any) -> Self:
+        error = super().__new__(cls, *args)
+        if sys.version_info >= (3, 11):
+            error.add_note(f"See {cls.help_url}")
+        return error
 
 
 class ConfigurationError(ClustrixError, ValueError, TypeError):

@@ -11,7 +11,7 @@ import click
 
 from clustrix.cells import read_cell
 from clustrix.cli import cli
-from clustrix.commands.parameters import keywords_of, resources
+from clustrix.commands.parameters import keywords_of, resources, told
 from clustrix.config import configure, effective_config
 from clustrix.decorator import cluster, runs_here
 from clustrix.errors import ClustrixError, ConfigurationError
@@ -79,7 +79,7 @@ def _run_cell(shell: Any, line: str, text: str) -> Any:
     try:
         config = effective_config(split_keywords(keywords)[1])
     except ConfigurationError as error:
-        raise _usage_error(str(error)) from None
+        raise _usage_error(told(error)) from None
     if runs_here(config):
         if name is not None:
             raise _usage_error(
@@ -116,7 +116,7 @@ def _run_command(line: str) -> None:
         try:
             configure(profile=words[1])
         except ConfigurationError as error:
-            raise _usage_error(str(error)) from None
+            raise _usage_error(told(error)) from None
         return
     if words == ["config"]:
         words.append("show")

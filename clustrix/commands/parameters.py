@@ -11,7 +11,9 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Group", "as_json", "keywords_of", "literal", "profile", "resources", "split_word"]
+    from clustrix.errors import ClustrixError
+
+__all__ = ["Group", "as_json", "keywords_of", "literal", "profile", "resources", "split_word", "told"]
 
 
 class Group(click.Group):
@@ -23,9 +25,16 @@ class Group(click.Group):
         try:
             return super().invoke(context)
         except ConfigurationError as error:
-            raise click.UsageError(str(error)) from error
-        except (ClustrixError, OSError) as error:
+            raise click.UsageError(told(error)) from error
+        except ClustrixError as error:
+            raise click.ClickException(told(error)) from error
+        except OSError as error:
             raise click.ClickException(str(error)) from error
+
+
+def told(error: ClustrixError) -> str:
+    """What the command line says of an error: its message, and where more stands."""
+    return f"{error}\nSee {error.help_url}"
 
 
 class _Profile(click.ParamType[str]):

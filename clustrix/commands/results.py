@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from clustrix.commands.output import print_json
+from clustrix.commands.parameters import told
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -39,13 +40,14 @@ def _fail(future: Any, error: Exception, *, is_json: bool) -> NoReturn:
     from clustrix.errors import ClustrixError
 
     if is_json:
-        print_json({**_facts(future), "error": {"type": type(error).__name__, "message": str(error)}})
+        more = {"help_url": error.help_url} if isinstance(error, ClustrixError) else {}
+        print_json({**_facts(future), "error": {"type": type(error).__name__, "message": str(error), **more}})
     else:
-        click.echo(f"Error: {error}" if isinstance(error, ClustrixError) else _told(error), err=True)
+        click.echo(f"Error: {told(error)}" if isinstance(error, ClustrixError) else _traceback(error), err=True)
     sys.exit(1)
 
 
-def _told(error: BaseException) -> str:
+def _traceback(error: BaseException) -> str:
     """The function's own exception as Python tells it: what this side adds to its traceback is nobody's concern."""
     import traceback
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pointed_at import reached
 
 import simcluster
-from clustrix import ClusterConfig
+from clustrix import ClusterConfig, ClustrixError
 from clustrix.cli import cli
 
 HERE = Path(__file__).parent
@@ -114,6 +114,7 @@ def test_a_submitted_job_is_listed_read_followed_and_fetched(home, site):
     done = command(home, "attach", job_id)
     assert done.returncode == 1
     assert f"knows no job {job_id}" in done.stderr
+    assert f"See {ClustrixError.help_url}\n" in done.stderr
 
 
 def test_what_a_job_writes_is_printed_and_its_result_stays(home):
