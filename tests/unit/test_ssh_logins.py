@@ -263,6 +263,43 @@ def test_the_passphrase_of_a_key_is_asked_for(sshd, tmp_path, reach, answers):
     assert asked == [f"Enter passphrase for key '{key}': "]
 
 
+@pytest.fixture
+def token(tmp_path, monkeypatch, ssh_config):
+    """The public part of a key that never leaves its device, which asks for a PIN. ssh is told of the device."""
+    tool = program("softhsm2-util")
+    library = next(path for path in map(Path, TOKEN_LIBRARIES) if path.exists())
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path}/tokens\n")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))
+    key = new_key(tmp_path / "card", kind="rsa")
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-m", "PKCS8", "-N", "", "-f", key], check=True, stdout=subprocess.DEVNULL
+    )
+    for words in (
+        ["--init-token", "--free", "--label", "card", "--so-pin", "5678", "--pin", "1234"],
+        ["--import", key, "--token", "card", "--label", "login", "--id", "01", "--pin", "1234"],
+    ):
+        subprocess.run([tool, *words], check=True, stdout=subprocess.DEVNULL)
+    key.unlink()
+    ssh_config(f"PKCS11Provider {library}\nIdentityFile none\n")
+    return public(key)
+
+
+TOKEN_LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so")
+
+
+@pytest.mark.parametrize("way", ["auto"])
+def test_a_key_on_a_hardware_token_logs_in_with_its_pin(tmp_path, reach, token, answers, way):
+    server = Sshd(tmp_path / "sshd")
+    (server.directory / "authorized_keys").write_text(token + "\n")
+    asked = answers({"PIN for 'card': ": "1234"})
+    try:
+        assert reach(server.start().config(key_file=None)).facts
+    finally:
+        server.stop()
+    assert asked == ["Enter PIN for 'card': "]
+
+
 @pytest.mark.parametrize("way", ["openssh"])
 def test_while_somebody_is_asked_the_pipe_says_so(tmp_path, ssh_config, answers, way):
     ssh_config("IdentityFile none\n")
