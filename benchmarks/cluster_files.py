@@ -102,7 +102,8 @@ def walked(sftp: paramiko.SFTPClient, top: str, suffix: str) -> tuple[list[str],
 
 def files(rounds: int = 5, megabytes: int = 1024) -> Iterator[Any]:
     """Searching 100,000 files and copying, warm, with the least that each peer needs: a connection of its own for ssh, scp and rsync."""
-    from run import Row, in_turns, milliseconds
+    from record import Row
+    from run import in_turns, milliseconds
 
     import simcluster
 

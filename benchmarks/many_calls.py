@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,12 +68,16 @@ class Run(NamedTuple):
     files: int
 
 
-def prepare(cluster: simcluster.Cluster) -> None:
-    """Count commands, and install the peers on the login node."""
+def prepare(cluster: simcluster.Cluster) -> dict[str, str]:
+    """Count commands, and install the peers on the login node: their versions there."""
     cluster.run(COUNTED, check=True)
+    versions = {}
     for name, requirements in (("submitit", ["submitit"]), ("executorlib", ["executorlib[cluster]", "h5py"])):
         cluster.run(["python3", "-m", "venv", f"venvs/{name}"], check=True, timeout=120)
         cluster.run([f"venvs/{name}/bin/pip", "install", "--quiet", *requirements], check=True, timeout=280)
+        asked = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
+        versions[name] = cluster.run([f"venvs/{name}/bin/python", "-c", asked], check=True).stdout.strip()
+    return versions
 
 
 def _counted(cluster: simcluster.Cluster, directory: str, action: Callable[[], float]) -> Run:
@@ -91,6 +96,8 @@ def by_program(cluster: simcluster.Cluster, program: str, environment: str, coun
 
     def action() -> float:
         cluster.run("mkdir -p ~/work && cat > ~/work/program.py", input=program, check=True)
+        # What ran before ended with one of the scheduler's ticks: without this, each run would begin at the same moment of one.
+        time.sleep(random.uniform(0, 1.5))
         path = f"export PATH=$HOME/counted:$HOME/venvs/{environment}/bin:$PATH"
         done = cluster.run(f"{path}; cd ~/work && python3 program.py {count} {seconds}", timeout=1500)
         if done.returncode != 0:

@@ -1,7 +1,8 @@
 """Measures clustrix side by side with what people would use otherwise, in one run, and prints ratios.
 
-    nox -s bench              all tables (the first two need a Docker engine)
-    nox -s bench -- imports   one of them: calls, maps, environments, imports, packaging, runner, values, files, cores
+    nox -s bench                all tables (most need a Docker engine)
+    nox -s bench -- imports     some of them: calls, maps, environments, imports, packaging, runner, values, files, cores
+    nox -s bench -- --to docs   all, or those that are named, into docs/benchmarks.json, its picture and docs/comparison.md
 
 Each figure is a median; each ratio is of two medians that were measured in turns, so that what disturbs one disturbs
 the other.
@@ -9,16 +10,21 @@ the other.
 
 from __future__ import annotations
 
+import argparse
+import os
+import platform
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from identity import identity
+from record import Row, keep, measured_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,20 +34,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "examples" / "iris"))
-
-
-class Row(NamedTuple):
-    """One line of a table: two medians in milliseconds, and the ratio that is aimed at (0: none)."""
-
-    what: str
-    ours: float
-    peer: str
-    theirs: float
-    goal: float
-
-    def __str__(self) -> str:
-        goal = f"{self.goal:.2f}" if self.goal else "-"
-        return f"{self.what:44} {self.ours:9.2f} ms  {self.peer:32} {self.theirs:9.2f} ms  {self.ours / self.theirs:6.3f}  {goal:>5}"
 
 
 def milliseconds(action: Callable[[], object]) -> float:
@@ -65,9 +57,12 @@ def imports() -> list[Row]:
         return float(answer.stdout) * 1000
 
     rows = []
-    for name, ours in (("import clustrix", "clustrix"), ("from clustrix import cluster", "clustrix.decorator")):
+    for name, ours, goal in (
+        ("import clustrix", "clustrix", 0.5),
+        ("from clustrix import cluster", "clustrix.decorator", 0),
+    ):
         medians = in_turns(lambda ours=ours: cost(ours), lambda: cost("submitit"), 15)  # type: ignore[misc]
-        rows.append(Row(name, medians[0], "import submitit", medians[1], 0.5 if ours == "clustrix" else 0))
+        rows.append(Row(name, medians[0], "import submitit", medians[1], goal, metadata.version("submitit")))
     return rows
 
 
@@ -106,8 +101,14 @@ print(cold, warm, first, peer)
         runs.append([float(word) for word in answer.stdout.split()])
     cold, warm, first, peer = (statistics.median(column) for column in zip(*runs, strict=True))
     return [
-        Row(f"pack {what}, first time", cold, "cloudpickle.dumps, first time", first, 0),
-        Row(f"pack {what}, again", warm, "cloudpickle.dumps, again", peer, 0),
+        Row(
+            f"pack {what}, first time",
+            cold,
+            "cloudpickle.dumps, first time",
+            first,
+            version=metadata.version("cloudpickle"),
+        ),
+        Row(f"pack {what}, again", warm, "cloudpickle.dumps, again", peer, version=metadata.version("cloudpickle")),
     ]
 
 
@@ -143,7 +144,11 @@ def values(rounds: int = 9) -> list[Row]:
             for protocol in (4, 5):
                 ours, theirs = wr.by_wire(value, protocol, path), wr.by_pickle(value, protocol, path)
                 medians = in_turns(lambda a=ours: milliseconds(a), lambda a=theirs: milliseconds(a), rounds)  # type: ignore[misc]
-                rows.append(Row(f"{what}, protocol {protocol}", medians[0], "pickle", medians[1], 1.1))
+                rows.append(
+                    Row(
+                        f"{what}, protocol {protocol}", medians[0], "pickle", medians[1], 1.1, platform.python_version()
+                    )
+                )
     return rows
 
 
@@ -211,14 +216,14 @@ def calls(rounds: int = 40) -> Iterator[Row]:
         what = "warm call, submission to value"
         medians = in_turns(ours, bare, rounds)
         yield Row(what, medians[0], "bare sbatch, wait for its file", medians[1], 1.1)
-        many_calls.prepare(cluster)
+        versions = many_calls.prepare(cluster)
         for name, program in (("submitit", many_calls.SUBMITIT), ("executorlib", many_calls.EXECUTORLIB)):
 
             def theirs(name: str = name, program: str = program) -> float:
                 return many_calls.by_program(cluster, program, name, 1, 0.0).milliseconds
 
             medians = in_turns(ours, theirs, rounds // 8)
-            yield Row(what, medians[0], name, medians[1], 0)
+            yield Row(what, medians[0], name, medians[1], version=versions[name])
 
 
 def maps() -> Iterator[Row]:
@@ -230,7 +235,7 @@ def maps() -> Iterator[Row]:
     import simcluster
 
     with simcluster.start("slurm", backend="docker", nodes=2, cpus_per_node=4, pythons=["3.12"]) as cluster:
-        many_calls.prepare(cluster)
+        versions = many_calls.prepare(cluster)
         ssh = cluster.ssh
         clustrix.configure(
             cluster_host=ssh.host, cluster_port=ssh.port, username=ssh.username,
@@ -252,7 +257,10 @@ def maps() -> Iterator[Row]:
             for name in names:
                 theirs = many_calls.by_program(cluster, *programs[name], count, seconds)
                 counts = f"{count} calls of {seconds:g} s ({ours.calls}/{theirs.calls} commands, {ours.files}/{theirs.files} files left)"
-                yield Row(counts, ours.milliseconds, name, theirs.milliseconds, goal if name == "a raw array" else 0.5)
+                aim = goal if name == "a raw array" else 0.5
+                yield Row(
+                    counts, ours.milliseconds, name, theirs.milliseconds, aim, versions.get(programs[name][1], "")
+                )
 
 
 def environments(rounds: int = 3) -> Iterator[Row]:
@@ -367,7 +375,7 @@ def cores(rounds: int = 7) -> Iterator[Row]:
 
     for what, ours, peer, theirs, goal in by_cores.comparisons():
         medians = in_turns(lambda a=ours: milliseconds(a), lambda a=theirs: milliseconds(a), rounds)  # type: ignore[misc]
-        yield Row(what, medians[0], peer, medians[1], goal)
+        yield Row(what, medians[0], peer, medians[1], goal, metadata.version("joblib") if peer == "joblib" else "")
 
 
 TABLES = {
@@ -383,17 +391,30 @@ TABLES = {
 }
 
 
-def main(names: list[str]) -> int:
-    unknown = [name for name in names if name not in TABLES]
-    if unknown:
-        print(f"no table {unknown[0]!r}; there are: {', '.join(TABLES)}", file=sys.stderr)
-        return 2
+def main() -> None:
+    chosen = arguments()
+    load = os.getloadavg()[0]
     print(f"{'clustrix':44} {'median':>12}  {'beside':32} {'median':>12}  {'ratio':>6}  {'goal':>5}")
-    for name in names or TABLES:
+    for name in chosen.tables or TABLES:
+        rows = []
         for row in TABLES[name]():
             print(row, flush=True)
-    return 0
+            rows.append(row)
+        if chosen.to:
+            about = " ".join((TABLES[name].__doc__ or "").split())
+            # At once: what comes after it may fail.
+            keep(chosen.to, {name: measured_now(about, load, rows)}, list(TABLES))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Ratios of clustrix and others, measured side by side.")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; all of them if none is named")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="keep what is measured: docs is the record")
+    chosen = parser.parse_args()
+    if unknown := [name for name in chosen.tables if name not in TABLES]:
+        parser.error(f"no table {unknown[0]!r}; there are: {', '.join(TABLES)}")
+    return chosen
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()
