@@ -2,9 +2,14 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+
+def pytest_addoption(parser):
+    parser.addoption("--to", type=Path, help="put the documentation's picture of a map into this directory: docs")
 
 
 @pytest.fixture(scope="module")
