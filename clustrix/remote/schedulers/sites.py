@@ -18,7 +18,7 @@ class Queue(NamedTuple):
     is_open: bool
     time_limit: Optional[str] = None
     nodes: int = 0
-    cores: int = 0  # of its largest node
+    cores: int = 0  # the most that a job can have of one node
     memory_mb: int = 0  # likewise
 
 
@@ -102,15 +102,44 @@ def _of_slurm() -> Tuple[List[Queue], Optional[bool]]:
 def _of_pbs() -> Tuple[List[Queue], Optional[bool]]:
     """qstat(1B): -Q -f are the queues in full, -B -f the server; execution queues alone run jobs."""
     default = re.search(r"default_queue = (\S+)", _asked(["qstat", "-B", "-f"]))
-    found = []
-    for name, text in re.findall(
-        r"^Queue:? (\S+)\n(.*?)(?=^Queue|\Z)", _asked(["qstat", "-Q", "-f"]), re.MULTILINE | re.DOTALL
-    ):
-        facts = dict(re.findall(r"^\s+([\w.]+) = (.*)$", text, re.MULTILINE))
-        is_open = facts.get("enabled") == "True" and facts.get("started") == "True"
-        limit = facts.get("resources_max.walltime")
-        found.append(Queue(name, default is not None and default.group(1) == name, is_open, limit))
-    return found, None
+    listed = re.findall(r"^Queue:? (\S+)\n(.*?)(?=^Queue|\Z)", _asked(["qstat", "-Q", "-f"]), re.MULTILINE | re.DOTALL)
+    nodes, chosen = _pbs_nodes(), default.group(1) if default else None
+    return [_pbs_queue(name, dict(_PBS_FACT.findall(text)), nodes, name == chosen) for name, text in listed], None
+
+
+def _pbs_queue(name: str, facts: Dict[str, str], nodes: List[Dict[str, str]], is_default: bool) -> Queue:
+    # A node that names a queue is of that one alone, and that one has no others.
+    own = [node for node in nodes if node.get("queue") == name] or [node for node in nodes if "queue" not in node]
+    cores = [_number(node.get("resources_available.ncpus") or node.get("np", "0")) for node in own]
+    memory = [_megabytes(node.get("resources_available.mem", "")) for node in own]
+    return Queue(
+        name,
+        is_default,
+        is_open=facts.get("enabled") == "True" and facts.get("started") == "True",
+        time_limit=facts.get("resources_max.walltime"),
+        nodes=len(own),
+        cores=_lower(max(cores, default=0), _number(facts.get("resources_max.ncpus", "0"))),
+        memory_mb=_lower(max(memory, default=0), _megabytes(facts.get("resources_max.mem", ""))),
+    )
+
+
+_PBS_FACT = re.compile(r"^\s+([\w.]+) = (.*)$", re.MULTILINE)
+
+
+def _pbs_nodes() -> List[Dict[str, str]]:
+    """pbsnodes(8B) -a: a paragraph each, its name first; none where users may not ask. Torque calls cores ``np``."""
+    return [dict(_PBS_FACT.findall(text)) for text in run(["pbsnodes", "-a"]).stdout.split("\n\n") if text.strip()]
+
+
+def _megabytes(size: str) -> int:
+    """MiB of PBS's ``4gb`` or ``524288kb``; 0 where nothing is said."""
+    match = re.match(r"(\d+)([kmgtp]?)b\Z", size.lower())
+    return int(match.group(1)) * 1024 ** " kmgtp".index(match.group(2) or " ") >> 20 if match else 0
+
+
+def _lower(one: int, other: int) -> int:
+    """The lower of two limits; 0 is none."""
+    return min(one or other, other or one)
 
 
 def _of_sge() -> Tuple[List[Queue], Optional[bool]]:
