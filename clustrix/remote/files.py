@@ -13,6 +13,7 @@ import stat
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 from . import copying, listing
+from .disk_usage import disk_usage
 from .file_names import home, join_names, resolve, shown_prefix, split_names, text_of, to_bytes
 
 __all__ = ["LARGEST_READ", "Answer", "LocalPlace", "answer_for_wire", "raise_from_wire"]
@@ -116,7 +117,7 @@ def _count_files(base: str, path: str, pattern: str, on_error: str) -> Answer:
 
 
 def _du(base: str, path: str, on_error: str) -> Answer:
-    total, count, skipped = listing.disk_usage(resolve(base, path), on_error)
+    total, count, skipped = disk_usage(resolve(base, path), on_error)
     return {"bytes": total, "files": count, "skipped": skipped}, b""
 
 

@@ -1,4 +1,4 @@
-"""What is in a directory, and below it: names, sizes, and those that match a pattern.
+"""What is in a directory, and below it: names, and those that match a pattern.
 
 Links are never entered on the way down, so a loop of links ends nothing. What vanishes meanwhile was not there. A directory
 that can't be read is an error that names it, or with ``on_error="skip"`` one of the skipped.
@@ -7,12 +7,11 @@ that can't be read is an error that names it, or with ``on_error="skip"`` one of
 import fnmatch
 import os
 import re
-import stat
 from typing import Any, Callable, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .file_names import text_of, to_bytes
 
-__all__ = ["Found", "disk_usage", "find", "glob", "names_in"]
+__all__ = ["Found", "Skipped", "find", "glob", "names_in"]
 
 Entry = Any  # os.DirEntry, which 3.6's typing can't be told of
 _MAGIC = re.compile(r"[*?[]")
@@ -33,7 +32,7 @@ def names_in(directory: bytes) -> List[bytes]:
 def find(pattern: str, top: bytes, on_error: str) -> Found:
     """The files below ``top``, and links to files, that match: by their names, or by their last parts where the pattern has a ``/``."""
     parts = _parts(pattern)
-    skipped = _Skipped(on_error)
+    skipped = Skipped(on_error)
     if len(parts) > 1:
         return _walk_pattern(_Pattern(["**", *parts]), top, skipped, _is_file)
     matches = _name_test(pattern)
@@ -63,47 +62,12 @@ def glob(pattern: str, top: bytes, on_error: str) -> Found:
     """The files and directories that match: ``**`` stands for any number of directories, and as the last part for all below."""
     only_directories = pattern.endswith("/")
     found = _walk_pattern(
-        _Pattern(_parts(pattern.rstrip("/"))), top, _Skipped(on_error), _is_dir if only_directories else None
+        _Pattern(_parts(pattern.rstrip("/"))), top, Skipped(on_error), _is_dir if only_directories else None
     )
     return found._replace(names=[name + b"/" for name in found.names]) if only_directories else found
 
 
-def disk_usage(top: bytes, on_error: str) -> Tuple[int, int, List[str]]:
-    """(bytes, files, skipped): apparent sizes of regular files. Links have none, and a file with several names counts once."""
-    info = os.stat(top)
-    if not stat.S_ISDIR(info.st_mode):
-        return info.st_size, 1, []
-    total = count = 0
-    seen: Set[Tuple[int, int]] = set()
-    skipped = _Skipped(on_error)
-    waiting = [top]
-    while waiting:
-        directory = waiting.pop()
-        try:
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    try:
-                        if entry.is_dir(follow_symlinks=False):
-                            waiting.append(entry.path)
-                            continue
-                        info = entry.stat(follow_symlinks=False)
-                    except OSError as error:
-                        skipped.note(entry.path, error)
-                        continue
-                    if not stat.S_ISREG(info.st_mode):
-                        continue
-                    if info.st_nlink > 1:
-                        if (info.st_dev, info.st_ino) in seen:
-                            continue
-                        seen.add((info.st_dev, info.st_ino))
-                    total += info.st_size
-                    count += 1
-        except OSError as error:
-            skipped.note(directory, error, directory is top)
-    return total, count, skipped.paths
-
-
-class _Skipped:
+class Skipped:
     """Has a directory that can't be read raised, or remembers it."""
 
     def __init__(self, on_error: str) -> None:
@@ -210,7 +174,7 @@ class _Pattern:
         return None if None in names else names  # type: ignore[return-value]
 
 
-def _walk_pattern(pattern: _Pattern, top: bytes, skipped: _Skipped, wanted: Optional[Callable[[Entry], bool]]) -> Found:
+def _walk_pattern(pattern: _Pattern, top: bytes, skipped: Skipped, wanted: Optional[Callable[[Entry], bool]]) -> Found:
     os.stat(top)  # where to look must be there, whatever the pattern is
     names: List[str] = []
     waiting = [("", top, pattern.start)]
