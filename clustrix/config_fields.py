@@ -53,7 +53,8 @@ def check_field(name: str, value: Any, origin: str = "") -> Any:
     except (ValueError, TypeError, OverflowError) as error:
         shown = "..." if name in SECRET_FIELDS else _brief.repr(value)[:500]
         words = f"{name}={shown}: allowed is {kind.allowed}{'; or None' if kind.takes_none else ''}"
-        raise ConfigurationError(_said(origin, words)) from (None if name in SECRET_FIELDS else error)
+        is_told = name in SECRET_FIELDS or isinstance(error, ConfigurationError)
+        raise ConfigurationError(_said(origin, words)) from (None if is_told else error)
     return kept
 
 

@@ -76,7 +76,9 @@ class EnvironmentInventory:
     def __init__(self, config: ClusterConfig | None = None) -> None:
         self._config = config or get_config()
         if not self._config.cluster_host and self._config.connection != "local":
-            raise ConfigurationError("cluster_host is not set: configure(cluster_host=...) says where environments are")
+            raise ConfigurationError(
+                "cluster_host is not set: `clustrix init` makes a profile of a cluster, or configure(cluster_host=...) says where environments are"
+            )
         journal = Journal()
         self._session = Session(self._config, lambda: journal.client, _NoJobs())
 

@@ -33,7 +33,9 @@ class ClusterExecutor(concurrent.futures.Executor):
     def __init__(self, config: ClusterConfig | None = None) -> None:
         self._config = config or get_config()
         if not self._config.cluster_host and "local" not in (self._config.connection, self._config.cluster_type):
-            raise errors.ConfigurationError("cluster_host is not set: configure(cluster_host=...) says where jobs run")
+            raise errors.ConfigurationError(
+                "cluster_host is not set: `clustrix init` makes a profile of a cluster, or configure(cluster_host=...) says where jobs run"
+            )
         self._journal = Journal()
         self._dispatch = Dispatch(self._config, self._journal)
 

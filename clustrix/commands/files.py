@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from clustrix.commands.output import moment, print_json, print_name, print_table, size
-from clustrix.commands.parameters import as_json, profile
+from clustrix.commands.parameters import as_json, profile, tell_if_here
 
 __all__ = ["du", "find", "ls", "stat"]
 
+_WHOSE = "these are files of this computer"
 _path = click.argument("path", default=".")
 
 
@@ -23,6 +24,7 @@ def ls(path: str, is_long: bool, as_json: bool) -> None:
     """List a directory of the cluster. Relative paths begin at remote_work_dir."""
     from clustrix.filesystem import cluster_ls, cluster_stat
 
+    tell_if_here(_WHOSE)
     names = cluster_ls(path)
     if not is_long:
         _print_names(names, is_json=as_json)
@@ -44,6 +46,7 @@ def find(path: str, name: str, as_json: bool) -> None:
     """Find files below a directory of the cluster."""
     from clustrix.filesystem import cluster_find
 
+    tell_if_here(_WHOSE)
     _print_names(cluster_find(name, path), is_json=as_json)
 
 
@@ -55,6 +58,7 @@ def stat(paths: tuple[str, ...], as_json: bool) -> None:
     """Show permissions, size and time of files on the cluster."""
     from clustrix.filesystem import cluster_stat
 
+    tell_if_here(_WHOSE)
     found = [(path, cluster_stat(path)) for path in paths]
     if as_json:
         print_json([{**_facts(info), "name": path} for path, info in found])
@@ -70,6 +74,7 @@ def du(path: str, as_json: bool) -> None:
     """Sum up the sizes of the files below a directory of the cluster."""
     from clustrix.filesystem import cluster_du
 
+    tell_if_here(_WHOSE)
     usage = cluster_du(path)
     if as_json:
         print_json({"path": path, "total_bytes": usage.total_bytes, "file_count": usage.file_count})

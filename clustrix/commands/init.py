@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +29,7 @@ __all__ = ["init"]
     type=click.Path(exists=True, dir_okay=False),
     help="A file with a configuration to begin with, such as the profile.yaml of `simcluster up`.",
 )
-@click.option("--name", help="What to call the profile.  [default: the host's first name]")
+@click.option("--name", help="What to call the profile.  [default: the host's first name, or the simulated cluster's]")
 @click.option("-y", "--yes", "is_quick", is_flag=True, help="Ask nothing: take what is given and what is proposed.")
 def init(
     *,
@@ -58,7 +59,7 @@ def init(
     _choose_scheduler(config, facts, is_quick=is_quick)
     _choose_queue(config, facts, is_quick=is_quick)
     profiles = ProfileManager()
-    name = name or _proposed("Name of the profile", _first_name(config.cluster_host), is_quick=is_quick)
+    name = name or _proposed("Name of the profile", _proposed_name(config.cluster_host, file), is_quick=is_quick)
     profiles.save(name, config)
     if profiles.active is None or _agreed(f"Use {name} unless another profile is named?", is_quick=is_quick):
         profiles.active = name
@@ -115,9 +116,16 @@ def _choose_queue(config: ClusterConfig, facts: dict[str, Any], *, is_quick: boo
         setattr(config, name, value)
 
 
-def _first_name(host: str) -> str:
-    """What a profile of that host may be called; an address has no better name than itself."""
-    first = host if re.fullmatch(r"[\d.:]+", host) else host.partition(".")[0]
+def _proposed_name(host: str, file: str | None) -> str:
+    """What a profile of that host may be called.
+
+    An address has no better name than itself, unless the file that it came from lies in a directory of the cluster's name, as
+    that of `simcluster up` does.
+    """
+    if not re.fullmatch(r"[\d.:]+", host):
+        first = host.partition(".")[0]
+    else:
+        first = (Path(file).resolve().parent.name if file else "") or host
     return re.sub(r"[^\w.+-]", "-", first)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ __all__ = ["clean", "inspect"]
 @as_json
 def inspect(package: str, as_json: bool) -> None:
     """Show what a package holds: the function, what it needs, and the files that come along."""
+    import zipfile
+
     try:
         with zipfile.ZipFile(package) as archive:
             metadata = json.loads(archive.read("metadata.json"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from clustrix.errors import ClustrixError
 
-__all__ = ["Group", "as_json", "keywords_of", "literal", "profile", "resources", "split_word", "told"]
+__all__ = ["Group", "as_json", "keywords_of", "literal", "profile", "resources", "split_word", "tell_if_here", "told"]
 
 
 class Group(click.Group):
@@ -28,6 +28,8 @@ class Group(click.Group):
             raise click.UsageError(told(error)) from error
         except ClustrixError as error:
             raise click.ClickException(told(error)) from error
+        except BrokenPipeError:  # whoever reads has seen enough, and click ends without a word
+            raise
         except OSError as error:
             raise click.ClickException(str(error)) from error
 
@@ -35,6 +37,16 @@ class Group(click.Group):
 def told(error: ClustrixError) -> str:
     """What the command line says of an error: its message, and where more stands."""
     return f"{error}\nSee {error.help_url}"
+
+
+def tell_if_here(words: str) -> None:
+    """Say that what is asked of the cluster is done on this computer, if nobody has named a cluster."""
+    from clustrix.config import get_config
+    from clustrix.decorator import runs_here
+
+    config = get_config()
+    if runs_here(config) and not config.cluster_host:
+        click.echo(f"clustrix: {words}, for no cluster is configured: `clustrix init` makes a profile of one", err=True)
 
 
 class _Profile(click.ParamType[str]):

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from clustrix.commands.output import print_json
-from clustrix.commands.parameters import as_json, keywords_of, literal, profile, resources, split_word
+from clustrix.commands.parameters import (
+    as_json,
+    keywords_of,
+    literal,
+    profile,
+    resources,
+    split_word,
+    tell_if_here,
+    told,
+)
 from clustrix.commands.results import print_outcome
 
 __all__ = ["run"]
@@ -45,6 +54,8 @@ def run(
         return
     future = decorated.submit(*args, **kwargs)
     if not is_submitted:
+        if not hasattr(future, "job_id"):
+            tell_if_here("the function runs on this computer")
         print_outcome(future, is_json=as_json)
         return
     if not hasattr(future, "job_id"):
@@ -77,10 +88,12 @@ def _find(name: str, keywords: dict[str, Any]) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
+            _fail(error)
         raise click.UsageError(
             f"{name}: there is no module {error.name} in {Path.cwd()} or on Python's path"
         ) from error
+    except Exception as error:  # noqa: BLE001 - whatever the user's own lines raise
+        _fail(error)
     for attribute in attributes.split("."):
         if not hasattr(found, attribute):
             raise click.UsageError(f"{name}: {found!r} has no {attribute}")
@@ -90,6 +103,27 @@ def _find(name: str, keywords: dict[str, Any]) -> Any:
     if not callable(found):
         raise click.UsageError(f"{name} is no function, but {found!r}")
     return cluster(**keywords)(found)
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Tell what the user's module raised as it was imported: from its own first line on, and not how that was come to."""
+    import importlib
+    import traceback
+
+    from clustrix.errors import ClustrixError
+
+    frames = error.__traceback__
+    while frames is not None and _is_import(frames.tb_frame.f_code.co_filename, (__file__, importlib.__file__)):
+        frames = frames.tb_next
+    if isinstance(error, ClustrixError) and frames is not None:
+        place = f"{frames.tb_frame.f_code.co_filename}, line {frames.tb_lineno}"
+        raise click.ClickException(f"{place}: {told(error)}") from error
+    click.echo("".join(traceback.format_exception(type(error), error, frames)).rstrip(), err=True)
+    sys.exit(1)
+
+
+def _is_import(file: str, ways: tuple[str, ...]) -> bool:
+    return file in ways or file.startswith("<frozen importlib")
 
 
 def _is_keyword(word: str) -> bool:

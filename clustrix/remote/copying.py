@@ -23,6 +23,7 @@ __all__ = [
     "link",
     "prepare",
     "read_entries",
+    "require_directory_of",
     "store",
     "store_block",
     "tree",
@@ -144,6 +145,7 @@ def _digests(whole: bytes, size: int) -> List[str]:
 def prepare(base: str, path: str, body: Any) -> Answer:
     """Make the directories, and say of each file what is here: True for all of it, or the digests of the blocks that came earlier."""
     top, known = resolve(base, path), _Known()
+    require_directory_of(top)
     here: List[Any] = []
     for entry in read_entries(body):
         whole = _checked(top, entry.name, known)
@@ -152,6 +154,15 @@ def prepare(base: str, path: str, body: Any) -> Answer:
         elif entry.kind == "file":
             here.append(_is_there(whole, entry) or _came_earlier(whole, entry))
     return {"here": here}, b""
+
+
+def require_directory_of(whole: bytes) -> None:
+    """Raises FileNotFoundError if there is no directory to make the file or directory ``whole`` in."""
+    directory = os.path.dirname(whole)
+    if not os.path.lexists(directory):
+        raise FileNotFoundError(
+            errno.ENOENT, "No such directory; make it first (cluster_mkdir on the cluster),", directory
+        )
 
 
 def _make_directory(whole: bytes, mode: int) -> None:

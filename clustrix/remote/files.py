@@ -180,6 +180,7 @@ def _write(base: str, path: str, *, part: str, offset: int, is_last: bool, body:
     target = os.path.realpath(resolve(base, path))
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+    copying.require_directory_of(target)
     if not part.isalnum():
         raise ValueError("%r can't name a part: letters and digits do" % part)
     new = os.path.join(os.path.dirname(target), ("." + part + ".part").encode("ascii"))

@@ -157,6 +157,17 @@ def test_a_file_goes_into_a_directory_and_a_tree_onto_it(source, target):
     assert (target / "other").read_text() == "1"
 
 
+@pytest.mark.parametrize("name", ["file", "tree"])
+def test_where_no_directory_is_a_copy_says_so_before_anything_is_sent(source, target, name):
+    (source / "tree").mkdir()
+    (source / "file").write_bytes(b"1")
+    there = Place(target)
+    with pytest.raises(FileNotFoundError, match="No such directory; make it first") as caught:
+        copy(LocalPlace(str(source)), name, there, "none/such", on_error="raise")
+    assert caught.value.filename == str(target / "none")
+    assert there.asked[-1] == "prepare"
+
+
 def test_zeros_take_no_room(source, target):
     with open(str(source / "sparse"), "wb") as stream:
         stream.truncate(4 * BLOCK)

@@ -118,10 +118,9 @@ class TestAValueIsCheckedWhenItIsSet:
         assert getattr(config, name) == before
 
     def test_the_message_names_value_and_what_is_allowed(self):
-        with pytest.raises(
-            ConfigurationError, match=r"^cluster_port=70000: allowed is a whole number from 1 to 65535$"
-        ):
+        with pytest.raises(ConfigurationError) as caught:
             ClusterConfig(cluster_port=70000)
+        assert str(caught.value) == "cluster_port=70000: allowed is a whole number from 1 to 65535"
 
     @pytest.mark.parametrize(
         ("wrong", "right"), [("cluster_hots", "cluster_host"), ("user", "username"), ("cores", "default_cores")]

@@ -147,6 +147,8 @@ def test_an_error_names_the_host_and_the_whole_path(tmp_path):
     ) as caught:
         files.stat("nosuch")
     assert caught.value.filename == f"{tmp_path}/nosuch"
+    with pytest.raises(FileNotFoundError, match=f"make it first .* on {platform.node()}: '{tmp_path}/nosuch'"):
+        files.write("nosuch/a", b"")
 
 
 def test_without_a_cluster_paths_begin_in_local_work_dir_else_here(tmp_path, monkeypatch):
