@@ -11,7 +11,7 @@ from clustrix.commands.files import du, find, ls, stat
 from clustrix.commands.init import init
 from clustrix.commands.jobs import attach, cancel, jobs, logs
 from clustrix.commands.packages import clean, inspect
-from clustrix.commands.parameters import Group
+from clustrix.commands.parameters import Group, profile
 from clustrix.commands.run import run
 
 __all__ = ["cli"]
@@ -19,6 +19,7 @@ __all__ = ["cli"]
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="clustrix")
+@profile
 def cli() -> None:
     """Run Python functions on a cluster, and look after its jobs, files and environments.
 

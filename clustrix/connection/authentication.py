@@ -59,9 +59,10 @@ class _Login:
     def run(self) -> None:
         if not (self._by_keys() or self._by_answers()):
             tried = "".join(f"\n  - {line}" for line in self._tried)
+            advice = "\nSet key_file or username, or load the key into an SSH agent with ssh-add"
             raise AuthenticationError(
                 f"{self._settings.where} refused {self._settings.username}; tried:"
-                f"{tried or ' no key was found: set key_file, or start an SSH agent'}"
+                f"{tried + advice if tried else ' no key was found: set key_file, or start an SSH agent'}"
             )
 
     def _by_keys(self) -> bool:

@@ -1,5 +1,6 @@
 """The command `clustrix` where it needs no cluster: what it says of mistakes in somebody's script, and where none is configured."""
 
+import json
 import os
 import subprocess
 import sys
@@ -59,6 +60,14 @@ def test_where_no_cluster_is_configured_it_says_whose_files_and_whose_work(tmp_p
     value, words = command(tmp_path, "run", "script.py:f").communicate()
     assert value == "3\n"
     assert "the function runs on this computer, for no cluster is configured" in words
+
+
+def test_a_profile_may_be_named_before_the_command_and_after_it(tmp_path):
+    (tmp_path / ".clustrix").mkdir(mode=0o700)
+    (tmp_path / ".clustrix" / "config.yaml").write_text("profiles:\n  one: {account: a}\n  two: {account: b}\n")
+    for words in (["--profile", "two", "config", "show"], ["config", "show", "--profile", "two"]):
+        printed, _ = command(tmp_path, *words, "--json").communicate()
+        assert json.loads(printed)["account"] == "b"
 
 
 def test_who_reads_no_further_ends_it_without_a_word(tmp_path):

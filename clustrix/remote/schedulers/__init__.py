@@ -190,7 +190,10 @@ def program_of(command: str) -> str:
     """Where a scheduler's command is; SchedulerUnavailableError when it is nowhere."""
     program = shutil.which(command) or shutil.which(command, path=login_path())
     if program is None:
-        raise SchedulerUnreachableError("%s is not on the PATH of the login node's shells" % command)
+        raise SchedulerUnreachableError(
+            "%s is not on the PATH of the login node's shells; see whether cluster_type is right: `clustrix doctor` says what is there"
+            % command
+        )
     return program
 
 
