@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import stat
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .file_names import resolve, text_of, to_bytes
 
@@ -144,15 +144,19 @@ def _digests(whole: bytes, size: int) -> List[str]:
 
 def prepare(base: str, path: str, body: Any) -> Answer:
     """Make the directories, and say of each file what is here: True for all of it, or the digests of the blocks that came earlier."""
-    top, known = resolve(base, path), _Known()
+    top = resolve(base, path)
+    known: Dict[str, bytes] = {}
+    made: Set[str] = set()
     require_directory_of(top)
     here: List[Any] = []
     for entry in read_entries(body):
         whole = _checked(top, entry.name, known)
         if entry.kind == "directory":
-            _make_directory(whole, entry.mode)
+            if _make_directory(whole, entry.mode):
+                made.add(entry.name)
         elif entry.kind == "file":
-            here.append(_is_there(whole, entry) or _came_earlier(whole, entry))
+            is_new = bool(entry.name) and entry.name.rpartition("/")[0] in made
+            here.append([] if is_new else _is_there(whole, entry) or _came_earlier(whole, entry))
     return {"here": here}, b""
 
 
@@ -165,14 +169,16 @@ def require_directory_of(whole: bytes) -> None:
         )
 
 
-def _make_directory(whole: bytes, mode: int) -> None:
+def _make_directory(whole: bytes, mode: int) -> bool:
+    """Whether it was not there."""
     try:
         os.mkdir(whole)
     except FileExistsError:
         if not os.path.isdir(whole):
             raise
-    else:
-        os.chmod(whole, mode | 0o700)  # it will be written to
+        return False
+    os.chmod(whole, mode | 0o700)  # it will be written to
+    return True
 
 
 def _is_there(whole: bytes, entry: Entry) -> bool:
@@ -197,7 +203,8 @@ def _came_earlier(whole: bytes, entry: Entry) -> List[str]:
 
 def store(base: str, path: str, entries: List[Any], facts: List[Any], body: Any) -> Answer:
     """Write small files, whose contents come one after the other."""
-    top, known, start = resolve(base, path), _Known(), 0
+    top, start = resolve(base, path), 0
+    known: Dict[str, bytes] = {}
     view = memoryview(body)
     for fields, (size, digest) in zip(entries, facts):
         entry = Entry(*fields)
@@ -208,8 +215,10 @@ def store(base: str, path: str, entries: List[Any], facts: List[Any], body: Any)
         _check(content, digest, whole)
         handle = os.open(part, _WRITE | os.O_TRUNC, 0o600)
         try:
-            with os.fdopen(handle, "wb", buffering=0) as stream:
-                _write_all(stream, content)
+            try:
+                _write_all(handle, content)
+            finally:
+                os.close(handle)
             _put(part, whole, entry)
         except BaseException:
             os.unlink(part)
@@ -219,19 +228,19 @@ def store(base: str, path: str, entries: List[Any], facts: List[Any], body: Any)
 
 def store_block(base: str, path: str, *, entry: List[Any], offset: int, digest: str, body: Any) -> Answer:
     """Write one block of a large file aside. Zeros are not written: the file has a hole there."""
-    whole, described = _checked(resolve(base, path), entry[0], _Known()), Entry(*entry)
+    whole, described = _checked(resolve(base, path), entry[0], {}), Entry(*entry)
     _check(body, digest, whole)
     handle = os.open(_part(whole, described), _WRITE, 0o600)
     with os.fdopen(handle, "wb", buffering=0) as stream:
         if os.fstat(handle).st_size >= offset + len(body) or not _is_zero(body):
             stream.seek(offset)
-            _write_all(stream, body)
+            _write_all(handle, body)
     return {}, b""
 
 
 def finish(base: str, path: str, entry: List[Any]) -> Answer:
     """Put a large file into place, all of whose blocks came."""
-    whole, described = _checked(resolve(base, path), entry[0], _Known()), Entry(*entry)
+    whole, described = _checked(resolve(base, path), entry[0], {}), Entry(*entry)
     part = _part(whole, described)
     os.truncate(part, described.size)
     _put(part, whole, described)
@@ -240,7 +249,8 @@ def finish(base: str, path: str, entry: List[Any]) -> Answer:
 
 def link(base: str, path: str, entries: List[Any]) -> Answer:
     """Make the links, when all else is there."""
-    top, known = resolve(base, path), _Known()
+    top = resolve(base, path)
+    known: Dict[str, bytes] = {}
     for fields in entries:
         entry = Entry(*fields)
         whole = _checked(top, entry.name, known)
@@ -270,10 +280,10 @@ def _read_all(stream: Any, size: int) -> Any:
     return content[:filled]
 
 
-def _write_all(stream: Any, content: Any) -> None:
+def _write_all(handle: int, content: Any) -> None:
     view = memoryview(content)
     while len(view):
-        view = view[stream.write(view) :]
+        view = view[os.write(handle, view) :]
 
 
 def _is_zero(content: Any) -> bool:
@@ -298,28 +308,37 @@ def _put(part: bytes, whole: bytes, entry: Entry) -> None:
     os.replace(part, whole)
 
 
-class _Known(set):  # type: ignore[type-arg]
-    """Directories that were found to be no links."""
-
-
 def _below(top: bytes, name: str) -> bytes:
     return os.path.join(top, to_bytes(name)) if name else top
 
 
-def _checked(top: bytes, name: str, known: _Known) -> bytes:
+def _checked(top: bytes, name: str, known: Dict[str, bytes]) -> bytes:
     """The whole path of what is called ``name`` below ``top``, and nowhere else: the other end may be hostile.
 
+    ``known`` has the directories below it that were found to be no links, by their names.
     Raises ValueError for a name that leads elsewhere by itself, and NotADirectoryError for one that does so by a link.
     """
-    parts = to_bytes(name).split(b"/") if name else []
-    strange = (b"", b".", b"..")
-    if any(part in strange or b"\0" in part or (os.name == "nt" and set(part) & set(b"\\:")) for part in parts):
-        raise ValueError("%r is not the name of a file to copy" % name)
-    whole = top
-    for part in parts[:-1]:
-        whole = os.path.join(whole, part)
-        if whole not in known:
+    if not name:
+        return top
+    # Of the files of a directory, only the first has it looked at.
+    before, slash, last = name.rpartition("/")
+    if slash and before not in known:
+        _enter(top, before, known)
+    return os.path.join(known[before] if slash else top, _part_of(name, last))
+
+
+def _enter(top: bytes, name: str, known: Dict[str, bytes]) -> None:
+    whole, above = top, ""
+    for part in name.split("/"):
+        above = above + "/" + part if above else part
+        whole = os.path.join(whole, _part_of(name, part))
+        if above not in known:
             if os.path.islink(whole):
                 raise NotADirectoryError(errno.ENOTDIR, "It is a link, through which nothing is copied", whole)
-            known.add(whole)
-    return os.path.join(whole, parts[-1]) if parts else top
+            known[above] = whole
+
+
+def _part_of(name: str, part: str) -> bytes:
+    if part in ("", ".", "..") or "\0" in part or (os.name == "nt" and ("\\" in part or ":" in part)):
+        raise ValueError("%r is not the name of a file to copy" % name)
+    return to_bytes(part)
