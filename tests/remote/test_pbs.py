@@ -1,5 +1,7 @@
 """PBS's answers are those of real ones: OpenPBS 23.06.06, Torque as its guide shows it, and the wrapper around Slurm 22.05.8."""
 
+import re
+
 import pytest
 from clustrix_remote import schedulers
 from clustrix_remote.notes import Notes
@@ -28,6 +30,13 @@ Job Id: {id}
 	d by user@pbs
 {exit}    Submit_arguments = trap.sh
 
+"""
+QUEUES = """\
+Queue              Max   Tot Ena Str   Que   Run   Hld   Wat   Trn   Ext Type
+---------------- ----- ----- --- --- ----- ----- ----- ----- ----- ----- ----
+workq                0     0 yes yes     0     0     0     0     0     0 Exe*
+long                 0     0 yes yes     0     0     0     0     0     0 Exe*
+closed               0     0  no yes     0     0     0     0     0     0 Exe*
 """
 WRAPPER = """\
 Job Id:	5
@@ -191,6 +200,39 @@ def test_a_refusal_is_told_apart_from_silence(site, tmp_path, words, code, kind)
 
 
 @pytest.mark.parametrize(
+    ("words", "queue", "told"),
+    [
+        (
+            "qsub: Unknown queue\n",
+            "nosuch",
+            "qsub: Unknown queue: queue='nosuch' is none of this site's (workq, long, closed): name one of these with queue= or default_queue",
+        ),
+        (
+            "qsub: Queue is not enabled\n",
+            "closed",
+            "queue='closed' takes no jobs now: name another of workq, long, closed",
+        ),
+        (
+            "qsub: Job violates queue and/or server resource limits\n",
+            None,
+            "it asks for select=1:ncpus=2:mem=500mb walltime=01:01:01, which is more than the default queue allows: `qstat -Q -f`",
+        ),
+        (
+            "qsub: Unknown resource: ngpus\n",
+            None,
+            "ngpus: this site's PBS does not have it: leave it out of constraint=, gpus=",
+        ),
+    ],
+)
+def test_a_refusal_names_what_was_asked_for_and_a_way_out(site, tmp_path, words, queue, told):
+    answers = site(OPENPBS)
+    answers("qsub", stderr=words, code=170)
+    answers("qstat", QUEUES)
+    with pytest.raises(SchedulerError, match=re.escape(told)):
+        pbs.submit(script_of(tmp_path, dict(SMALL, queue=queue)))
+
+
+@pytest.mark.parametrize(
     ("record", "state", "code", "signal"),
     [
         (finished(0, substate=92), "COMPLETED", 0, None),
@@ -217,7 +259,24 @@ def test_how_a_job_of_openpbs_ended(site, record, state, code, signal):
     found = pbs.post_mortem("27.pbs")
     assert (found.state, found.exit_code, found.signal) == (state, code, signal)
     assert found.node == ("" if not record else "node1")
-    assert found.reason.endswith("and terminated by user@pbs")
+    assert found.reason.endswith("terminated by user@pbs")
+
+
+@pytest.mark.parametrize(
+    ("remark", "reason"),
+    [
+        ("Job run at Sat Nov 28 at 20:38 on (node1:ncpus=1:mem=204800kb)", ""),
+        ("Job run at Sat Nov 28 at 20:38 on (node1:ncpus=1:mem=204800kb) and failed", ""),
+        (
+            "Job run at Sat Nov 28 at 20:38 on (node1:ncpus=1)+(node2:ncpus=1) and exceeded resource walltime",
+            "exceeded resource walltime",
+        ),
+        ("Not Running: Queue not started. and terminated", "Not Running: Queue not started. and terminated"),
+    ],
+)
+def test_when_and_where_a_job_ran_is_no_reason_for_its_end(site, remark, reason):
+    site(OPENPBS)("qstat", "Job Id: 27.pbs\n    job_state = F\n    Exit_status = 1\n    comment = %s\n" % remark)
+    assert pbs.post_mortem("27.pbs").reason == reason
 
 
 @pytest.mark.parametrize(
@@ -332,7 +391,11 @@ def test_a_job_is_found_by_its_name(site):
         ("job_state = H\n    Hold_Types = o", "an administrator or the system holds it"),
         ("job_state = H\n    Hold_Types = s\n    depend = afterok:15.pbs", ""),
         ("job_state = Q\n    comment = Can Never Run: Insufficient amount of resource: ncpus", "ask for less"),
-        ("job_state = Q\n    comment = Not Running: Queue not started.", "name another queue"),
+        ("job_state = Q\n    comment = Not Running: Queue not started.", "Queue not started: name another queue"),
+        (
+            "job_state = Q\n    comment = Can Never Run: Insufficient amount of resource: host (nowhere != \n\tnode1,node2)",
+            "host (nowhere != node1,node2): ask for less or for other nodes (constraint=)",
+        ),
         ("job_state = Q\n    comment = Not Running: Insufficient amount of resource: ncpus", ""),
     ],
 )

@@ -28,7 +28,9 @@ def test_a_queue_is_asked_for_by_name_and_one_that_is_not_there_leaves_nothing(s
     ):
         assert f"    {line}\n" in shown
     refused = submit(ends_workload.doubled, 1, queue="nosuch")
-    with pytest.raises(clustrix.SubmissionError, match="Unknown queue"):
+    with pytest.raises(
+        clustrix.SubmissionError, match=r"Unknown queue: queue='nosuch' is none of this site's \(workq, long\)"
+    ):
         refused.result(60)
     assert site.run(f"find ~/.clustrix -name '*{refused.job_id}*'").stdout == ""
 
@@ -37,7 +39,7 @@ def test_a_job_that_asks_for_more_than_there_is_tells_that_it_never_runs(submit)
     future = submit(ends_workload.doubled, 1, cores=99)
     notice = until(lambda: future.notice)
     assert "will not start by itself: Can Never Run: Insufficient amount of resource: ncpus" in notice
-    assert notice.endswith("ask for less, or for another queue with queue=")
+    assert notice.endswith("ask for less or for other nodes (constraint=), or for another queue with queue=")
     assert future.cancel()
 
 

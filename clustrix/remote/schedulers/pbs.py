@@ -9,6 +9,7 @@ from ..script import directive, element_output, once
 from . import (
     JobState,
     RefusalWords,
+    SchedulerError,
     SchedulerUnavailableError,
     Turn,
     own_directives,
@@ -60,9 +61,19 @@ _KILLED = {
 _UNKNOWN, _FINISHED = 153, 35
 # What OpenPBS remarks of a job that waits for ever unless somebody does something.
 _NEVER = {
-    "Can Never Run": "ask for less, or for another queue with queue=",
+    "Can Never Run": "ask for less or for other nodes (constraint=), or for another queue with queue=",
     "Not Running: Queue not started": "name another queue with queue=, or ask the administrators",
 }
+# What qsub says of a job that is asked for wrongly, and the way out; it names neither the queue nor the limit itself.
+_REFUSED = {
+    "Unknown queue": "%(queue)s is none of this site's (%(queues)s): name one of these with queue= or default_queue",
+    "Queue is not enabled": "%(queue)s takes no jobs now: name another of %(queues)s with queue= or default_queue, or wait",
+    "violates queue and/or server resource limits": "it asks for %(asked)s, which is more than %(queue)s allows: "
+    "`qstat -Q -f` and `qstat -B -f` on the cluster show the limits (resources_max); ask for less, or name another queue",
+    "Unknown resource": "this site's PBS does not have it: leave it out of constraint=, gpus= or extra_directives=, or ask for what it is called here",
+}
+# OpenPBS's remark on a job that ran: when, where, and at times what became of it.
+_RAN = re.compile(r"Job run at .*? on \(.*?\)(?: and (?!failed\Z|finished\Z)(.*)| and .*)?\Z")
 # How qstat, qdel and qselect say that a job is not there, or not any more.
 _GONE = re.compile(r"Unknown Job|has finished|[Ii]nvalid (for )?state|maintain job history")
 _NO_HISTORY = "not configured to maintain job history"
@@ -149,7 +160,21 @@ def submit(script: str, elements: int = 0) -> str:
     words = answer.stdout.split()
     if answer.returncode == 0 and words and re.match(r"\d+(\[\])?(\.[\w.-]+)?\Z", words[-1]):
         return words[-1]
-    raise refusal(answer, _WORDS, elements)
+    raise _with_a_way_out(refusal(answer, _WORDS, elements), script)
+
+
+def _with_a_way_out(refused: SchedulerError, script: str) -> SchedulerError:
+    advice = next((words for said, words in _REFUSED.items() if said in str(refused)), None)
+    if advice is None:
+        return refused
+    words = own_directives(script, PREFIX)
+    options = list(zip(words, words[1:]))
+    facts = {
+        "queue": next(("queue=%r" % value for option, value in options if option == "-q"), "the default queue"),
+        "asked": " ".join(value for option, value in options if option == "-l"),
+        "queues": ", ".join(line.split()[0] for line in run(["qstat", "-Q"]).stdout.splitlines()[2:] if line.strip()),
+    }
+    return SchedulerError("%s: %s" % (refused, advice % facts))
 
 
 def element_names(scheduler_id: str, elements: int) -> List[str]:
@@ -275,6 +300,9 @@ def _state(record: Dict[str, str]) -> JobState:
     node = "" if host.startswith("-") else re.split(r"[/+]", host)[0]
     if state in _LIVING:
         return JobState(_LIVING[state], reason, node, held=_held(record))
+    ran = _RAN.match(reason)
+    if ran:
+        reason = ran.group(1) or ""
     # OpenPBS writes it large, Torque small.
     dialect = OPENPBS if state in ("F", "X") else TORQUE
     text = record.get("Exit_status", record.get("exit_status", ""))
@@ -305,7 +333,9 @@ def _held(record: Dict[str, str]) -> str:
         return "" if is_waiting else "an administrator or the system holds it (Hold_Types %s): ask them why" % holds
     if state != "Q":
         return ""
-    return next(("%s: %s" % (comment, words) for start, words in _NEVER.items() if comment.startswith(start)), "")
+    return next(
+        ("%s: %s" % (comment.rstrip("."), words) for start, words in _NEVER.items() if comment.startswith(start)), ""
+    )
 
 
 def _is_only_about_the_gone(answer: Any) -> bool:
