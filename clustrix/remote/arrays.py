@@ -264,8 +264,8 @@ class Array:
             known: Optional[JobState] = scheduler(self._scheduler_name).post_mortem(name)
             state = known if known is not None and known.is_ended else state
         if state is not None and state.exit_code == BEGUN_ANEW:
-            # As its scheduler does with what lost its node, or had to make room.
-            state = state._replace(state="NODE_FAIL", reason="its scheduler began it anew")
+            # As its scheduler does with what lost its node, or had to make room; where and how that ended says nothing of the death.
+            state = JobState("NODE_FAIL", "its scheduler began it anew, which did nothing")
         state = jobs.with_memory_told(self._job, state, name)
         with contextlib.suppress(OSError):  # a full disk: the next one asks again
             write_aside(path, json.dumps(state and state._asdict()).encode("utf-8"))
