@@ -32,11 +32,18 @@ Job Id: {id}
 
 """
 QUEUES = """\
-Queue              Max   Tot Ena Str   Que   Run   Hld   Wat   Trn   Ext Type
----------------- ----- ----- --- --- ----- ----- ----- ----- ----- ----- ----
-workq                0     0 yes yes     0     0     0     0     0     0 Exe*
-long                 0     0 yes yes     0     0     0     0     0     0 Exe*
-closed               0     0  no yes     0     0     0     0     0     0 Exe*
+Queue: workq
+    enabled = True
+    started = True
+
+Queue: long
+    enabled = True
+    started = True
+
+Queue: closed
+    enabled = False
+    started = True
+
 """
 WRAPPER = """\
 Job Id:	5
@@ -205,12 +212,12 @@ def test_a_refusal_is_told_apart_from_silence(site, tmp_path, words, code, kind)
         (
             "qsub: Unknown queue\n",
             "nosuch",
-            "qsub: Unknown queue: queue='nosuch' is none of this site's (workq, long, closed): name one of these with queue= or default_queue",
+            "qsub: Unknown queue: queue='nosuch' is none of this site's: name one of workq, long with queue= or default_queue",
         ),
         (
             "qsub: Queue is not enabled\n",
             "closed",
-            "queue='closed' takes no jobs now: name another of workq, long, closed",
+            "queue='closed' takes no jobs now: name one of workq, long with",
         ),
         (
             "qsub: Job violates queue and/or server resource limits\n",

@@ -34,7 +34,8 @@ def test_a_queue_is_asked_for_by_name_and_one_that_is_not_there_leaves_nothing(s
         assert f"    {line}\n" in shown
     refused = submit(ends_workload.doubled, 1, queue="nosuch")
     with pytest.raises(
-        clustrix.SubmissionError, match=r"Unknown queue: queue='nosuch' is none of this site's \(workq, long\)"
+        clustrix.SubmissionError,
+        match=r"Unknown queue: queue='nosuch' is none of this site's: name one of workq, long with",
     ):
         refused.result(60)
     assert site.run(f"find ~/.clustrix -name '*{refused.job_id}*'").stdout == ""

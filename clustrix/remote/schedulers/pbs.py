@@ -21,6 +21,7 @@ from . import (
     starts_in,
     turns_in,
 )
+from .sites import site_of
 
 __all__ = [
     "ELEMENT",
@@ -66,8 +67,8 @@ _NEVER = {
 }
 # What qsub says of a job that is asked for wrongly, and the way out; it names neither the queue nor the limit itself.
 _REFUSED = {
-    "Unknown queue": "%(queue)s is none of this site's (%(queues)s): name one of these with queue= or default_queue",
-    "Queue is not enabled": "%(queue)s takes no jobs now: name another of %(queues)s with queue= or default_queue, or wait",
+    "Unknown queue": "%(queue)s is none of this site's: name one of %(queues)s with queue= or default_queue",
+    "Queue is not enabled": "%(queue)s takes no jobs now: name one of %(queues)s with queue= or default_queue, or wait",
     "violates queue and/or server resource limits": "it asks for %(asked)s, which is more than %(queue)s allows: "
     "`qstat -Q -f` and `qstat -B -f` on the cluster show the limits (resources_max); ask for less, or name another queue",
     "Unknown resource": "this site's PBS does not have it: leave it out of constraint=, gpus= or extra_directives=, or ask for what it is called here",
@@ -172,7 +173,7 @@ def _with_a_way_out(refused: SchedulerError, script: str) -> SchedulerError:
     facts = {
         "queue": next(("queue=%r" % value for option, value in options if option == "-q"), "the default queue"),
         "asked": " ".join(value for option, value in options if option == "-l"),
-        "queues": ", ".join(line.split()[0] for line in run(["qstat", "-Q"]).stdout.splitlines()[2:] if line.strip()),
+        "queues": ", ".join(queue.name for queue in site_of("pbs").queues if queue.is_open) or "those of `qstat -Q`",
     }
     return SchedulerError("%s: %s" % (refused, advice % facts))
 

@@ -127,8 +127,12 @@ _PBS_FACT = re.compile(r"^\s+([\w.]+) = (.*)$", re.MULTILINE)
 
 
 def _pbs_nodes() -> List[Dict[str, str]]:
-    """pbsnodes(8B) -a: a paragraph each, its name first; none where users may not ask. Torque calls cores ``np``."""
-    return [dict(_PBS_FACT.findall(text)) for text in run(["pbsnodes", "-a"]).stdout.split("\n\n") if text.strip()]
+    """pbsnodes(8B) -a: a paragraph each, its name first; none where users have no pbsnodes or may not ask. Torque calls cores ``np``."""
+    try:
+        said = run(["pbsnodes", "-a"]).stdout
+    except SchedulerError:
+        return []
+    return [dict(_PBS_FACT.findall(text)) for text in said.split("\n\n") if text.strip()]
 
 
 def _megabytes(size: str) -> int:
