@@ -66,10 +66,11 @@ class ProcessPipe:
             view = view[self._stdin.write(view) :]
 
     def complaint(self) -> str:
-        if self._stderr.closed:
+        try:
+            self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - _MOST_SAID))
+            return self._stderr.read().decode(errors="replace").strip()
+        except ValueError:  # it is closed, perhaps by another thread just now
             return ""
-        self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - _MOST_SAID))
-        return self._stderr.read().decode(errors="replace").strip()
 
     def abort(self) -> None:
         """End the process at once; whoever reads sees the end of the stream."""
