@@ -82,9 +82,6 @@ class ClusterFuture(concurrent.futures.Future[Any]):
         self.began = False
         self._control = control
 
-    def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]} job_id={self.job_id}>"
-
     def result(self, timeout: float | None = None) -> Any:
         """The job's value, or its exception raised; see concurrent.futures.Future. Who waits here sees how far the job is."""
         try:

@@ -68,7 +68,7 @@ class BuildJob(NamedTuple):
     def _script(self, claim: Claim, plan: builder.Plan, job: JobPaths) -> str:
         resources = {name: self.resources.get(name) for name in _WHERE}
         resources.update(cores=1, memory_mb=MEMORY_MB, time_seconds=int(plan["seconds"]) + 60)
-        name = "cxb" + plan["token"][:11]
+        name = "cx0" + plan["token"][:11]  # no job's id has a 0
         root = os.path.dirname(os.path.dirname(claim.path))
         directives = scheduler(self.scheduler).directives(name, job, root, resources)
         about = plan["about"]

@@ -41,7 +41,7 @@ def six(version, **options):
 
 def builds(site, since=()):
     """The jobs in which something was built, and how they ended."""
-    return [job for job in site.jobs() if job.name.startswith("cxb") and job.id not in {each.id for each in since}]
+    return [job for job in site.jobs() if job.name.startswith("cx0") and job.id not in {each.id for each in since}]
 
 
 def held(site):
