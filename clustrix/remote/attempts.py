@@ -128,12 +128,14 @@ def again(job: JobPaths, job_id: str, spec: Dict[str, Any], scheduler_id: str, d
     """Submit the job that died as ``scheduler_id`` once more, if its retries and their policy say so."""
     if not is_worth_it(spec, died):
         return Again()
-    known = known_scheduler_id(job)
-    if known is not None and known != scheduler_id:  # another agent was faster
-        return Again(known)
+    # In this order another agent that is faster is seen, at whatever it is: what it has claimed may count here, and is then either
+    # without a number or known by it.
+    attempt = max(_last_attempt(job) + 1, count_runs(job))
     if _is_being_submitted(job):
         return Again(is_waiting=True)
-    attempt = max(_last_attempt(job) + 1, count_runs(job))
+    known = known_scheduler_id(job)
+    if known is not None and known != scheduler_id:
+        return Again(known)
     if attempt >= most_runs(spec):
         return Again(words=as_often_as_allowed(spec))
     claim = _claim(job, attempt)
