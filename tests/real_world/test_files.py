@@ -27,15 +27,15 @@ def test_over_ssh_and_in_jobs_every_answer_is_that_of_this_machine(configured, s
 
 
 def test_what_the_user_may_not_read_is_named_with_its_host(configured, slurm):
-    slurm.run("mkdir -p open/shut; touch open/f; chmod 0 open/shut", check=True)
-    with pytest.raises(PermissionError, match=rf"on {slurm.ssh.host}: '{slurm.home}/open/shut'") as caught:
-        clustrix.cluster_find("*", "open")
-    assert caught.value.filename == f"{slurm.home}/open/shut"
-    with pytest.warns(UserWarning, match="open/shut' can't be read"):
-        assert clustrix.cluster_find("*", "open", on_error="skip") == ["open/f"]
+    slurm.run("mkdir -p listed/shut; touch listed/f; chmod 0 listed/shut", check=True)
+    with pytest.raises(PermissionError, match=rf"on {slurm.ssh.host}: '{slurm.home}/listed/shut'") as caught:
+        clustrix.cluster_find("*", "listed")
+    assert caught.value.filename == f"{slurm.home}/listed/shut"
+    with pytest.warns(UserWarning, match="listed/shut' can't be read"):
+        assert clustrix.cluster_find("*", "listed", on_error="skip") == ["listed/f"]
     with pytest.raises(PermissionError):
         clustrix.cluster_write("/etc/x", "")
-    slurm.run("rmdir open/shut", check=True)
+    slurm.run("rmdir listed/shut && rm -r listed", check=True)
 
 
 # The environment that it runs in has no paramiko, and an ssh would find no key: what is answered needed no SSH.

@@ -136,6 +136,7 @@ def test_the_other_user_reads_nothing_of_the_users(slurm):
         done = subprocess.run([*slurm.other_user.command(), "cat", path], capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert "Permission denied" in done.stderr
+    slurm.run("rm ~/open /scratch/$USER/open", check=True)
 
 
 def test_home_and_scratch_are_shared_with_the_nodes(slurm):
