@@ -159,7 +159,9 @@ class WorkerProcess:
 
     def leave(self) -> None:
         """Have it end by itself."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        if self.connection is None:  # it was never started
+            return
+        with contextlib.suppress(OSError, ValueError):
             send(self.connection, None, self._picklers)
 
     def end(self, at_once: bool) -> None:
